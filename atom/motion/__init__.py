@@ -1,0 +1,1 @@
+"""Joints, the features that models are trained on, mirroring, files and physical measures of human motion."""
