@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 FPS = 20
-MAX_FRAMES = 196
+MIN_FRAMES, MAX_FRAMES = 40, 196  # features of a clip; one pose more
 JOINTS = 22
 
 JOINT_NAMES = (
