@@ -1,0 +1,42 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+STORE ?= store
+
+# One thread a process: several busy processes on few cores are many times slower with more.
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM := false
+export HF_HUB_OFFLINE ?= 1
+export DO_NOT_TRACK := 1
+
+.PHONY: run test lint format bench verify clean
+
+run: $(READY)  ## the whole pipeline on the built-in defaults; ends with a report
+	$(BIN)/atom run --store $(STORE)
+
+test: $(READY)  ## the test suite
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)  ## speed, as ratios in one run
+	$(BIN)/python -m tests.benchmarks
+
+verify: $(READY)  ## the gain on three training seeds, from the shipped generator
+	$(BIN)/python -m tests.benchmarks.verify
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
