@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from atom.errors import AtomError
 
 
 class Section(BaseModel):
@@ -103,3 +108,49 @@ class RunConfig(Section):
     tuning: TuningConfig = TuningConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     resources: ResourceConfig = ResourceConfig()
+
+
+def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
+    """The run's config: defaults, then the YAML file, then `section.field=value` overrides (values are YAML too).
+
+    Raises AtomError that names the first field at fault and what may stand there.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = yaml.safe_load(Path(path).read_text()) or {}
+        except OSError as error:
+            raise AtomError(f"can't read the config {path}: {error.strerror}; check --config") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise AtomError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(values, dict):
+            raise AtomError(f"{path} holds a {type(values).__name__}, not sections such as 'prompts:' or 'tuning:'")
+    for override in overrides:
+        name, equals, value = override.partition("=")
+        if not equals:
+            raise AtomError(f"--set {override!r} has no value; write --set section.field=value")
+        *sections, field = name.strip().split(".")
+        target = values
+        for section in sections:
+            target = target.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise AtomError(f"--set {override!r}: {section!r} is a value, not a section")
+        try:
+            target[field] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise AtomError(f"--set {override!r}: the value is not YAML; quote it") from None
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise AtomError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        section: type[BaseModel] = RunConfig
+        for part in first["loc"][:-1]:
+            section = section.model_fields[str(part)].annotation  # type: ignore[assignment]
+        return f"unknown config key {place!r}; known here: {', '.join(section.model_fields)}"
+    return f"config key {place!r}: {first['msg']} (got {first['input']!r})"

@@ -1,0 +1,147 @@
+"""`atom`: the command line. Commands of higher layers join through the entry point group `atom.commands`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from atom.errors import AtomError
+from storage import StoreError
+
+app = typer.Typer(
+    help="Align a text-to-motion model with event-level feedback.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console(stderr=True)
+
+
+@app.command()
+def generate(
+    text: Annotated[str, typer.Argument(help="what the person does, e.g. 'a person jumps twice, then waves'")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="the video to write (.mp4 or .gif)")],
+    npy: Annotated[Path | None, typer.Option(help="also write the joints, (T,22,3) in metres")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    checkpoint: Annotated[str, typer.Option(help="'builtin' or a checkpoint folder")] = "builtin",
+    adapter: Annotated[Path | None, typer.Option(help="a LoRA adapter folder, such as a run's")] = None,
+    temperature: Annotated[float, typer.Option(min=0.01)] = 1.0,
+    device: str = "cpu",
+    size: Annotated[int, typer.Option(min=64, max=1024, help="pixels of the video's side")] = 512,
+) -> None:
+    """Make one motion from a text and render it."""
+    if not text.strip():
+        raise AtomError("the text is empty; describe what the person does, e.g. 'a person jumps twice'")
+    if output.suffix.lower() not in (".mp4", ".gif"):
+        raise AtomError(f"can't write a video to {output}: the name must end in .mp4 or .gif")
+    for path in filter(None, (output, npy)):
+        if not path.parent.is_dir():
+            raise AtomError(f"the folder {path.parent} of {path.name} does not exist; make it first")
+    from atom.generation.generator import Generator
+    from atom.motion.files import write_motion
+    from atom.rendering import write_gif, write_video
+
+    generator = Generator.load(checkpoint, adapter=str(adapter) if adapter else None, device=device)
+    with console.status("generating"):
+        (sample,) = generator.sample([text], [seed], temperature=temperature)
+        if not sample.tokens:
+            raise AtomError(f"the model gave no motion for {text!r}; try another --seed")
+        (joints,) = generator.decode([sample.tokens])
+    with console.status("rendering"):
+        (write_gif if output.suffix.lower() == ".gif" else write_video)(output, joints, size=size)
+    if npy:
+        write_motion(npy, joints)
+    console.print(f"{output}: {len(joints)} frames, {len(joints) / 20:.1f} s, seed {seed}")
+
+
+@app.command()
+def judge(
+    motion: Annotated[Path, typer.Argument(help="joints (T,22,3) or features (T,263) as .npy, or .npz with joints")],
+    text: Annotated[str, typer.Argument(help="what the motion should show")],
+    task: Annotated[str, typer.Option(help="integrity, temporal or frequency")] = "integrity",
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Score how well a motion follows a text, 1 to 5, with the evidence for each event."""
+    from atom.config import JudgingConfig
+    from atom.events import TASKS
+    from atom.judging.kinematic import KinematicJudge
+    from atom.motion.files import read_motion
+    from atom.prompts.parsing import parse_events
+
+    if task not in TASKS:
+        raise AtomError(f"unknown task {task!r}; choose from {', '.join(TASKS)}")
+    parsed = parse_events(text)
+    if not parsed.events:
+        raise AtomError(f"no event that the judge knows in {text!r}; not understood: {', '.join(parsed.unknown)}")
+    judgement = KinematicJudge(JudgingConfig()).judge(read_motion(motion), parsed.events, task)
+    if as_json:
+        print(json.dumps(
+            {
+                "score": judgement.score,
+                "exact": judgement.exact,
+                "task": task,
+                "asked": [event.to_dict() for event in parsed.events],
+                "not_understood": list(parsed.unknown),
+                "seen": [vars(seen) for seen in judgement.seen],
+                "rationale": judgement.rationale,
+            },
+            default=float,
+        ))  # fmt: skip
+        return
+    out = Console()
+    table = Table("asked", "count", "seen", "from", "to", box=None, title_justify="left")
+    for event, verdict in zip(parsed.events, judgement.verdicts, strict=True):
+        seen = f"{verdict.seen_count}x" if verdict.found else "no"
+        start, end = (f"{verdict.start / 20:.1f} s", f"{verdict.end / 20:.1f} s") if verdict.found else ("", "")
+        table.add_row(event.phrase or event.action, str(event.count), seen, start, end)
+    out.print(table)
+    out.print(f"[bold]{judgement.score:.1f} of 5[/] ({task}): {judgement.rationale}")
+    if parsed.unknown:
+        out.print(f"not understood, not judged: {', '.join(parsed.unknown)}")
+
+
+@app.command()
+def pretrain(
+    output: Annotated[Path, typer.Argument(help="the checkpoint folder to write")],
+    work: Annotated[Path, typer.Option(help="corpus and checkpoints of the training; a cut-off run goes on here")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="field=value, e.g. --set steps=1000")] = None,
+) -> None:
+    """Train a built-in generator from the procedural corpus and measure it."""
+    from atom.generation.pretrain import pretrain_config
+    from atom.generation.pretrain import pretrain as run
+    from atom.progress import StageBars
+
+    config = pretrain_config(set_ or [])
+    with StageBars(console) as bars:
+        figures = run(output, config, work, bars.update)
+    console.print_json(data=figures)
+
+
+def _add_commands() -> None:
+    """`store`, and whatever installed packages offer under `atom.commands`."""
+    from atom.commands.store import store_app
+
+    app.add_typer(store_app, name="store")
+    for point in sorted(entry_points(group="atom.commands"), key=lambda point: point.name):
+        command = point.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=point.name)
+        else:
+            app.command(point.name)(command)
+
+
+def main() -> None:
+    """Runs a command. What a user can mend is one line on standard error and exit status 2."""
+    _add_commands()
+    try:
+        app()
+    except (AtomError, StoreError) as error:
+        print(f"atom: {error}", file=sys.stderr)
+        sys.exit(2)
