@@ -2,7 +2,7 @@
 
 The layout of a row, for joints in the body's own heading (X left, Z ahead):
 
-    0        turn about the vertical to the next frame: half the angle, in radians
+    0        turn about the vertical to the next frame: half the angle, in radians, negative to the left
     1:3      step of the root, x and z, in metres a frame
     3        height of the root
     4:67     positions of joints 1..21, below or above the root's place on the floor
@@ -32,15 +32,9 @@ from atom.motion.skeleton import (
 )
 
 FEATURES = 263
-YAW, STEP, HEIGHT, POSITIONS, ROTATIONS, VELOCITIES, CONTACTS = (
-    slice(0, 1),
-    slice(1, 3),
-    slice(3, 4),
-    slice(4, 67),
-    slice(67, 193),
-    slice(193, 259),
-    slice(259, 263),
-)
+YAW, HEIGHT = 0, 3
+STEP, POSITIONS, ROTATIONS = slice(1, 3), slice(4, 67), slice(67, 193)
+VELOCITIES, CONTACTS = slice(193, 259), slice(259, 263)
 
 HEADING_SIGMA = 20  # frames
 CONTACT_STEP = 0.002  # square metres: the squared step below which a foot joint counts as standing
@@ -74,7 +68,7 @@ def joints_to_features(joints: np.ndarray, target_offsets: np.ndarray = TARGET_O
         raise AtomError(f"joints of shape {joints.shape} are not a motion: expected (frames, {JOINTS}, 3)")
     if joints.shape[-3] < 2:
         raise AtomError(f"a motion of {joints.shape[-3]} frame(s) has no movement: at least 2 are needed")
-    joints = _at_origin(_resized(joints, target_offsets))
+    joints = at_origin(_resized(joints, target_offsets))
 
     heading = _smooth_heading(joints)
     half_turn = np.arcsin(np.sin((heading[..., 1:] - heading[..., :-1]) / 2))
@@ -85,9 +79,9 @@ def joints_to_features(joints: np.ndarray, target_offsets: np.ndarray = TARGET_O
 
     rows = joints.shape[-3] - 1
     features = np.empty((*joints.shape[:-3], rows, FEATURES), dtype=np.float32)
-    features[..., YAW] = half_turn[..., None]
+    features[..., YAW] = half_turn
     features[..., STEP] = root_step[..., ::2]
-    features[..., HEIGHT] = joints[..., :-1, 0, 1:2]
+    features[..., HEIGHT] = joints[..., :-1, 0, 1]
     features[..., POSITIONS] = _flat(local[..., :-1, 1:, :])
     features[..., ROTATIONS] = _flat(to_6d(_local_rotations(joints[..., :-1, :, :], heading[..., :-1])))
     features[..., VELOCITIES] = _flat(turn(steps, heading[..., :-1, None]))
@@ -100,17 +94,31 @@ def features_to_joints(features: np.ndarray) -> np.ndarray:
     features = np.asarray(features, dtype=np.float64)
     if features.ndim < 2 or features.shape[-1] != FEATURES:
         raise AtomError(f"features of shape {features.shape} are not a motion: expected (frames, {FEATURES})")
-    heading = 2 * _running_sum(features[..., 0])
+    heading = 2 * _running_sum(features[..., YAW])
     root_step = np.zeros((*heading.shape, 3))
     root_step[..., 1:, ::2] = features[..., :-1, STEP]
     root = np.cumsum(turn(root_step, -heading), axis=-2)
-    root[..., 1] = features[..., 3]
+    root[..., 1] = features[..., HEIGHT]
 
     joints = np.empty((*heading.shape, JOINTS, 3), dtype=np.float32)
     local = features[..., POSITIONS].reshape(*heading.shape, JOINTS - 1, 3)
     joints[..., 0, :] = root
     joints[..., 1:, :] = turn(local, -heading[..., None]) + root[..., None, :] * (1, 0, 1)
     return joints
+
+
+def angle_to_front(joints: np.ndarray) -> np.ndarray:
+    """The angle (..., T) by which each frame has to turn about +Y to face +Z, in radians, by its hips and shoulders."""
+    right_hip, left_hip, right_shoulder, left_shoulder = np.moveaxis(joints[..., FACING, :], -2, 0)
+    across = right_hip - left_hip + right_shoulder - left_shoulder
+    return np.arctan2(-across[..., 2], -across[..., 0])
+
+
+def at_origin(joints: np.ndarray) -> np.ndarray:
+    """The lowest joint of all frames on the floor, the first root above the origin, the first frame facing +Z."""
+    start = joints[..., :1, :1, :] * (1, 0, 1)
+    floor = joints[..., 1].min(axis=(-2, -1))[..., None, None, None] * (0, 1, 0)
+    return turn(joints - start - floor, angle_to_front(joints[..., :1, :, :])[..., None])
 
 
 def _resized(joints: np.ndarray, target_offsets: np.ndarray) -> np.ndarray:
@@ -122,20 +130,6 @@ def _resized(joints: np.ndarray, target_offsets: np.ndarray) -> np.ndarray:
         raise AtomError("the right leg has no length in the first frame: these joints are not a body in metres")
     scale = lengths[list(_LEG)].sum() / leg
     return joints[..., :1, :] * scale[..., None, None, None] + _PATH_TO @ (unit(bones) * lengths[:, None])
-
-
-def _at_origin(joints: np.ndarray) -> np.ndarray:
-    """The lowest joint of all frames on the floor, the first root above the origin, the first frame facing +Z."""
-    start = joints[..., :1, :1, :] * (1, 0, 1)
-    floor = joints[..., 1].min(axis=(-2, -1))[..., None, None, None] * (0, 1, 0)
-    return turn(joints - start - floor, _heading(joints[..., :1, :, :])[..., None])
-
-
-def _heading(joints: np.ndarray) -> np.ndarray:
-    """The angle (..., T) by which each frame has to turn about +Y to face +Z."""
-    right_hip, left_hip, right_shoulder, left_shoulder = np.moveaxis(joints[..., FACING, :], -2, 0)
-    across = right_hip - left_hip + right_shoulder - left_shoulder
-    return np.arctan2(-across[..., 2], -across[..., 0])
 
 
 def _smooth_heading(joints: np.ndarray) -> np.ndarray:

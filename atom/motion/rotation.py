@@ -23,9 +23,9 @@ def rotation_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     quaternion = np.stack([w, sy * ez - sz * ey, sz * ex - sx * ez, sx * ey - sy * ex], axis=-1)
     opposite = w < _TINY
     if opposite.any():
-        across = np.stack([np.zeros_like(w), sy + 0 * w, sz + 0 * w, sx + 0 * w], axis=-1)
-        across[..., 1:] -= np.einsum("...i,...i->...", across[..., 1:], start)[..., None] * start
-        quaternion[opposite] = across[opposite]
+        start = np.broadcast_to(start, (*w.shape, 3))[opposite]
+        quaternion[opposite, 0] = 0
+        quaternion[opposite, 1:] = np.cross(start, np.eye(3)[np.abs(start).argmin(axis=-1)])
     return unit(quaternion)
 
 
@@ -66,7 +66,12 @@ def to_6d(quaternion: np.ndarray) -> np.ndarray:
 
 
 def turn(vectors: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """`vectors` (..., 3) turned about +Y by `angle` (...) in radians; a positive turn takes +Z towards +X."""
+    """`vectors` (..., 3) turned about +Y by `angle` in radians, which broadcasts over all but their last axis.
+
+    A positive turn takes +Z towards +X: counter-clockwise seen from above.
+    """
     cos, sin = np.cos(angle), np.sin(angle)
-    x, y, z = np.moveaxis(vectors, -1, 0)
-    return np.stack([x * cos + z * sin, np.broadcast_to(y, np.broadcast_shapes(y.shape, cos.shape)), z * cos - x * sin], -1)
+    turned = np.array(vectors)
+    turned[..., 0] = vectors[..., 0] * cos + vectors[..., 2] * sin
+    turned[..., 2] = vectors[..., 2] * cos - vectors[..., 0] * sin
+    return turned

@@ -1,0 +1,38 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.spatial.transform import Rotation
+
+from atom.motion.rotation import conjugate, multiply, rotation_between, to_6d, turn, unit
+
+directions = arrays(float, 3, elements=st.floats(-1, 1)).filter(lambda v: np.linalg.norm(v) > 1e-3).map(unit)
+
+
+def as_scipy(quaternion):
+    return Rotation.from_quat(quaternion, scalar_first=True)
+
+
+@given(directions, directions)
+def test_rotation_between_takes_one_to_the_other(start, end):
+    np.testing.assert_allclose(as_scipy(rotation_between(start, end)).apply(start), end, atol=2e-6)
+
+
+@given(directions)
+def test_opposite_directions_get_a_half_turn(start):
+    rotation = as_scipy(rotation_between(start, -start))
+    np.testing.assert_allclose(rotation.apply(start), -start, atol=1e-9)
+    np.testing.assert_allclose(rotation.magnitude(), np.pi)
+
+
+def test_products_inverses_and_columns_agree_with_scipy():
+    first, second = Rotation.random(50, rng=1), Rotation.random(50, rng=2)
+    a, b = first.as_quat(scalar_first=True), second.as_quat(scalar_first=True)
+    np.testing.assert_allclose(as_scipy(multiply(a, b)).as_matrix(), (first * second).as_matrix(), atol=1e-12)
+    np.testing.assert_allclose(as_scipy(conjugate(a)).as_matrix(), first.inv().as_matrix(), atol=1e-12)
+    columns = first.as_matrix()[..., :2].swapaxes(-1, -2).reshape(50, 6)
+    np.testing.assert_allclose(to_6d(a), columns, atol=1e-12)
+
+
+def test_turning_left_takes_ahead_to_the_left():
+    np.testing.assert_allclose(turn(np.array([0.0, 2.0, 1.0]), np.pi / 2), [1, 2, 0], atol=1e-12)
