@@ -167,7 +167,7 @@ PHRASINGS: dict[str, tuple[Phrasing, ...]] = {
 _HOLD = "hand|arm|fist"
 _FOOT = "foot|leg"
 _DO = "do|make|perform|take"
-_THING = "something|object|ball|item|thing|box|cup|bag|stone|rock"
+_THING = "it|something|object|ball|item|thing|box|cup|bag|stone|rock"
 
 # Further wordings, for the parser alone. A pattern is a row of words in base form without articles and possessives;
 # `a|b` is either word, `a?` may be missing, {side} is left or right, {n} a number. A sided family said without {side}
@@ -178,6 +178,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "walk in straight? line",
         "walk|stroll|stride|march|move|go straight? forward|ahead|onward|straight",
         "stroll|stride|march",
+        "walk|step|move|go {n}? few|several|some? step|pace forward|ahead",
         f"{_DO} {{n}}? few|several|some? step forward|ahead",
         "step forward|ahead",
     ),
@@ -185,6 +186,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "walk|step|move|go|pace backward|back",
         "step|walk away backward|back",
         "back up|away",
+        "walk|step|move|go {n}? few|several|some? step|pace backward|back",
         f"{_DO} {{n}}? few|several|some? step backward|back",
     ),
     "sidestep": (
@@ -192,6 +194,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "step|walk|move|go|shuffle sideways to? {side}",
         "step|move to? {side}",
         "side step to? {side}",
+        "walk|step|move|go {n}? step|pace to? {side}",
         f"{_DO}? {{n}} side? step to? {{side}}",
         f"{_DO} side? step to? {{side}}",
         f"{_DO} {{n}}? step sideways to? {{side}}",
@@ -209,7 +212,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         f"{_DO} 90|ninety degree turn to {{side}}",
         f"{_DO} turn to {{side}}",
         "turn|rotate|pivot to? {side} by? 90|ninety degree",
-        "quarter turn to? {side}",
+        "turn to face {side}",
         "turn|rotate|pivot",
     ),
     "turn_around": (
@@ -228,11 +231,13 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "turn|spin|rotate 360 degree",
         "turn|spin|rotate all way around",
         "turn|spin in place",
-        f"{_DO} {{n}}? full|complete|360 turn|spin|circle|rotation|degree turn?|spin?",
+        f"{_DO} {{n}}? full|complete|360 turn|spin|circle|rotation|degree turn|spin?",
         f"{_DO} {{n}}? spin|twirl|pirouette",
     ),
     "jump_up": (
-        "jump|leap|hop straight? up|upward and? down?",
+        "jump|leap|hop straight? up|upward",
+        "jump|leap|hop straight? up and down",
+        "jump|leap on|with both foot",
         "jump|leap in place|air",
         "jump|leap into air",
         "jump|leap on spot",
@@ -271,12 +276,12 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     ),
     "kneel_down": (
         "kneel down?",
-        "kneel down? on|onto {side}? one? knee|ground|floor",
-        "get|go|drop|sink down? on|onto|to {side}? one? knee",
+        "kneel down? on|onto left|right|one? knee|ground|floor",
+        "get|go|drop|sink down? on|onto|to left|right|one? knee",
         "take knee",
     ),
     "get_up": (
-        "stand|get|rise|come back? up|upright",
+        "stand|get|rise|come back? up|upright straight?",
         "get|rise|come back? on|to feet",
         "stand|get|rise up from chair|seat|floor|ground|stool|knee",
         "get off chair|seat|floor|ground|stool",
@@ -297,20 +302,20 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         f"give {{n}}? wave with {{side}} {_HOLD}",
         "wave hello|goodbye|bye?",
         "wave hand|arm",
-        f"swing {{side}} hand|arm side to|by side",
+        "swing {side} hand|arm side to side",
     ),
     "raise_arm": (
-        f"raise|lift {{side}} {_HOLD} up? over|above|up|overhead? head? and? lower|drop? it? back? down?",
+        f"raise|lift up? {{side}} {_HOLD} up? over|above|overhead|into? head|air?",
+        f"raise|lift up? {{side}} {_HOLD} up? over|above|overhead|into? head|air? and lower|drop it? back? down?",
         f"put {{side}} {_HOLD} up|overhead",
         f"put|hold|reach up|out? {{side}} {_HOLD} over|above head",
         f"reach up with {{side}} {_HOLD}",
-        f"raise|lift up {{side}} {_HOLD}",
         "raise|lift up? arm|hand up?",
     ),
     "raise_arms": (
-        "raise|lift up? both? arms|hands up? over|above|up|overhead? head? and? lower|drop? them|it? back? down?",
-        "raise|lift up? both? arms|hands high|up|overhead",
-        "raise|lift both {side} and {side} arms|hands|arm|hand",
+        "raise|lift up? both? arms|hands up? over|above|overhead|into? head|air?",
+        "raise|lift up? both? arms|hands up? over|above|overhead|into? head|air? and lower|drop them? back? down?",
+        "raise|lift both? left|right and left|right arms|hands|arm|hand",
         "put|reach both? arms|hands up|overhead",
         "put|hold|reach both? arms|hands over|above head",
         "reach up with both arms|hands",
@@ -373,24 +378,25 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 
 # Sound like an action and are none: longest match lets them win over the action they contain.
 LOOKALIKES: tuple[str, ...] = (
-    "walk|run|jog|pace|step|jump back and forth",
-    "walk|run|jog|step|go|move back|up|down down|up|to|stair|step|hill|slope|ladder?",
+    "walk|run|jog|pace|step|jump back|forward and forth|back",
+    "walk|run|jog|go|move back down|up|to|home",
     "walk|run|jog up|down stair|step|hill|slope|ladder",
     "walk|run|jog|march in place",
     "walk|run|jog on spot",
     "walk|run|jog in circle",
     "walk|run|jog around",
+    "walk|run|jog diagonally",
+    "walk to? {side}",
     "walk|run|jog|step|jump|hop|leap over|onto|across|off",
-    "walk|run|jog on all? hands|fours|knee",
-    "run|jog|jump|hop|kick|raise|lift backward|sideways|other leg?",
+    "walk|run|jog on hands|fours|knee",
+    "run|jog|jump|hop|leap|kick backward|back|sideways",
+    "raise|lift|kick other|one leg|foot|arm|hand",
     "jump rope",
-    "get|go|be|drop down? on|onto hands and knee",
+    "get|go|be|drop down? on|onto|to? hands and knee",
     "wave both? arms|hands",
     "wave with both? arms|hands",
     "throw self|up",
-    "kick|punch|wave at",
-    "sit|seat up",
-    "walk|step|move to? {side}",
+    "sit up",
 )
 
 

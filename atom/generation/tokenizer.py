@@ -1,0 +1,83 @@
+"""Text and motion tokens in one vocabulary, in T5's layout: <pad> 0, </s> 1, <unk> 2, words, then motion tokens.
+
+As in MotionGPT, `<motion_id_K>` are appended for K = 0..codes+2: the codes, then start, end and mask of a motion.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
+
+PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
+_MOTION = re.compile(r"<motion_id_(\d+)>")
+
+
+def build_word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    """A lower-casing tokenizer of the words and punctuation marks in `texts`; </s> closes every text."""
+    normalizer, splitter = normalizers.Lowercase(), pre_tokenizers.BertPreTokenizer()
+    words = {
+        word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))
+    }  # fmt: skip
+    vocabulary = {word: i for i, word in enumerate([PAD, END, UNKNOWN, *sorted(words)])}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {END}", special_tokens=[(END, vocabulary[END])]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, unk_token=UNKNOWN)
+
+
+@dataclass(frozen=True)
+class MotionVocabulary:
+    """Where the motion tokens lie in a tokenizer: code k is row `first + k`."""
+
+    first: int
+    codes: int
+
+    @staticmethod
+    def append(tokenizer: PreTrainedTokenizerFast, codes: int) -> MotionVocabulary:
+        """Appends the motion tokens to a tokenizer, unless they are there, and tells where they lie."""
+        tokenizer.add_tokens([f"<motion_id_{k}>" for k in range(codes + 3)])
+        return MotionVocabulary(tokenizer.convert_tokens_to_ids("<motion_id_0>"), codes)
+
+    @property
+    def start(self) -> int:
+        return self.first + self.codes
+
+    @property
+    def end(self) -> int:
+        return self.first + self.codes + 1
+
+    @property
+    def mask(self) -> int:
+        return self.first + self.codes + 2
+
+    def answer(self, codes: Sequence[int], end_token: int) -> list[int]:
+        """Token ids of a whole answer: start, codes, end, </s>."""
+        return [self.start, *(self.first + code for code in codes), self.end, end_token]
+
+    def parse(self, ids: Sequence[int]) -> list[int]:
+        """The codes between the first start and the first end token after it; everything else is dropped, as in
+        MotionGPT. Without a start token there is no motion."""
+        if self.start not in ids:
+            return []
+        ids = ids[list(ids).index(self.start) + 1 :]
+        ids = ids[: list(ids).index(self.end)] if self.end in ids else ids
+        return [i - self.first for i in ids if self.first <= i < self.first + self.codes]
+
+
+def motion_text(codes: Sequence[int], size: int) -> str:
+    """The answer as text: `<motion_id_SIZE>codes<motion_id_SIZE+1>` for a codebook of `size`."""
+    return "".join(f"<motion_id_{k}>" for k in (size, *codes, size + 1))
+
+
+def parse_motion_text(text: str, size: int) -> list[int]:
+    """The codes of an answer given as text; as `MotionVocabulary.parse`, with codes above the codebook clamped."""
+    ids = [int(k) for k in _MOTION.findall(text)]
+    codes = MotionVocabulary(0, size).parse(ids)
+    return [min(code, size - 1) for code in codes]

@@ -1,0 +1,117 @@
+"""What the arms do: waves, raised arms, throws, punches, claps."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from atom.judging.runs import Run, foot_of_peak, hysteresis, overlap, peaks
+from atom.judging.seen import SeenEvent, sureness
+from atom.judging.signals import Signals
+
+SIDES = ("left", "right")
+UP = 100.0  # degrees of an arm held up
+OVERHEAD = 0.2  # arm lengths that a raised hand is above the head
+SWING = 0.12  # arm lengths that a waving hand moves sideways between its turning points
+TURNING_POINTS = 3
+BEHIND, RELEASE = 0.25, 0.45  # arm lengths: hand behind the shoulder, then ahead of it
+GUARD, STRETCHED = 0.68, 0.82  # reach, in arm lengths, before and at the end of a punch
+PALMS = 0.3  # arm lengths between the wrists of palms that meet
+TOGETHER = 7  # frames between two hands that rise together
+
+
+def find_arm_events(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
+    """All arm events outside of the runs in which something else explains the arms."""
+    events: list[SeenEvent] = []
+    raised: tuple[list[SeenEvent], list[SeenEvent]] = ([], [])
+    for i, side in enumerate(SIDES):
+        for run in hysteresis(s.arm_lift[:, i], UP * strict**0.3, 65.0):
+            if any(overlap(run, other) > 0.4 * (run[1] - run[0]) for other in busy):
+                continue
+            throw = _throw(s, i, run, strict)
+            if throw:
+                events.append(SeenEvent(f"throw_{side}", 1, *throw))
+            elif _waves(s, i, run, strict):
+                events.append(SeenEvent(f"wave_{side}", 1, *run))
+            else:
+                raised[i].extend(_raises(s, i, run, strict))
+    events += _pair_raises(*raised)
+    explained = [(e.start, e.end) for e in events]
+    return events + _punches(s, [*busy, *explained], strict) + _claps(s, [*busy, *explained], strict)
+
+
+def _throw(s: Signals, i: int, run: Run, strict: float) -> Run | None:
+    """From the hand's way back to its release, if a hand above the shoulder swings from behind it to far ahead."""
+    ahead, lift = s.hand[:, i, 2], s.arm_lift[:, i]
+    high = np.flatnonzero(lift[slice(*run)] > 80) + run[0]
+    back = int(high[ahead[high].argmin()])
+    if ahead[back] > -BEHIND * strict:
+        return None
+    after = ahead[back : back + 12]
+    return (run[0], max(run[1], back + 1)) if after.max() > RELEASE * strict else None
+
+
+def _waves(s: Signals, i: int, run: Run, strict: float) -> bool:
+    sideways = s.hand[slice(*run), i, 0][s.arm_lift[slice(*run), i] > 80]
+    if len(sideways) < 12:
+        return False
+    turns = [*_inner_peaks(sideways, SWING * strict), *_inner_peaks(-sideways, SWING * strict)]
+    return len(turns) >= TURNING_POINTS
+
+
+def _inner_peaks(signal: np.ndarray, prominence: float) -> list[int]:
+    found = peaks(signal, float(signal.min()) - 1, prominence)
+    return [peak for peak in found if 1 < peak < len(signal) - 2]
+
+
+def _raises(s: Signals, i: int, run: Run, strict: float) -> list[SeenEvent]:
+    lift, over = s.arm_lift[slice(*run), i], s.over_head[slice(*run), i]
+    raises = []
+    for peak in peaks(lift, 120.0, 35.0, distance=4):
+        if over[max(peak - 2, 0) : peak + 3].max() < OVERHEAD * strict:
+            continue
+        start, end = foot_of_peak(lift, peak, 0.5 * lift[peak])
+        raises.append(SeenEvent(f"raise_arm_{SIDES[i]}", 1, start + run[0], end + run[0],
+                                sureness(float(over[peak]), OVERHEAD * strict)))  # fmt: skip
+    return raises
+
+
+def _pair_raises(left: list[SeenEvent], right: list[SeenEvent]) -> list[SeenEvent]:
+    both, alone = [], list(right)
+    for event in left:
+        partner = next((o for o in alone if abs(o.start + o.end - event.start - event.end) <= 2 * TOGETHER), None)
+        if partner:
+            alone.remove(partner)
+            both.append(SeenEvent("raise_arms", 1, min(event.start, partner.start), max(event.end, partner.end),
+                                  min(event.confidence, partner.confidence)))  # fmt: skip
+        else:
+            both.append(event)
+    return both + alone
+
+
+def _punches(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
+    """Fists that shoot from a guard near the shoulder to a stretched arm ahead and come back."""
+    punches = []
+    for i, side in enumerate(SIDES):
+        reach, lift = s.reach[:, i], s.arm_lift[:, i]
+        for peak in peaks(reach, STRETCHED * strict**0.3, 0.18 * strict, distance=4):
+            start, end = max(peak - 8, 0), min(peak + 8, s.frames)
+            before, after = slice(start, peak), slice(peak, end)
+            level = 65 < lift[peak] < 120 and s.hand[peak, i, 2] > 0.6
+            guarded = (reach[before] < GUARD) & (lift[before] > 50)
+            returns = (reach[after] < 0.5 * (GUARD + reach[peak])) & (lift[after] > 45)
+            if level and guarded.any() and returns.any() and not _inside(peak, busy):
+                punches.append(SeenEvent(f"punch_{side}", 1, start, end, sureness(float(reach[peak]), STRETCHED)))
+    return punches
+
+
+def _claps(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
+    claps = []
+    for peak in peaks(-s.hands_apart, -PALMS / strict, 0.18 * strict, distance=3):
+        _, up, ahead = s.hands_ahead[peak]
+        if ahead > 0.2 and -0.75 < up < 0.35 and not _inside(peak, busy):
+            claps.append(SeenEvent("clap", 1, max(peak - 4, 0), min(peak + 5, s.frames)))
+    return claps
+
+
+def _inside(frame: int, runs: list[Run]) -> bool:
+    return any(start <= frame < end for start, end in runs)

@@ -1,0 +1,217 @@
+"""From scored motions to preference pairs: which two motions of a prompt are worth comparing.
+
+The paper names the count (3 pairs a prompt) and not the choice. Ours follows three observations of the prototype: pairs
+whose chosen motion is exactly right teach most; wide gaps teach the rough direction and near misses the fine one; and a
+chosen side that is longer on average teaches length instead of content.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from statistics import fmean
+from typing import Any, Literal
+
+from atom.config import PreferenceConfig
+from atom.errors import AtomError
+from atom.events import Split, Task
+
+Degree = Literal["Much better", "Better", "Slightly better", "Negligibly better/unsure"]
+
+# The words are AToM's; the paper gives no thresholds. Ours, on the rubric's scale of 1 to 5: a point is about one event.
+DEGREES: tuple[tuple[float, Degree], ...] = (
+    (2.0, "Much better"),
+    (1.0, "Better"),
+    (0.5, "Slightly better"),
+    (0.0, "Negligibly better/unsure"),
+)
+
+ROUNDING = 1e-6  # scores pass through float32 columns: a gap of 0.4999999 is 0.5
+LENGTH_SLACK = 20  # tokens by which the first few pairs may miss the length tolerance
+
+
+@dataclass(frozen=True)
+class ScoredMotion:
+    """A sampled motion and what the judge said of it. `tokens` are codebook indices, one for every four frames."""
+
+    motion_id: str
+    prompt_id: str
+    text: str
+    task: Task
+    split: Split
+    tokens: tuple[int, ...]
+    stop_reason: Literal["end", "length", "empty"]
+    score: float
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Two motions of one prompt. `margin` is the gap of their scores, above 0; self-contained, so it can be trained on
+    without the tables it came from."""
+
+    prompt_id: str
+    text: str
+    task: Task
+    split: Split
+    chosen_id: str
+    rejected_id: str
+    chosen_tokens: tuple[int, ...]
+    rejected_tokens: tuple[int, ...]
+    chosen_score: float
+    rejected_score: float
+    chosen_exact: bool
+    margin: float
+    degree: Degree
+
+    @property
+    def longer_by(self) -> int:
+        """Tokens by which the chosen motion is longer than the rejected one; negative if it is shorter."""
+        return len(self.chosen_tokens) - len(self.rejected_tokens)
+
+
+def degree_of(margin: float) -> Degree:
+    """AToM's word for a score gap: from 2 points "Much better", 1 "Better", 0.5 "Slightly better", else "unsure"."""
+    return next(word for least, word in DEGREES if abs(margin) >= least - ROUNDING)
+
+
+def build_pairs(candidates: Iterable[ScoredMotion], config: PreferenceConfig) -> list[Preference]:
+    """At most `pairs_per_prompt` pairs a prompt whose scores differ by `min_gap` or more.
+
+    Prompts are taken in the order of their ids, whatever the order of the candidates. Within a prompt pairs are taken
+    one by one: first those with an exactly right chosen motion, then those of motions used least so far, then those
+    that bring the mean length difference of the task towards zero; ties go to the widest and the narrowest gap in turn.
+    A pair that would lift the task's mean length difference above `length_tolerance` is passed over.
+
+    Empty motions take no part, of motions with equal tokens only the first does, and a motion that was cut off at the
+    token limit is never chosen: it would teach the model not to end.
+    """
+    by_prompt: dict[str, list[ScoredMotion]] = defaultdict(list)
+    for motion in sorted(candidates, key=lambda motion: (motion.prompt_id, motion.motion_id)):
+        by_prompt[motion.prompt_id].append(motion)
+    balances: dict[Task, _LengthBalance] = defaultdict(lambda: _LengthBalance(config.length_tolerance))
+    return [
+        pair
+        for motions in by_prompt.values()
+        for pair in _pairs_of_prompt(_distinct(motions), config, balances[motions[0].task])
+    ]
+
+
+class _LengthBalance:
+    """The running sum of length differences, chosen minus rejected, of the pairs taken so far."""
+
+    def __init__(self, tolerance: float | None) -> None:
+        self.tolerance = tolerance
+        self.pairs = 0
+        self.total = 0
+
+    def allows(self, difference: int) -> bool:
+        if self.tolerance is None or difference <= 0:
+            return True
+        return self.total + difference <= self.tolerance * (self.pairs + 1) + LENGTH_SLACK
+
+    def worsened_by(self, difference: int) -> bool:
+        return self.tolerance is not None and self.total * difference > 0
+
+    def add(self, difference: int) -> None:
+        self.pairs += 1
+        self.total += difference
+
+
+def _distinct(motions: Sequence[ScoredMotion]) -> list[ScoredMotion]:
+    if len({(motion.text, motion.task, motion.split) for motion in motions}) > 1:
+        raise AtomError(
+            f"the motions of prompt {motions[0].prompt_id!r} disagree on its text, task or split: score them again"
+        )
+    first = {motion.tokens: motion for motion in reversed(motions) if motion.tokens and motion.stop_reason != "empty"}
+    return list(reversed(first.values()))
+
+
+def _pairs_of_prompt(
+    motions: Sequence[ScoredMotion], config: PreferenceConfig, balance: _LengthBalance
+) -> list[Preference]:
+    possible = [
+        _preference(chosen, rejected)
+        for chosen, rejected in permutations(motions, 2)
+        if chosen.score - rejected.score >= config.min_gap - ROUNDING and chosen.stop_reason == "end"
+    ]
+    uses: Counter[str] = Counter()
+    taken: list[Preference] = []
+    while len(taken) < config.pairs_per_prompt:
+        allowed = [pair for pair in possible if balance.allows(pair.longer_by)]
+        if not allowed:
+            break
+        sign = -1 if len(taken) % 2 == 0 else 1
+        best = min(
+            allowed,
+            key=lambda pair: (
+                not pair.chosen_exact,
+                uses[pair.chosen_id] + uses[pair.rejected_id],
+                balance.worsened_by(pair.longer_by),
+                sign * pair.margin,
+                pair.chosen_id,
+                pair.rejected_id,
+            ),
+        )
+        possible.remove(best)
+        uses.update((best.chosen_id, best.rejected_id))
+        balance.add(best.longer_by)
+        taken.append(best)
+    return taken
+
+
+def _preference(chosen: ScoredMotion, rejected: ScoredMotion) -> Preference:
+    margin = chosen.score - rejected.score
+    return Preference(
+        prompt_id=chosen.prompt_id,
+        text=chosen.text,
+        task=chosen.task,
+        split=chosen.split,
+        chosen_id=chosen.motion_id,
+        rejected_id=rejected.motion_id,
+        chosen_tokens=chosen.tokens,
+        rejected_tokens=rejected.tokens,
+        chosen_score=chosen.score,
+        rejected_score=rejected.score,
+        chosen_exact=chosen.exact,
+        margin=margin,
+        degree=degree_of(margin),
+    )
+
+
+def summarise(candidates: Sequence[ScoredMotion], pairs: Sequence[Preference]) -> dict[str, Any]:
+    """What the set of pairs looks like, overall and for each task, JSON-able.
+
+    Each entry: prompts (with candidates), prompts_with_pairs, pairs, chosen_exact (share), degrees (count of each
+    word), gaps (count of pairs by gap, bins of half a point named by their lower edge), and the length guard:
+    chosen_tokens and rejected_tokens (means), longer_by (mean of chosen minus rejected, in tokens).
+    """
+    tasks = sorted({motion.task for motion in candidates})
+    entries = {"overall": _summary(candidates, pairs)}
+    for task in tasks:
+        entries[task] = _summary(
+            [motion for motion in candidates if motion.task == task], [pair for pair in pairs if pair.task == task]
+        )
+    return entries
+
+
+def _summary(candidates: Sequence[ScoredMotion], pairs: Sequence[Preference]) -> dict[str, Any]:
+    gaps = Counter(int((pair.margin + ROUNDING) * 2) / 2 for pair in pairs)
+    return {
+        "prompts": len({motion.prompt_id for motion in candidates}),
+        "prompts_with_pairs": len({pair.prompt_id for pair in pairs}),
+        "pairs": len(pairs),
+        "chosen_exact": _mean(pair.chosen_exact for pair in pairs),
+        "degrees": {word: sum(pair.degree == word for pair in pairs) for _, word in DEGREES},
+        "gaps": {f"{edge:.1f}": gaps[edge] for edge in sorted(gaps)},
+        "chosen_tokens": _mean(len(pair.chosen_tokens) for pair in pairs),
+        "rejected_tokens": _mean(len(pair.rejected_tokens) for pair in pairs),
+        "longer_by": _mean(pair.longer_by for pair in pairs),
+    }
+
+
+def _mean(values: Iterable[float]) -> float:
+    values = [float(value) for value in values]
+    return fmean(values) if values else 0.0

@@ -1,0 +1,221 @@
+"""Random compositions of events, and the prompts that are written from them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from atom.config import PromptConfig
+from atom.errors import AtomError
+from atom.events import (
+    ACTIONS,
+    MAX_COUNT,
+    MAX_EVENTS,
+    TASKS,
+    Composition,
+    Event,
+    Split,
+    Task,
+    composition_key,
+    split_of,
+)
+from atom.motion.skeleton import MAX_FRAMES
+from atom.prompts.wording import caption
+
+# Frames at 20 fps that an action takes: once and for all, and for each repetition. Means over the built-in corpus.
+_FRAMES: dict[str, tuple[float, float]] = {
+    "walk_forward": (0, 45),
+    "walk_backward": (0, 48),
+    "sidestep": (0, 15.5),
+    "run_forward": (0, 54),
+    "turn": (0, 21),
+    "turn_around": (0, 34),
+    "spin": (6, 29),
+    "jump_up": (0, 25),
+    "jump_forward": (0, 25),
+    "hop": (17, 11),
+    "squat": (0, 23),
+    "sit_down": (0, 20),
+    "kneel_down": (0, 22),
+    "get_up": (0, 19),
+    "bow": (0, 25),
+    "wave": (0, 42),
+    "raise_arm": (0, 24),
+    "raise_arms": (0, 24),
+    "clap": (15, 8),
+    "punch": (14, 11),
+    "kick": (9, 15),
+    "throw": (0, 30),
+    "lunge": (2, 28),
+    "jumping_jack": (6, 18),
+    "pick_up": (0, 36),
+}
+_START_AND_END = 10  # frames of standing around the sequence
+_BETWEEN = 3  # frames between two events
+
+# How many events a prompt has, with weights.
+_LENGTHS: dict[Task | None, dict[int, float]] = {
+    "integrity": {2: 0.4, 3: 0.4, 4: 0.2},
+    "temporal": {2: 0.4, 3: 0.4, 4: 0.2},
+    "frequency": {1: 0.35, 2: 0.5, 3: 0.15},
+    None: {1: 0.25, 2: 0.25, 3: 0.25, 4: 0.25},
+}
+# How often a countable event is repeated. At least one is in every frequency prompt.
+_REPEATED: dict[Task | None, float] = {"integrity": 0.15, "temporal": 0.0, "frequency": 0.6, None: 0.35}
+
+_POSSIBLE = {
+    posture: [action.name for action in ACTIONS.values() if action.starts in ("any", posture)]
+    for posture in ("stand", "low")
+}
+_GET_UP = 0.55  # chance that the next event after sitting down ends the sitting, so that it is no rarer than others
+_DRAWS = 20_000
+_CANDIDATES = 6  # compositions drawn for each prompt; the one with the least used actions is kept
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A sentence made of events for one task. `prompt_id` is a hash of the content; `source` says who wrote it."""
+
+    prompt_id: str
+    text: str
+    task: Task
+    events: Composition
+    split: Split
+    seed: int
+    source: str = "grammar"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def expected_frames(event: Event) -> float:
+    """Frames that the event is expected to take."""
+    once, each = _FRAMES[ACTIONS[event.action].family]
+    return once + each * event.count
+
+
+def sample_events(
+    rng: np.random.Generator,
+    task: Task | None = None,
+    split: Split | None = None,
+    max_events: int = MAX_EVENTS,
+    max_count: int = MAX_COUNT,
+    frames_of: Callable[[Event], float] = expected_frames,
+) -> Composition:
+    """A random composition of the kind that the task asks for, in the wanted split (None: any).
+
+    - integrity: 2 to 4 events, mostly once each.
+    - temporal: 2 to 4 events of different actions, once each.
+    - frequency: 1 to 3 events, at least one of them 2 to `max_count` times.
+    - None: 1 to 4 events with any counts, among them single events that happen once.
+
+    The events fit each other's postures, with at most one stay on a chair or knee; neighbours are different actions;
+    the expected frames fit into the longest clip. Raises AtomError when no such composition is found.
+    """
+    lengths = {length: weight for length, weight in _LENGTHS[task].items() if length <= max_events}
+    bounds = np.cumsum(list(lengths.values())) / sum(lengths.values()) if lengths else []
+    for _ in range(_DRAWS if lengths else 0):
+        length = list(lengths)[np.searchsorted(bounds, rng.random(), side="right")]
+        actions = _sample_actions(rng, length)
+        if task == "temporal" and len(set(actions)) < length:
+            continue
+        events = tuple(Event(action, _sample_count(rng, action, task, max_count)) for action in actions)
+        if task == "frequency" and all(event.count == 1 for event in events):
+            continue
+        if _frames(events, frames_of) <= MAX_FRAMES and split in (None, split_of(events)):
+            return events
+    raise AtomError(
+        f"no composition for task {task}, split {split} with max_events {max_events} and max_count {max_count}: "
+        "integrity, temporal and every held-out prompt need 2 events or more, frequency counts of 2 or more"
+    )
+
+
+def write_prompts(config: PromptConfig, seed: int) -> list[Prompt]:
+    """The train and test prompts of all tasks, in that order; the same config and seed give the same prompts.
+
+    No text occurs twice, no composition occurs twice in a task, and none is in both splits (`split_of` decides). Each
+    task and split draws from its own random stream and evens out how often its actions are used.
+    Raises AtomError when the config leaves too few compositions to choose from.
+    """
+    prompts: list[Prompt] = []
+    texts: set[str] = set()
+    for split_number, (split, wanted) in enumerate((("train", config.train_per_task), ("test", config.test_per_task))):
+        for task_number, task in enumerate(TASKS):
+            rng = np.random.default_rng([seed, split_number, task_number])
+            for events in _balanced_compositions(rng, task, split, wanted, config):
+                text, worded = _unused_caption(events, rng, task, texts)
+                texts.add(text)
+                prompts.append(Prompt(prompt_id(text, task, events), text, task, worded, split, seed))
+    return prompts
+
+
+def prompt_id(text: str, task: Task, events: Composition) -> str:
+    """16 hexadecimal digits that name the content: what is said, for which task, and what it means."""
+    return hashlib.sha256("\n".join((task, composition_key(events), text)).encode()).hexdigest()[:16]
+
+
+def _sample_actions(rng: np.random.Generator, length: int) -> list[str]:
+    actions: list[str] = []
+    posture, sat = "stand", False
+    while len(actions) < length:
+        if posture == "low" and rng.random() < _GET_UP:
+            action = "get_up"
+        else:
+            options = _POSSIBLE[posture]
+            action = options[rng.integers(len(options))]
+        ends = ACTIONS[action].ends
+        if action in actions[-1:] or (sat and ends == "low"):
+            continue
+        actions.append(action)
+        posture = posture if ends == "any" else ends
+        sat = sat or ends == "low"
+    return actions
+
+
+def _sample_count(rng: np.random.Generator, action: str, task: Task | None, max_count: int) -> int:
+    if max_count == 1 or not ACTIONS[action].countable or rng.random() >= _REPEATED[task]:
+        return 1
+    return int(rng.integers(2, max_count + 1))
+
+
+def _frames(events: Composition, frames_of: Callable[[Event], float]) -> float:
+    return _START_AND_END + _BETWEEN * (len(events) - 1) + sum(frames_of(event) for event in events)
+
+
+def _balanced_compositions(
+    rng: np.random.Generator, task: Task, split: Split, wanted: int, config: PromptConfig
+) -> Iterator[Composition]:
+    used: Counter[str] = Counter()
+    taken: set[Composition] = set()
+    for number in range(wanted):
+        fresh: list[Composition] = []
+        for _ in range(_CANDIDATES * 20):
+            events = sample_events(rng, task, split, config.max_events, config.max_count)
+            if events not in taken:
+                fresh.append(events)
+            if len(fresh) == _CANDIDATES:
+                break
+        if not fresh:
+            raise AtomError(
+                f"only {number} different {task} prompts found for the {split} split, and {wanted} are wanted: "
+                f"lower prompts.{split}_per_task or raise prompts.max_events or prompts.max_count"
+            )
+        events = min(fresh, key=lambda events: np.mean([used[event.action] for event in events]))
+        taken.add(events)
+        used.update(event.action for event in events)
+        yield events
+
+
+def _unused_caption(
+    events: Composition, rng: np.random.Generator, task: Task, texts: set[str]
+) -> tuple[str, Composition]:
+    for _ in range(1000):
+        text, worded = caption(events, rng, task)
+        if text not in texts:
+            return text, worded
+    raise AtomError(f"every wording of {composition_key(events)!r} is used already: ask for fewer prompts")

@@ -1,0 +1,88 @@
+"""Pictures of a motion, one a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from atom.errors import AtomError
+from atom.motion.skeleton import JOINTS
+from atom.rendering.camera import FOCAL, follow_camera
+from atom.rendering.figure import body_height, figure_parts
+from atom.rendering.path import ground_path, stroke_alphas
+
+SMALLEST, LARGEST = 32, 4096  # pixels of a frame's side
+FARTHEST = 1000.0  # metres from the origin; what lies beyond is in another unit
+
+
+def render_frames(joints: np.ndarray, frames: Sequence[int] | None = None, size: int = 512) -> Iterator[np.ndarray]:
+    """Draw a motion as a shaded body on a checker floor with tiles of half a metre.
+
+    The camera looks from three quarters in front of the first heading and follows smoothly; left limbs are orange and
+    right limbs blue; the path of the pelvis is drawn on the floor. A frame looks the same whichever others are asked
+    for, and the same input gives the same bytes.
+
+    Args:
+        joints: (T, 22, 3) in metres, Y up, floor at y = 0.
+        frames: which frames to draw, in this order; all of them by default.
+        size: pixels of a frame's side.
+
+    Yields:
+        (size, size, 3) uint8 RGB, a new array each time.
+
+    Raises:
+        AtomError: the joints have another shape, are not finite, or a frame or the size is out of range. It is raised
+            by the call itself, before the first frame.
+    """
+    joints = check_joints(joints)
+    if not SMALLEST <= size <= LARGEST:
+        raise AtomError(f"frame size {size} is outside {SMALLEST}..{LARGEST} pixels")
+    chosen = list(range(len(joints))) if frames is None else [int(frame) for frame in frames]
+    for frame in chosen:
+        if not 0 <= frame < len(joints):
+            raise AtomError(f"frame {frame} can't be drawn: the motion has frames 0..{len(joints) - 1}")
+    return _draw(joints, chosen, size)
+
+
+def check_joints(joints: np.ndarray) -> np.ndarray:
+    """`joints` as a float64 array (T, 22, 3) of finite numbers within a kilometre.
+
+    Raises:
+        AtomError: it is not one.
+    """
+    try:
+        joints = np.asarray(joints, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise AtomError("joints to draw must be an array of numbers of shape (T, 22, 3)") from None
+    if joints.ndim != 3 or joints.shape[1:] != (JOINTS, 3) or not len(joints):
+        raise AtomError(f"joints to draw must have shape (T, {JOINTS}, 3) with T >= 1, not {joints.shape}")
+    finite = np.isfinite(joints).all(axis=(1, 2))
+    if not finite.all():
+        raise AtomError(f"joints to draw are not finite (NaN or infinity) in frame {int(np.argmin(finite))}")
+    if np.abs(joints).max() > FARTHEST:
+        raise AtomError(f"joints to draw reach {np.abs(joints).max():.0f} m from the origin; give them in metres")
+    return joints
+
+
+def _draw(joints: np.ndarray, frames: list[int], size: int) -> Iterator[np.ndarray]:
+    from atom.rendering.rasteriser import draw_frame  # brings numba along, which takes a while to import
+
+    height = body_height(joints)
+    parts = figure_parts(joints, height)
+    camera = follow_camera(joints, parts, height)
+    strokes, times = ground_path(joints)
+    for frame in frames:
+        image = np.empty((size, size, 3), np.uint8)
+        draw_frame(
+            image,
+            parts[frame],
+            camera.positions[frame],
+            camera.axes,
+            FOCAL * size,
+            camera.ground[frame],
+            height,
+            strokes,
+            stroke_alphas(times, frame),
+        )
+        yield image

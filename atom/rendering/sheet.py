@@ -1,0 +1,50 @@
+"""The contact sheet: every n-th frame in one picture, labelled with its index and time and never with a text."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image
+
+from atom.errors import AtomError
+from atom.motion.skeleton import FPS
+from atom.rendering.frames import check_joints, render_frames
+from atom.rendering.labels import GROUND, caption_strip
+
+GAP = 3  # pixels between the cells
+
+
+def contact_sheet(joints: np.ndarray, every: int = 8, size: int = 224, columns: int | None = None) -> Image.Image:
+    """A grid of the frames 0, every, 2 every ...; under each a strip such as `#16   0.8 s`.
+
+    Args:
+        joints: (T, 22, 3) in metres at 20 frames a second.
+        every: how many frames lie between two cells.
+        size: pixels of a cell's side, without its strip.
+        columns: cells a row; by default the grid is about square with few empty cells.
+
+    Raises:
+        AtomError: the joints can't be drawn, or `every` or `columns` is below 1.
+    """
+    joints = check_joints(joints)
+    if every < 1 or (columns is not None and columns < 1):
+        raise AtomError(f"a contact sheet needs every >= 1 and columns >= 1, not every={every}, columns={columns}")
+    frames = range(0, len(joints), every)
+    columns = min(columns or best_columns(len(frames)), len(frames))
+    rows = math.ceil(len(frames) / columns)
+    strip = max(14, round(size * 0.1))
+    step_x, step_y = size + GAP, size + strip + GAP
+    sheet = Image.new("RGB", (columns * step_x - GAP, rows * step_y - GAP), GROUND)
+    for cell, (frame, image) in enumerate(zip(frames, render_frames(joints, frames, size))):
+        left, top = cell % columns * step_x, cell // columns * step_y
+        sheet.paste(Image.fromarray(image), (left, top))
+        sheet.paste(caption_strip(size, strip, f"#{frame}", f"{frame / FPS:.1f} s"), (left, top + size))
+    return sheet
+
+
+def best_columns(cells: int) -> int:
+    """How many columns hold `cells` with the fewest empty places, between a square and a 16:10 grid."""
+    square = math.ceil(math.sqrt(cells))
+    widest = max(square, math.floor(math.sqrt(1.6 * cells)), 3 if cells == 3 else 1)
+    return min(range(square, widest + 1), key=lambda columns: (-cells % columns, columns))

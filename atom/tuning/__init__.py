@@ -1,0 +1,1 @@
+"""Preference tuning: losses, log-probabilities, the adapter and its training loop."""

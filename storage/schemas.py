@@ -1,0 +1,312 @@
+"""Every table of the store, declared once: columns, types, units and version.
+
+All columns open as they are in pandas, DuckDB and Hugging Face `datasets` (a test holds it). Two choices need saying:
+
+- Joints are metres as float32, flattened from (frames, 22, 3), rounded to 1/8192 m (0.12 mm) and stored with Parquet's
+  byte-stream-split, which makes a full motion of 196 frames about 23 KB. float16 opens everywhere too and is as small,
+  but at some metres from the origin it errs by millimetres, and at 20 fps that noise alone looks like a sliding foot.
+- A field that a row may lack is nullable; every other column must be in every row, and no other column may be.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Table:
+    """A named, versioned Parquet schema. Raise `version` whenever a column changes: every key depends on it."""
+
+    name: str
+    version: int
+    schema: pa.Schema
+
+    def from_rows(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+        """An Arrow table of the rows; a numpy array of any shape goes into a list column flattened, in C order.
+
+        Raises StoreError that names the row and column when one is unknown, missing or of the wrong type.
+        """
+        for index, row in enumerate(rows):
+            _check_fields(row, self.schema, f"row {index} of table {self.name!r}")
+        columns = [self._column([row.get(field.name) for row in rows], field) for field in self.schema]
+        return pa.Table.from_arrays(columns, schema=self.schema)
+
+    def conform(self, table: pa.Table) -> pa.Table:
+        """The same table with this schema's types and column order; StoreError when that would lose something."""
+        if set(table.column_names) != set(self.schema.names):
+            raise StoreError(
+                f"table {self.name!r} needs exactly the columns {self.schema.names}, got {table.column_names}"
+            )
+        try:
+            table = table.select(self.schema.names).cast(self.schema)
+        except (pa.ArrowException, ValueError) as error:
+            raise StoreError(f"the columns don't fit table {self.name!r}: {_one_line(error)}") from error
+        for index, field in enumerate(self.schema):
+            if table[field.name].null_count and not field.nullable:
+                raise StoreError(f"column {field.name!r} of table {self.name!r} holds nulls and may not")
+            if step := _step(field):
+                rounded = [_rounded(chunk, step) for chunk in table[field.name].chunks]
+                table = table.set_column(index, field, pa.chunked_array(rounded, field.type))
+        return table
+
+    def to_parquet(self, table: pa.Table) -> bytes:
+        """A Parquet file, zstd compressed; the same rows give the same bytes."""
+        buffer = io.BytesIO()
+        pq.write_table(
+            table,
+            buffer,
+            compression="zstd",
+            use_dictionary=[leaf for leaf in self._leaves if leaf not in self._split_leaves],
+            use_byte_stream_split=self._split_leaves,
+        )
+        return buffer.getvalue()
+
+    def _column(self, values: list[Any], field: pa.Field) -> pa.Array:
+        values = [value.ravel() if isinstance(value, np.ndarray) else value for value in values]
+        try:
+            column = pa.array(values, field.type)
+        except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+            raise StoreError(
+                f"column {field.name!r} of table {self.name!r} must be {field.type}: {_one_line(error)}"
+            ) from error
+        return _rounded(column, step) if (step := _step(field)) else column
+
+    @cached_property
+    def _leaves(self) -> list[str]:
+        """Parquet's own names of the flat columns, such as `events.list.element.action`."""
+        buffer = io.BytesIO()
+        pq.write_table(self.schema.empty_table(), buffer)
+        parquet = pq.ParquetFile(buffer).schema
+        return [parquet.column(index).path for index in range(len(parquet))]
+
+    @cached_property
+    def _split_leaves(self) -> list[str]:
+        stepped = {field.name for field in self.schema if _step(field)}
+        return [leaf for leaf in self._leaves if leaf.split(".")[0] in stepped]
+
+
+def _check_fields(row: Any, fields: Any, where: str) -> None:
+    if not isinstance(row, Mapping):
+        raise StoreError(f"{where} must be a dict, not {type(row).__name__}")
+    fields = {field.name: field for field in fields}
+    for name in row:
+        if name not in fields:
+            raise StoreError(f"{where} has the unknown column {name!r}; the columns are {', '.join(fields)}")
+    for name, field in fields.items():
+        if row.get(name) is not None:
+            _check_value(row[name], field.type, f"{name!r} in {where}")
+        elif not field.nullable:
+            raise StoreError(f"{where} lacks {name!r}, which every row must have")
+
+
+def _check_value(value: Any, kind: pa.DataType, where: str) -> None:
+    """What Arrow would let pass: names in a struct that it drops, fractions in an integer that it cuts off."""
+    if pa.types.is_struct(kind):
+        _check_fields(value, kind, where)
+    elif pa.types.is_list(kind) and not isinstance(value, np.ndarray):
+        for index, item in enumerate(value):
+            _check_value(item, kind.value_type, f"[{index}] of {where}")
+    elif pa.types.is_list(kind):
+        _check_value(value.ravel()[0] if value.size else 0, kind.value_type, where)
+    elif pa.types.is_integer(kind) and isinstance(value, float | np.floating):
+        raise StoreError(f"{where} is {value}, a float; the column holds {kind}")
+
+
+def _step(field: pa.Field) -> float | None:
+    text = (field.metadata or {}).get(b"step")
+    return float(text) if text else None
+
+
+def _rounded(column: pa.ListArray, step: float) -> pa.ListArray:
+    values = column.values.to_numpy(zero_copy_only=False)
+    rounded = (np.rint(values / np.float32(step)) * np.float32(step)).astype(values.dtype)
+    return pa.ListArray.from_arrays(column.offsets, pa.array(rounded, column.type.value_type), type=column.type)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _field(
+    name: str, kind: pa.DataType, description: str, *, nullable: bool = False, step: float | None = None
+) -> pa.Field:
+    metadata = {"description": description}
+    if step is not None:
+        metadata["step"] = repr(step)
+    return pa.field(name, kind, nullable=nullable, metadata=metadata)
+
+
+def _table(name: str, version: int, *fields: pa.Field) -> Table:
+    return Table(name, version, pa.schema(fields, metadata={"table": name, "version": str(version)}))
+
+
+def _struct(*fields: tuple[str, pa.DataType], nullable: Sequence[str] = ()) -> pa.StructType:
+    return pa.struct([pa.field(name, kind, nullable=name in nullable) for name, kind in fields])
+
+
+TOKENS = pa.list_(pa.int16())
+EVENTS = pa.list_(_struct(("action", pa.string()), ("phrase", pa.string()), ("count", pa.int8())))
+SEEN_EVENTS = pa.list_(
+    _struct(
+        ("action", pa.string()),
+        ("count", pa.int16()),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("confidence", pa.float32()),
+    )
+)
+FILE = _struct(("path", pa.string()), ("sha256", pa.string()), ("bytes", pa.int64()))
+
+PROMPT_ID = _field("prompt_id", pa.string(), "the prompt")
+MOTION_ID = _field("motion_id", pa.string(), "the motion")
+PROMPT = _field("prompt", pa.string(), "the sentence the motions were made for")
+TASK = _field("task", pa.string(), "integrity, temporal or frequency")
+ASKED = _field("events", EVENTS, "what the text asks for, in order: action, its wording, how often")
+SPLIT = _field("split", pa.string(), "train, val or test, by composition")
+SAMPLE = _field("sample", pa.int16(), "number of the sample among those of its prompt, from 0")
+SEED = _field("seed", pa.int64(), "what it was drawn with")
+FRAMES = _field("frames", pa.int32(), "length in frames at 20 a second")
+JUDGE = _field("judge", pa.string(), "who scored")
+SCORE = _field("score", pa.float32(), "1 to 5 by the task's rubric; null when the judge failed", nullable=True)
+EXACT = _field("exact", pa.bool_(), "all events, right counts, right order; null when the judge failed", nullable=True)
+
+PROMPTS = _table(
+    "prompts",
+    1,
+    PROMPT_ID,
+    _field("text", pa.string(), "the sentence given to the generator"),
+    TASK,
+    ASKED,
+    SPLIT,
+    _field("source", pa.string(), "who wrote it: grammar, or the name of a language model"),
+    SEED,
+)
+
+MOTIONS = _table(
+    "motions",
+    1,
+    MOTION_ID,
+    PROMPT_ID,
+    SAMPLE,
+    SEED,
+    _field("tokens", TOKENS, "codebook entries, 0 to 511, 4 frames each"),
+    FRAMES,
+    _field(
+        "joints",
+        pa.list_(pa.float32()),
+        "metres, Y up, flattened from (frames, 22, 3): numpy.reshape(row, (-1, 22, 3)); rounded to 1/8192 m",
+        step=2.0**-13,
+    ),
+    _field("stop_reason", pa.string(), "end, length or empty"),
+)
+
+CLIPS = _table(
+    "clips",
+    1,
+    MOTION_ID,
+    PROMPT_ID,
+    _field("video", FILE, "mp4 beside this part: path in the artifact's folder, sha256, size", nullable=True),
+    _field("sheet", FILE, "contact sheet beside this part: path, sha256, size", nullable=True),
+    _field("frame_indices", pa.list_(pa.int32()), "frames that the sheet shows"),
+    _field("size", pa.int32(), "pixels of a frame's side"),
+    _field("fps", pa.float32(), "frames a second of the video"),
+)
+
+SCORES = _table(
+    "scores",
+    1,
+    MOTION_ID,
+    PROMPT_ID,
+    TASK,
+    JUDGE,
+    _field("vote", pa.int16(), "number of the vote when a judge is asked more than once, from 0"),
+    SCORE,
+    EXACT,
+    _field("events", SEEN_EVENTS, "what was seen, in order: action, count, first frame, frame after the last, 0 to 1"),
+    _field(
+        "verdicts",
+        pa.list_(
+            _struct(
+                ("action", pa.string()),
+                ("count", pa.int16()),
+                ("found", pa.bool_()),
+                ("seen_count", pa.int16()),
+                ("start", pa.int32()),
+                ("end", pa.int32()),
+                nullable=("start", "end"),
+            )
+        ),
+        "for each asked event: how often asked, whether and how often seen, first frame, frame after the last",
+    ),
+    _field("rationale", pa.string(), "why, in words"),
+    _field("tokens", pa.int32(), "language-model tokens spent, 0 without one"),
+    _field("cost", pa.float64(), "US dollars spent"),
+    _field("latency", pa.float32(), "seconds the judge took"),
+    _field("error", pa.string(), "why there is no score", nullable=True),
+)
+
+PREFERENCES = _table(
+    "preferences",
+    1,
+    PROMPT_ID,
+    PROMPT,
+    TASK,
+    SPLIT,
+    ASKED,
+    _field("chosen_tokens", TOKENS, "codebook entries of the better motion"),
+    _field("rejected_tokens", TOKENS, "codebook entries of the worse motion"),
+    _field("chosen_score", pa.float32(), "1 to 5"),
+    _field("rejected_score", pa.float32(), "1 to 5"),
+    _field("margin", pa.float32(), "chosen_score - rejected_score"),
+    _field("degree", pa.string(), "how clear the preference is, in AToM's words"),
+    _field("chosen_motion_id", pa.string(), "the better motion"),
+    _field("rejected_motion_id", pa.string(), "the worse motion"),
+)
+
+CURVES = _table(
+    "curves",
+    1,
+    _field("step", pa.int32(), "optimiser steps done"),
+    _field("epoch", pa.float32(), "passes over the pairs done"),
+    _field("loss", pa.float32(), "what is minimised"),
+    _field("preference_loss", pa.float32(), "the part of the preference loss"),
+    _field("chosen_logp", pa.float32(), "mean log-probability of the chosen motions under the policy"),
+    _field("rejected_logp", pa.float32(), "mean log-probability of the rejected motions under the policy"),
+    _field("margin", pa.float32(), "mean of the policy's log-ratio minus the reference's"),
+    _field("accuracy", pa.float32(), "share of pairs whose margin is positive"),
+    _field("gradient_norm", pa.float32(), "before clipping"),
+    _field("learning_rate", pa.float32(), "in this step"),
+    _field("seconds", pa.float32(), "since the tuning began"),
+)
+
+EVALUATION = _table(
+    "evaluation",
+    1,
+    PROMPT_ID,
+    MOTION_ID,
+    TASK,
+    _field("arm", pa.string(), "who made the motion: base, tuned, or a baseline"),
+    SAMPLE,
+    SEED,
+    JUDGE,
+    SCORE,
+    EXACT,
+    FRAMES,
+    _field("true_frames", pa.float32(), "mean length in the corpus of what was asked; null if unknown", nullable=True),
+    _field("foot_skate", pa.float32(), "m/s of a foot in contact with the floor; null without contact", nullable=True),
+    _field("descriptor", pa.list_(pa.float32()), "what diversity compares, (360,); null if unknown", nullable=True),
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table for table in (PROMPTS, MOTIONS, CLIPS, SCORES, PREFERENCES, CURVES, EVALUATION)
+}
