@@ -57,23 +57,29 @@ class PreferenceConfig(Section):
 
     min_gap: float = Field(0.5, gt=0, description="least score difference of a pair")
     pairs_per_prompt: int = Field(6, ge=1)
+    length_tolerance: float | None = Field(
+        0.5, ge=0, description="tokens by which chosen may be longer than rejected on average in a task; null: no limit"
+    )
 
 
 class TuningConfig(Section):
     """LoRA and the preference loss."""
 
-    loss: Literal["ipo"] = "ipo"
+    loss: Literal["ipo", "dpo", "hinge", "sft"] = Field(
+        "ipo", description="'sft' only fine-tunes on the chosen motions, as a baseline"
+    )
     log_probability: Literal["average", "sum"] = "sum"
     beta: float = Field(0.1, gt=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="share of pairs believed to be the wrong way round")
     chosen_weight: float = Field(0.2, ge=0, description="weight of the likelihood of the chosen motion")
     rank: int = Field(16, ge=1)
     alpha: int = Field(32, ge=1)
     targets: Literal["all-linear", "q,v"] = "all-linear"
     learning_rate: float = Field(1e-3, gt=0)
-    warmup_steps: int = Field(20, ge=0)
+    warmup_steps: int = Field(20, ge=0, description="at most half of all steps")
     batch_size: int = Field(16, ge=1, description="pairs a step")
     epochs: int = Field(3, ge=1)
-    max_steps: int = Field(0, ge=0, description="0: as many as the epochs hold")
+    max_steps: int = Field(0, ge=0, description="stop after so many; 0: as many as the epochs hold")
     gradient_clip: float = Field(1.0, gt=0)
 
 

@@ -22,9 +22,13 @@ from atom.corpus.captions import CaptionNoise, imperfect_caption
 from atom.corpus.dataset import build_corpus, read_corpus
 from atom.errors import AtomError
 from atom.events import Event
+from atom.generation.language_model import build_language_model, small_config
+from atom.generation.tokenizer import MotionVocabulary, build_word_tokenizer
 from atom.generation.vqvae import VQVAE, VQVAEConfig
+from atom.prompts.wording import vocabulary
 
 Progress = Callable[[str, int, int, str], None]
+PROMPT_TEMPLATE = "{}"  # plain words: the small model gains nothing from an instruction
 BLOCKS = (slice(0, 1), slice(1, 3), slice(3, 4), slice(4, 67), slice(67, 193), slice(193, 259), slice(259, 263))
 
 
@@ -163,6 +167,19 @@ def corpus_captions(compositions: list[tuple[Event, ...]], config: PretrainConfi
     rng = np.random.default_rng([config.seed, 3])
     noise = CaptionNoise()
     return [imperfect_caption(events, rng, noise) for events in compositions for _ in range(config.captions_per_clip)]
+
+
+def prepare_language_model(codes: list[list[int]], compositions: list[tuple[Event, ...]], config: PretrainConfig):
+    """The untrained model, its tokenizer, and the token ids of prompts and answers."""
+    torch.manual_seed(config.seed)
+    captions = corpus_captions(compositions, config)
+    tokenizer = build_word_tokenizer([*sorted(vocabulary()), PROMPT_TEMPLATE.format(",.")])
+    motions = MotionVocabulary.append(tokenizer, config.codebook)
+    shape = small_config(len(tokenizer), config.d_model, config.d_ff, config.layers, config.heads,
+                         tokenizer.pad_token_id, tokenizer.eos_token_id)  # fmt: skip
+    sources = tokenizer([PROMPT_TEMPLATE.format(text) for text in captions]).input_ids
+    targets = [motions.answer(row, tokenizer.eos_token_id) for row in codes]
+    return build_language_model(shape), tokenizer, sources, targets
 
 
 def load_training_corpus(config: PretrainConfig, work: Path, progress: Progress):

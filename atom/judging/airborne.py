@@ -11,7 +11,7 @@ from atom.judging.runs import Run, foot_of_peak, overlap, peaks
 from atom.judging.seen import SeenEvent, sureness
 from atom.judging.signals import Signals
 
-LIFT = 0.045  # leg lengths that both toes must clear the floor by
+LIFT = 0.055  # leg lengths that both toes must clear the floor by
 HELD = 0.11  # leg lengths that the free foot of a hop stays up
 STRIDE = 0.35  # leg lengths between the feet, along the heading, in a running flight
 ADVANCE = 0.3  # metres of travel that make a jump a forward one

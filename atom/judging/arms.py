@@ -16,27 +16,34 @@ TURNING_POINTS = 3
 BEHIND, RELEASE = 0.25, 0.45  # arm lengths: hand behind the shoulder, then ahead of it
 GUARD, STRETCHED = 0.68, 0.82  # reach, in arm lengths, before and at the end of a punch
 PALMS = 0.3  # arm lengths between the wrists of palms that meet
+FOLDED = 10  # frames from which on hands that have met are folded
 TOGETHER = 7  # frames between two hands that rise together
 
 
 def find_arm_events(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
-    """All arm events outside of the runs in which something else explains the arms."""
-    events: list[SeenEvent] = []
+    """All arm events outside of the runs in which something else explains the arms.
+
+    A throw explains the reach of its release, a punch the guard in which both hands are held up.
+    """
+    lifted = [
+        (i, run)
+        for i in range(2)
+        for run in hysteresis(s.arm_lift[:, i], UP * strict**0.3, 65.0)
+        if not any(overlap(run, other) > 0.4 * (run[1] - run[0]) for other in busy)
+    ]
+    throws = {(i, run): _throw(s, i, run, strict) for i, run in lifted}
+    events = [SeenEvent(f"throw_{SIDES[i]}", 1, *throw) for (i, _), throw in throws.items() if throw]
+    punches = _punches(s, [*busy, *((e.start, e.end) for e in events)], strict)
     raised: tuple[list[SeenEvent], list[SeenEvent]] = ([], [])
-    for i, side in enumerate(SIDES):
-        for run in hysteresis(s.arm_lift[:, i], UP * strict**0.3, 65.0):
-            if any(overlap(run, other) > 0.4 * (run[1] - run[0]) for other in busy):
-                continue
-            throw = _throw(s, i, run, strict)
-            if throw:
-                events.append(SeenEvent(f"throw_{side}", 1, *throw))
-            elif _waves(s, i, run, strict):
-                events.append(SeenEvent(f"wave_{side}", 1, *run))
-            else:
-                raised[i].extend(_raises(s, i, run, strict))
-    events += _pair_raises(*raised)
-    explained = [(e.start, e.end) for e in events]
-    return events + _punches(s, [*busy, *explained], strict) + _claps(s, [*busy, *explained], strict)
+    for i, run in lifted:
+        if throws[i, run] or any(overlap(run, (e.start + 5, e.end - 5)) > 0 for e in punches):
+            continue
+        if _waves(s, i, run, strict):
+            events.append(SeenEvent(f"wave_{SIDES[i]}", 1, *run))
+        else:
+            raised[i].extend(_raises(s, i, run, strict))
+    events += punches + _pair_raises(*raised)
+    return events + _claps(s, [*busy, *((e.start, e.end) for e in events)], strict)
 
 
 def _throw(s: Signals, i: int, run: Run, strict: float) -> Run | None:
@@ -105,10 +112,12 @@ def _punches(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
 
 
 def _claps(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
+    """Palms that meet in front of the chest and part again soon; folded hands don't clap."""
     claps = []
     for peak in peaks(-s.hands_apart, -PALMS / strict, 0.18 * strict, distance=3):
         _, up, ahead = s.hands_ahead[peak]
-        if ahead > 0.2 and -0.75 < up < 0.35 and not _inside(peak, busy):
+        start, end = foot_of_peak(-s.hands_apart, peak, -s.hands_apart[peak] - 0.12)
+        if end - start <= FOLDED and ahead > 0.2 and -0.75 < up < 0.35 and not _inside(peak, busy):
             claps.append(SeenEvent("clap", 1, max(peak - 4, 0), min(peak + 5, s.frames)))
     return claps
 

@@ -21,6 +21,8 @@ def hysteresis(signal: np.ndarray, enter: float, leave: float) -> list[Run]:
 
 def peaks(signal: np.ndarray, height: float, prominence: float, distance: int = 1) -> list[int]:
     """Frames of the peaks of a signal (T,); one at the edge of the clip counts too."""
+    if signal.max() < height:
+        return []
     low = min(float(signal.min()), height) - prominence
     found, _ = find_peaks(np.concatenate([[low], signal, [low]]), height=height, prominence=prominence,
                           distance=distance)  # fmt: skip
@@ -32,6 +34,11 @@ def foot_of_peak(signal: np.ndarray, peak: int, level: float) -> Run:
     below = np.flatnonzero(signal <= level)
     before, after = below[below < peak], below[below > peak]
     return int(before[-1]) + 1 if len(before) else 0, int(after[0]) if len(after) else len(signal)
+
+
+def ranked(values: np.ndarray, share: float) -> float:
+    """The value (T,) below which about `share` (0..1) of the values lie; a quick quantile without interpolation."""
+    return float(np.sort(values)[round(share * (len(values) - 1))])
 
 
 def overlap(a: Run, b: Run) -> int:

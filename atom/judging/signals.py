@@ -8,6 +8,7 @@ import numpy as np
 from scipy.ndimage import correlate1d, gaussian_filter1d
 
 from atom.errors import AtomError
+from atom.judging.runs import ranked
 from atom.motion.skeleton import FPS, INDEX, JOINTS
 
 MIN_FRAMES = 8  # shorter clips hold no event
@@ -27,6 +28,7 @@ class Signals:
     frames: int
     leg: float  # metres
     heading: np.ndarray  # (T,) unwrapped, left turns positive
+    feet_heading: np.ndarray  # (T,2) where each foot points, unwrapped, left turns positive
     velocity: np.ndarray  # (T,2) of the pelvis: leftward, ahead; metres a second of an adult of average size
     place: np.ndarray  # (T,2) of the pelvis on the floor, metres of an adult of average size (world axes x, z)
     drop: np.ndarray  # (T,) how far the pelvis is below standing
@@ -78,8 +80,8 @@ def measure(joints: np.ndarray) -> Signals | None:
     hips, knees, ankles, toes = (_pair(joints, name) for name in ("hip", "knee", "ankle", "foot"))
     shoulders, elbows, wrists = (_pair(joints, name) for name in ("shoulder", "elbow", "wrist"))
     pelvis, neck, head = (joints[:, INDEX[name]] for name in ("pelvis", "neck", "head"))
-    leg = float(np.median(_length(hips - knees) + _length(knees - ankles)))
-    arm = float(np.median(_length(shoulders - elbows) + _length(elbows - wrists)))
+    leg = ranked((_length(hips - knees) + _length(knees - ankles)).ravel(), 0.5)
+    arm = ranked((_length(shoulders - elbows) + _length(elbows - wrists)).ravel(), 0.5)
     if min(leg, arm) < 1e-3:
         return None
     size = _REFERENCE_LEG / leg
@@ -94,12 +96,14 @@ def measure(joints: np.ndarray) -> Signals | None:
         x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
         return np.stack([c * x - s * z, y, s * x + c * z], -1)
 
-    floor = float(np.percentile(toes[..., 1].min(1), 10))
+    soles = toes - ankles
+    floor = ranked(toes[..., 1].min(1), 0.1)
     toe_height = (toes[..., 1] - floor) / leg
     pelvis_height = pelvis[:, 1] - floor
     grounded = toe_height.min(1) < 0.06
-    upright = np.median(_length(np.diff(hips, axis=1)[:, 0])) * 0.3 + leg + np.percentile(ankles[..., 1].min(1), 20) - floor
-    highest = np.percentile(pelvis_height[grounded], 85) if grounded.any() else pelvis_height.max()
+    hip_width = ranked(_length(hips[:, 0] - hips[:, 1]), 0.5)
+    upright = 0.3 * hip_width + leg + ranked(ankles[..., 1].min(1), 0.2) - floor
+    highest = ranked(pelvis_height[grounded], 0.85) if grounded.any() else pelvis_height.max()
     standing = np.clip(highest, 0.93 * upright, 1.08 * upright)
 
     place = pelvis[:, [0, 2]] * size
@@ -110,6 +114,7 @@ def measure(joints: np.ndarray) -> Signals | None:
         frames=len(joints),
         leg=leg,
         heading=np.degrees(yaw),
+        feet_heading=np.degrees(np.unwrap(np.arctan2(soles[..., 0], soles[..., 2]), axis=0)),
         velocity=velocity,
         place=place,
         drop=(standing - pelvis_height) / leg,

@@ -6,12 +6,12 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from atom.judging.airborne import Flight
-from atom.judging.runs import Run, hysteresis, overlap, peaks
+from atom.judging.runs import Run, hysteresis, overlap, peaks, ranked
 from atom.judging.seen import SeenEvent, sureness
 from atom.judging.signals import Signals
 
 WALK_SPEED, WALK_TRAVEL = 0.45, 0.5  # metres a second, metres
-RUN_SPEED = 1.9
+RUN_SPEED = 1.6  # metres a second, mean of a run with its start and end: 1.9 and more at its fastest
 RUN_GAP = 14  # frames between two flights of one run
 SIDESTEP = 0.13  # metres that the pelvis moves sideways
 SPREAD = 0.17  # leg lengths that the feet open beyond standing
@@ -26,7 +26,7 @@ def find_turns(s: Signals, strict: float) -> list[SeenEvent]:
     for side, signed in (("left", rate), ("right", -rate)):
         for start, end in hysteresis(signed, TURN_RATE * strict, 0.45):
             angle = abs(float(s.heading[end - 1] - s.heading[start]))
-            if angle < TURN * strict:
+            if angle < TURN * strict or not _feet_follow(s, (start, end), angle):
                 continue
             action, count = f"turn_{side}", 1
             if angle >= 270:
@@ -35,6 +35,12 @@ def find_turns(s: Signals, strict: float) -> list[SeenEvent]:
                 action = "turn_around"
             turns.append(SeenEvent(action, count, start, end, sureness(angle, TURN * strict)))
     return turns
+
+
+def _feet_follow(s: Signals, run: Run, angle: float) -> bool:
+    """Whether both feet turn with the body: who only twists to strike or to look back does not turn."""
+    before, after = max(run[0] - 3, 0), min(run[1] + 3, s.frames - 1)
+    return bool((np.abs(s.feet_heading[after] - s.feet_heading[before]) > 0.35 * angle).all())
 
 
 def _feet_pass(s: Signals, run: Run) -> int:
@@ -92,7 +98,7 @@ def _chains(strides: list[Flight], bout: Run) -> list[Run]:
 def find_sidesteps(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
     """One event each time the feet open and close again while the pelvis moves sideways."""
     spread = s.foot[:, 0, 0] - s.foot[:, 1, 0]
-    standing = float(np.percentile(spread, 20))
+    standing = ranked(spread, 0.2)
     steps = []
     for peak in peaks(spread, standing + SPREAD * strict, 0.8 * SPREAD * strict, distance=4):
         start, end = max(peak - 6, 0), min(peak + 7, s.frames)

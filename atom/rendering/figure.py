@@ -15,13 +15,15 @@ from atom.motion.skeleton import INDEX
 END_A, END_B, RADII, AXIS, SQUEEZE, COLOUR = slice(0, 3), slice(3, 6), slice(6, 8), slice(8, 11), 11, slice(12, 15)
 PART_WIDTH = 15
 
+Joints = dict[str, np.ndarray]  # each joint's name and its way (T, 3)
+
 REFERENCE_HEIGHT = 1.65  # the height in metres that the radii below are meant for
 
 ARM_COLOUR = {"l": (250, 156, 62), "r": (56, 124, 214)}
 LEG_COLOUR = {"l": (238, 124, 30), "r": (26, 84, 176)}
 FOOT_COLOUR = {"l": (190, 88, 18), "r": (20, 60, 130)}
 SHIRT, SHORTS = (168, 172, 180), (98, 103, 114)
-SKIN, HAIR, EYE, MOUTH = (240, 206, 180), (70, 58, 54), (24, 24, 30), (168, 84, 76)
+SKIN, HAIR, EYE, MOUTH = (248, 215, 190), (70, 58, 54), (24, 24, 30), (168, 84, 76)
 
 
 def body_height(joints: np.ndarray) -> float:
@@ -94,7 +96,15 @@ class _Body:
         return np.stack(self.parts, axis=1)
 
 
-def _add_trunk(body, j, hip_left, hip_ahead, chest_up, chest_left, chest_ahead) -> None:
+def _add_trunk(
+    body: _Body,
+    j: Joints,
+    hip_left: np.ndarray,
+    hip_ahead: np.ndarray,
+    chest_up: np.ndarray,
+    chest_left: np.ndarray,
+    chest_ahead: np.ndarray,
+) -> None:
     s = body.scale
     hips = (j["l_hip"] + j["r_hip"]) / 2
     hip_half = np.maximum(np.linalg.norm(j["l_hip"] - j["r_hip"], axis=-1, keepdims=True) / 2, 0.06 * s) * 0.75
@@ -110,7 +120,7 @@ def _add_trunk(body, j, hip_left, hip_ahead, chest_up, chest_left, chest_ahead) 
     body.add(yoke - spread, yoke + spread, 0.062, 0.062, SHIRT, chest_ahead, 1.05)
 
 
-def _add_head(body, j, chest_left) -> None:
+def _add_head(body: _Body, j: Joints, chest_left: np.ndarray) -> None:
     s = body.scale
     spine_up = _unit(j["neck"] - j["spine3"])
     # In a head held upright the joint lies about ten degrees in front of the neck.
@@ -132,7 +142,7 @@ def _add_head(body, j, chest_left) -> None:
         body.add(at(0.040 * side, 0.004, 0.086), at(0.040 * side, 0.020, 0.086), 0.016, 0.016, EYE)
 
 
-def _add_arm(body, j, side, outwards) -> None:
+def _add_arm(body: _Body, j: Joints, side: str, outwards: np.ndarray) -> None:
     shoulder, elbow, wrist = (j[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist"))
     colour = ARM_COLOUR[side]
     body.add(shoulder, elbow, 0.057, 0.042, colour)
@@ -142,7 +152,7 @@ def _add_arm(body, j, side, outwards) -> None:
     body.add(wrist + along * 0.03 * body.scale, wrist + along * 0.105 * body.scale, 0.040, 0.036, SKIN, palm, 1.35)
 
 
-def _add_leg(body, j, side, hip_ahead) -> None:
+def _add_leg(body: _Body, j: Joints, side: str, hip_ahead: np.ndarray) -> None:
     hip, knee, ankle, toe = (j[f"{side}_{name}"] for name in ("hip", "knee", "ankle", "foot"))
     colour = LEG_COLOUR[side]
     body.add(hip, knee, 0.088, 0.058, colour)

@@ -8,7 +8,10 @@ from atom.rendering.camera import smooth_track
 
 DONE_ALPHA, TO_COME_ALPHA = 0.85, 0.30
 SMOOTHING = 6.0  # frames
-STEP = 0.08  # metres between the points that are kept: the sway of a body that stands leaves no scribble
+STEP = 0.08  # metres between the points that are kept
+ON_THE_SPOT = (
+    0.40  # metres: a path that keeps to a square of this side is the sway of a body that stands, and not drawn
+)
 ARROW_EVERY = 0.5
 ARROW_SIZE = 0.12
 ARROW_SLANT = np.deg2rad(145.0)
@@ -21,6 +24,8 @@ def ground_path(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         (S, 4) strokes x0, z0, x1, z1 in metres and (S,) the frame at which the pelvis comes to the end of each.
     """
     track = smooth_track(joints[:, 0][:, [0, 2]].astype(np.float64), SMOOTHING)
+    if np.ptp(track, axis=0).max() < ON_THE_SPOT:
+        return np.empty((0, 4)), np.empty(0, np.int64)
     points, frames = [track[0]], [0]
     for frame, point in enumerate(track):
         if np.hypot(*(point - points[-1])) >= STEP:
@@ -37,7 +42,7 @@ def ground_path(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             for angle in (bearing - ARROW_SLANT, bearing + ARROW_SLANT):
                 strokes.append((*end, *(end + ARROW_SIZE * np.array([np.sin(angle), np.cos(angle)]))))
                 times.append(frame)
-    return np.array(strokes, dtype=np.float64).reshape(-1, 4), np.array(times, dtype=np.int64)
+    return np.array(strokes), np.array(times)
 
 
 def stroke_alphas(times: np.ndarray, frame: int) -> np.ndarray:
