@@ -27,7 +27,7 @@ console = Console(stderr=True)
 @app.command()
 def generate(
     text: Annotated[str, typer.Argument(help="what the person does, e.g. 'a person jumps twice, then waves'")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="the video to write (.mp4 or .gif)")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="the video to write (.mp4, .gif or .webp)")],
     npy: Annotated[Path | None, typer.Option(help="also write the joints, (T,22,3) in metres")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     checkpoint: Annotated[str, typer.Option(help="'builtin' or a checkpoint folder")] = "builtin",
@@ -39,14 +39,14 @@ def generate(
     """Make one motion from a text and render it."""
     if not text.strip():
         raise AtomError("the text is empty; describe what the person does, e.g. 'a person jumps twice'")
-    if output.suffix.lower() not in (".mp4", ".gif"):
-        raise AtomError(f"can't write a video to {output}: the name must end in .mp4 or .gif")
+    if output.suffix.lower() not in (".mp4", ".gif", ".webp"):
+        raise AtomError(f"can't write a video to {output}: the name must end in .mp4, .gif or .webp")
     for path in filter(None, (output, npy)):
         if not path.parent.is_dir():
             raise AtomError(f"the folder {path.parent} of {path.name} does not exist; make it first")
     from atom.generation.generator import Generator
     from atom.motion.files import write_motion
-    from atom.rendering import write_gif, write_video
+    from atom.rendering import write_video
 
     generator = Generator.load(checkpoint, adapter=str(adapter) if adapter else None, device=device)
     with console.status("generating"):
@@ -55,7 +55,7 @@ def generate(
             raise AtomError(f"the model gave no motion for {text!r}; try another --seed")
         (joints,) = generator.decode([sample.tokens])
     with console.status("rendering"):
-        (write_gif if output.suffix.lower() == ".gif" else write_video)(output, joints, size=size)
+        write_video(output, joints, size=size)
     if npy:
         write_motion(npy, joints)
     console.print(f"{output}: {len(joints)} frames, {len(joints) / 20:.1f} s, seed {seed}")

@@ -81,7 +81,9 @@ def _folder(name: str) -> Path:
     folder = BUILTIN if name == "builtin" else Path(name)
     missing = [f for f in (*_WEIGHTS, "config.json", "tokenizer/tokenizer.json") if not (folder / f).is_file()]
     if missing:
-        raise AtomError(f"{name!r} is no generator checkpoint: {', '.join(missing)} missing; make one: atom pretrain DIR")
+        raise AtomError(
+            f"{name!r} is no generator checkpoint: {', '.join(missing)} missing; make one: atom pretrain DIR"
+        )
     return folder
 
 

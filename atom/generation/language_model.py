@@ -69,4 +69,6 @@ def _untie(model: T5ForConditionalGeneration) -> None:
     model.lm_head = nn.Linear(width, rows, bias=False)
     nn.init.normal_(model.lm_head.weight, std=width**-0.5)
     if model.lm_head.weight.data_ptr() == model.shared.weight.data_ptr():
-        raise AtomError("the output layer is still tied to the embedding: this version of transformers is not supported")
+        raise AtomError(
+            "the output layer is still tied to the embedding: install transformers 5.23"
+        )

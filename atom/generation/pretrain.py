@@ -6,15 +6,16 @@ so a run that was cut off goes on where it stopped.
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationError
 from torch.nn import functional as F
 
 from atom.config import Section
@@ -22,6 +23,7 @@ from atom.corpus.captions import CaptionNoise, imperfect_caption
 from atom.corpus.dataset import build_corpus, read_corpus
 from atom.errors import AtomError
 from atom.events import Event
+from atom.generation.checkpoint import Checkpoint, save_checkpoint, weights_hash
 from atom.generation.language_model import build_language_model, small_config
 from atom.generation.tokenizer import MotionVocabulary, build_word_tokenizer
 from atom.generation.vqvae import VQVAE, VQVAEConfig
@@ -44,11 +46,11 @@ class PretrainConfig(Section):
     vq_steps: int = 1_500
     vq_batch: int = 32
     vq_learning_rate: float = 4e-4
-    d_model: int = 160
-    d_ff: int = 512
+    d_model: int = 128
+    d_ff: int = 384
     layers: int = 3
     heads: int = 4
-    steps: int = 24_000
+    steps: int = 5_600
     batch: int = 16
     learning_rate: float = 1e-2
     warmup: int = 500
@@ -218,3 +220,28 @@ def _save(path: Path, state: dict[str, Any]) -> None:
     temporary = path.with_suffix(".tmp")
     torch.save(state, temporary)
     temporary.replace(path)
+
+
+def pretrain_config(overrides: Sequence[str]) -> PretrainConfig:
+    """The defaults with `field=value` changes. Raises AtomError for a field that isn't there."""
+    pairs = [override.partition("=")[::2] for override in overrides]
+    try:
+        return PretrainConfig.model_validate(dict(pairs))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise AtomError(f"--set {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def pretrain(output: Path, config: PretrainConfig, work: Path, progress: Progress) -> dict[str, Any]:
+    """Corpus, VQ-VAE, tokens, language model; writes the checkpoint folder and returns what it was made with."""
+    work.mkdir(parents=True, exist_ok=True)
+    features, compositions, mean, std = load_training_corpus(config, work, progress)
+    vqvae = train_vqvae(features, config, work, progress)
+    codes = tokenize(vqvae, features)
+    del features
+    model, tokenizer, sources, targets = prepare_language_model(codes, compositions, config)
+    train_language_model(model, sources, targets, config, work, progress)
+    save_checkpoint(output, Checkpoint(vqvae, model, tokenizer, mean, std, PROMPT_TEMPLATE))
+    figures = {"command": "atom pretrain", "config": config.model_dump(), "weights": weights_hash(str(output))}
+    (output / "training.json").write_text(json.dumps(figures, indent=1) + "\n")
+    return figures

@@ -11,7 +11,8 @@ from atom.judging.runs import Run, foot_of_peak, overlap, peaks
 from atom.judging.seen import SeenEvent, sureness
 from atom.judging.signals import Signals
 
-LIFT = 0.055  # leg lengths that both toes must clear the floor by
+LIFT, STRIDE_LIFT = 0.055, 0.04  # leg lengths that both toes must clear the floor by: in a jump, in running
+LONGEST = 20  # frames; feet that are up longer dangle
 HELD = 0.11  # leg lengths that the free foot of a hop stays up
 STRIDE = 0.35  # leg lengths between the feet, along the heading, in a running flight
 ADVANCE = 0.3  # metres of travel that make a jump a forward one
@@ -40,9 +41,11 @@ class Flight:
 def find_flights(s: Signals, strict: float) -> list[Flight]:
     lowest = s.toe_height.min(1)
     flights = []
-    for peak in peaks(lowest, LIFT * strict, 0.75 * LIFT * strict, distance=2):
+    for peak in peaks(lowest, STRIDE_LIFT * strict, STRIDE_LIFT * strict, distance=2):
         start, end = foot_of_peak(lowest, peak, max(0.25 * lowest[peak], 0.015))
-        flights.append(Flight(start, peak, end, _kind(s, start, end), float(lowest[peak])))
+        kind, height = _kind(s, start, end), float(lowest[peak])
+        if end - start <= LONGEST and (kind == "stride" or height > LIFT * strict):
+            flights.append(Flight(start, peak, end, kind, height))
     return flights
 
 
