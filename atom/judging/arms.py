@@ -15,7 +15,7 @@ SWING = 0.12  # arm lengths that a waving hand moves sideways between its turnin
 TURNING_POINTS = 3
 BEHIND, RELEASE = 0.25, 0.45  # arm lengths: hand behind the shoulder, then ahead of it
 GUARD, STRETCHED = 0.68, 0.82  # reach, in arm lengths, before and at the end of a punch
-PALMS = 0.3  # arm lengths between the wrists of palms that meet
+PALMS = 0.42  # arm lengths between the wrists of palms that meet
 FOLDED = 10  # frames from which on hands that have met are folded
 TOGETHER = 7  # frames between two hands that rise together
 
@@ -114,7 +114,7 @@ def _punches(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
 def _claps(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
     """Palms that meet in front of the chest and part again soon; folded hands don't clap."""
     claps = []
-    for peak in peaks(-s.hands_apart, -PALMS / strict, 0.18 * strict, distance=3):
+    for peak in peaks(-s.hands_apart, -PALMS / strict, 0.15 * strict, distance=3):
         _, up, ahead = s.hands_ahead[peak]
         start, end = foot_of_peak(-s.hands_apart, peak, -s.hands_apart[peak] - 0.12)
         if end - start <= FOLDED and ahead > 0.2 and -0.75 < up < 0.35 and not _inside(peak, busy):

@@ -1,7 +1,7 @@
 """The kinematic judge: which events happen in a motion, how often, when, and how well that fits what was asked.
 
-Detectors run in the order in which one thing explains another: a jumping jack explains its flights and its raised arms, a
-jump explains the crouch before it, a kick the step of its foot. What is explained is not told again.
+Detectors run in the order in which one thing explains another: a jumping jack explains its flights and its raised
+arms, a run its flights, a jump the crouch before it, a punch the guard. What is explained is not told again.
 """
 
 from __future__ import annotations

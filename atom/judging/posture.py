@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from atom.judging.airborne import Flight
 from atom.judging.runs import Run, foot_of_peak, peaks
 from atom.judging.seen import SeenEvent, sureness

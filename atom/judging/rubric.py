@@ -7,11 +7,11 @@ Three quantities, each in 0..1, on sequences in which repeats of one action in a
 - order O: length of the longest common subsequence over the number of asked events that were seen.
 
 temporal   with no event missing and O = 1: 5 - 2 (1 - P); else 1 + 3 R - 0.4 (1 - O) - 2 R (1 - P).
-           Without extra events this is the AToM paper's rule for three events (5 right order, about 4 wrong order, 3, 2 and 1
-           for one, two and three missing), spread over any number of events.
+           Without extra events this is the AToM paper's rule for three events (5 right order, about 4 wrong order,
+           3, 2 and 1 for one, two and three missing), spread over any number of events.
 integrity  1 + 4 F, F = 2 m / (asked + seen) the harmonic mean of P and R over m matched events.
-frequency  1 + 4 Q (1 + P) / 2, Q the mean over asked actions of min(told, seen) / max(told, seen) repetitions; an action that
-           can't be counted gives 1 or 0.
+frequency  1 + 4 Q (1 + P) / 2, Q the mean over asked actions of min(told, seen) / max(told, seen) repetitions; an
+           action that can't be counted gives 1 or 0.
 
 So each reaches 5 only if its own matter is exactly right and nothing else was done, and doing everything scores low.
 """
@@ -80,7 +80,7 @@ def matches(asked: Sequence[str], seen: Sequence[str]) -> list[tuple[int, int, b
 
 
 def exact(asked: Events, seen: Events) -> bool:
-    """Whether what was seen is what was asked: the same actions with the same counts in the same order, nothing else."""
+    """Whether what was seen is what was asked: the same actions, counts and order, nothing else."""
     return merged(asked) == merged(seen)
 
 

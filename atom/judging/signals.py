@@ -19,23 +19,23 @@ _REFERENCE_LEG = 0.82  # metres; speeds are told for a leg of this length
 
 @dataclass(frozen=True)
 class Signals:
-    """One clip of T frames. Pairs (T,2) are left then right; vectors are (right-to-left, up, ahead) in the body's heading.
+    """One clip of T frames. Pairs (T,2) are left then right; vectors are (leftward, up, ahead) in the body's heading.
 
-    `feet`, `knees`, `pelvis` heights, distances and speeds are in leg lengths (a second); `reach`, `hands` in arm lengths;
-    angles in degrees.
+    Legs, feet and heights above the floor are in leg lengths, arms and hands in arm lengths, angles in degrees; ways
+    and speeds are in metres of an adult of average size.
     """
 
     frames: int
     leg: float  # metres
     heading: np.ndarray  # (T,) unwrapped, left turns positive
     feet_heading: np.ndarray  # (T,2) where each foot points, unwrapped, left turns positive
-    velocity: np.ndarray  # (T,2) of the pelvis: leftward, ahead; metres a second of an adult of average size
-    place: np.ndarray  # (T,2) of the pelvis on the floor, metres of an adult of average size (world axes x, z)
+    velocity: np.ndarray  # (T,2) of the pelvis: leftward, ahead; metres a second
+    place: np.ndarray  # (T,2) of the pelvis on the floor, world axes x, z
     drop: np.ndarray  # (T,) how far the pelvis is below standing
     toe_height: np.ndarray  # (T,2) above the floor
     knee_height: np.ndarray  # (T,2) above the floor
     foot: np.ndarray  # (T,2,3) of the toe from the pelvis
-    feet_middle: np.ndarray  # (T,2) between the ankles on the floor, world axes, average metres
+    feet_middle: np.ndarray  # (T,2) between the ankles on the floor, world axes x, z
     knee_bend: np.ndarray  # (T,2) 0 is a straight leg
     pitch: np.ndarray  # (T,) forward lean of pelvis to neck from upright
     arm_lift: np.ndarray  # (T,2) angle of shoulder to wrist: 0 hanging, 90 level, 180 straight up
@@ -67,7 +67,7 @@ def checked(joints: np.ndarray) -> np.ndarray:
         raise AtomError(f"a motion to judge has shape (frames, {JOINTS}, 3), not {joints.shape}")
     if not np.isfinite(joints).all():
         frame = int(np.argwhere(~np.isfinite(joints))[0, 0])
-        raise AtomError(f"the motion to judge has a joint that is not a finite number in frame {frame}; mend or drop it")
+        raise AtomError(f"the motion to judge has a joint that is no finite number in frame {frame}; mend or drop it")
     return joints
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from atom.judging.airborne import Flight
-from atom.judging.runs import Run, hysteresis, overlap, peaks, ranked
+from atom.judging.runs import Run, hysteresis, overlap, peaks, ranked, runs
 from atom.judging.seen import SeenEvent, sureness
 from atom.judging.signals import Signals
 
@@ -16,6 +18,7 @@ RUN_GAP = 14  # frames between two flights of one run
 SIDESTEP = 0.13  # metres that the pelvis moves sideways
 SPREAD = 0.17  # leg lengths that the feet open beyond standing
 TURN_RATE, TURN = 1.5, 50.0  # degrees a frame, degrees
+REST = 0.33  # share of the rates around it at which a rotation nearly rests
 KICK_HEIGHT, KICK_AHEAD = 0.45, 0.5  # leg lengths of the toe above the floor and ahead of the pelvis
 
 
@@ -24,7 +27,8 @@ def find_turns(s: Signals, strict: float) -> list[SeenEvent]:
     rate = gaussian_filter1d(np.gradient(s.heading), 1.5)
     turns = []
     for side, signed in (("left", rate), ("right", -rate)):
-        for start, end in hysteresis(signed, TURN_RATE * strict, 0.45):
+        found = hysteresis(signed, TURN_RATE * strict, 0.45)
+        for start, end in (part for run in found for part in _apart(signed, run)):
             angle = abs(float(s.heading[end - 1] - s.heading[start]))
             if angle < TURN * strict or not _feet_follow(s, (start, end), angle):
                 continue
@@ -35,6 +39,15 @@ def find_turns(s: Signals, strict: float) -> list[SeenEvent]:
                 action = "turn_around"
             turns.append(SeenEvent(action, count, start, end, sureness(angle, TURN * strict)))
     return turns
+
+
+def _apart(rate: np.ndarray, run: Run) -> list[Run]:
+    """Splits a run of one-way rotation where it nearly comes to rest: there one turn ends and the next begins."""
+    start, end = run
+    inside = rate[start:end]
+    before, after = np.maximum.accumulate(inside), np.maximum.accumulate(inside[::-1])[::-1]
+    cuts = [start + (a + b) // 2 for a, b in runs(inside < REST * np.minimum(before, after))]
+    return list(pairwise([start, *cuts, end]))
 
 
 def _feet_follow(s: Signals, run: Run, angle: float) -> bool:
