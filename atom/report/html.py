@@ -1,0 +1,50 @@
+"""Renders a run to one self-contained HTML page. All text is escaped; pictures and clips are inside the page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from atom.report import plots
+
+SCORES = ("overall", "integrity", "temporal", "frequency")
+
+
+@dataclass(frozen=True)
+class Pane:
+    """One clip of the gallery: whose it is, its mp4 and what the judge said."""
+
+    arm: str
+    video: bytes
+    score: float
+    rationale: str
+
+
+def render_report(record: Mapping[str, Any], curves: Sequence[Mapping[str, Any]],
+                  gallery: Sequence[tuple[str, str, Sequence[Pane]]]) -> str:  # fmt: skip
+    """The page of a run's record (as `atom runs show --json` prints it), the tuning curves' rows, and the gallery as
+    (prompt, task, panes)."""
+    judge, figures = next(iter(record["evaluation"].items()))
+    overall = figures["overall"]
+    sentence = (
+        f"Tuning moved the mean score from {overall['base']:.2f} to {overall['tuned']:.2f} "
+        f"({overall['gain']:+.2f}, 95 % interval {overall['gain_low']:+.2f} to {overall['gain_high']:+.2f}, "
+        f"{overall['n']} held-out prompts): {overall['verdict']}."
+    )
+    environment = Environment(loader=PackageLoader("atom.report"), autoescape=True, undefined=StrictUndefined)
+    environment.filters["data"] = lambda value: base64.b64encode(value).decode()
+    return environment.get_template("report.html.j2").render(
+        record=record,
+        judge=judge,
+        figures={name: figure for name, figure in figures.items() if isinstance(figure, dict) and "gain" in figure},
+        sentence=sentence,
+        gains=plots.gains(figures, [name for name in SCORES if figures.get(name)]),
+        curves=plots.curves(curves) if curves else None,
+        gallery=gallery,
+        config=yaml.safe_dump(dict(record["config"]), sort_keys=False),
+    )

@@ -1,0 +1,54 @@
+"""Plots of a run as PNG bytes, in colours that colour-blind people can tell apart."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+BASE, TUNED = "#7f8c9a", "#d55e00"
+
+
+def gains(figures: Mapping[str, Any], names: Sequence[str]) -> bytes:
+    """Base and tuned mean score of each name, the gain's 95 % interval as a whisker on the tuned mean."""
+    figure, axes = plt.subplots(figsize=(6.4, 0.55 * len(names) + 0.9))
+    for row, name in enumerate(names):
+        f = figures[name]
+        axes.plot([f["base"], f["tuned"]], [row, row], color="#c9ced6", lw=2, zorder=1)
+        axes.scatter(f["base"], row, color=BASE, s=60, zorder=3, label="base" if row == 0 else None)
+        axes.errorbar(f["tuned"], row, xerr=[[f["gain"] - f["gain_low"]], [f["gain_high"] - f["gain"]]], fmt="o",
+                      color=TUNED, ms=8, capsize=4, zorder=2, label="tuned, 95 % interval of the gain" if row == 0 else None)  # fmt: skip
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_xlabel("mean score, 1 to 5")
+    axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1))
+    return _png(figure, axes)
+
+
+def curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Loss and share of rightly ordered pairs over the steps of tuning."""
+    figure, axes = plt.subplots(figsize=(6.4, 2.6))
+    steps = [row["step"] for row in rows]
+    axes.plot(steps, [row["loss"] for row in rows], color=BASE, lw=1.5)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss", color=BASE)
+    right = axes.twinx()
+    right.plot(steps, [row["accuracy"] for row in rows], color=TUNED, lw=1.5)
+    right.set_ylabel("pairs in the right order", color=TUNED)
+    right.set_ylim(0, 1.02)
+    right.spines["top"].set_visible(False)
+    return _png(figure, axes)
+
+
+def _png(figure: plt.Figure, axes: plt.Axes) -> bytes:
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    plt.close(figure)
+    return buffer.getvalue()

@@ -1,0 +1,86 @@
+"""`atom run` and `atom runs`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from atom.config import load_config
+from atom.progress import StageBars
+from storage import Store
+
+StoreOption = Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")]
+runs = typer.Typer(help="What has been run.", no_args_is_help=True)
+
+
+def run(
+    config: Annotated[Path | None, typer.Option(help="YAML file; see atom/config.py for its fields")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.field=value, as often as needed")] = None,
+    store: StoreOption = "store",
+) -> None:
+    """Run the whole pipeline; what is already in the store is reused."""
+    settings = load_config(config, set_ or [])
+    Store(store).check_writable()
+    # The run's own server prints what it thinks on shutdown; a newcomer must not read that as a failure.
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+    import torch
+
+    from flows.pipeline import flow_with
+
+    torch.set_num_threads(1)
+    with StageBars(Console(stderr=True)) as bars:
+        record = flow_with(bars.update, settings.resources.workers)(settings, store)
+    _print(record)
+
+
+@runs.command("list")
+def list_runs(store: StoreOption = "store") -> None:
+    """The runs of a store, newest first."""
+    table = Table("run", "state", "stages", "seconds", box=None)
+    for record in Store(store).runs():
+        table.add_row(record["run_id"], record["state"], str(len(record["stages"])), str(record.get("seconds", "")))
+    Console().print(table)
+
+
+@runs.command()
+def show(
+    run_id: Annotated[str, typer.Argument(help="a run, or 'latest'")] = "latest",
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    store: StoreOption = "store",
+) -> None:
+    """What a run did and gained."""
+    record = Store(store).run(run_id)
+    if as_json:
+        print(json.dumps(record))
+    else:
+        _print(record)
+
+
+def _print(record: dict[str, Any]) -> None:
+    out = Console()
+    stages = Table("stage", "shards", "reused", "rows", "seconds", box=None)
+    for stage in record["stages"]:
+        stages.add_row(*(str(stage[key]) for key in ("name", "shards", "reused", "rows", "seconds")))
+    out.print(stages)
+    for judge, figures in record.get("evaluation", {}).items():
+        table = Table(f"{judge} judge", "base", "tuned", "gain", "95 % interval", box=None)
+        for name, figure in figures.items():
+            if isinstance(figure, dict) and "gain" in figure:
+                low, high = figure.get("gain_low"), figure.get("gain_high")
+                interval = f"{low:+.3f} to {high:+.3f}" if low is not None and high is not None else ""
+                table.add_row(name, *(f"{figure[key]:.3f}" for key in ("base", "tuned")), f"{figure['gain']:+.3f}",
+                              interval)  # fmt: skip
+        out.print(table)
+    if record["state"] != "completed":
+        out.print(f"[red]{record['state']}[/] {record.get('error', '')}")
+    elif "report" in record:
+        out.print(f"report: {record['report']}", soft_wrap=True)

@@ -1,0 +1,275 @@
+"""What each stage does with one shard: look the key up, else compute and commit. Plain functions on references."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from atom.config import RunConfig
+from atom.evaluation.diversity import motion_descriptor
+from atom.events import Event
+from atom.generation.checkpoint import weights_hash
+from atom.generation.generator import Generator
+from atom.judging.kinematic import KinematicJudge
+from atom.motion.physics import foot_skate
+from atom.preferences.pairs import ScoredMotion, build_pairs
+from atom.prompts.grammar import expected_frames, write_prompts
+from atom.rendering import contact_sheet, write_video
+from atom.tuning.trainer import TrainingPair, tune
+from storage import CLIPS, CURVES, EVALUATION, MOTIONS, PREFERENCES, PROMPTS, SCORES, ArtifactRef, Recipe, Store
+
+_generators = threading.local()
+
+
+class ShardResult(BaseModel):
+    """Where a shard's rows are, whether they were there already, and how long it took."""
+
+    ref: dict[str, Any]
+    reused: bool
+    seconds: float
+
+    @property
+    def artifact(self) -> ArtifactRef:
+        return ArtifactRef.from_dict(self.ref)
+
+
+def _once(store: Store, recipe: Recipe, compute: Callable[[Any], None]) -> ShardResult:
+    """The store is the authority: what is there and sound is not computed again."""
+    began = time.monotonic()
+    ref = store.find(recipe.stage, recipe.key)
+    reused = ref is not None
+    if ref is None:
+        with store.write(recipe) as writer:
+            compute(writer)
+        ref = writer.ref
+    return ShardResult(ref=ref.to_dict(), reused=reused, seconds=time.monotonic() - began)
+
+
+def _generator(store: Store, config: RunConfig, adapter: ArtifactRef | None) -> Generator:
+    """The generator of this thread; loading it again costs more than a shard's look-up."""
+    wanted = (config.generation.checkpoint, adapter.key if adapter else None, config.resources.device)
+    if getattr(_generators, "name", None) != wanted:
+        if adapter is None:
+            _generators.value = Generator.load(config.generation.checkpoint, device=config.resources.device)
+        else:
+            with store.folder(adapter) as folder:
+                _generators.value = Generator.load(
+                    config.generation.checkpoint, adapter=str(folder), device=config.resources.device
+                )
+        _generators.name = wanted
+    return _generators.value
+
+
+def prompts_of(store: Store, ref: ArtifactRef, split: str) -> list[dict[str, Any]]:
+    """The prompts of a split in the order in which they are sharded: tasks take turns, so shards are alike."""
+    rows = [row for row in store.read(ref).to_pylist() if row["split"] == split]
+    by_task: dict[str, int] = {}
+    places = []
+    for row in rows:
+        places.append(by_task.setdefault(row["task"], 0))
+        by_task[row["task"]] += 1
+    return [rows[i] for i in np.argsort(places, kind="stable")]
+
+
+def make_prompts(root: str, config: RunConfig) -> ShardResult:
+    recipe = Recipe("prompts", 1, PROMPTS, config=config.prompts.model_dump(), seed=config.seed)
+    return _once(Store(root), recipe, lambda w: w.rows([p.to_dict() for p in write_prompts(config.prompts, config.seed)]))
+
+
+def make_motions(root: str, config: RunConfig, prompts: ArtifactRef, split: str, start: int,
+                 adapter: ArtifactRef | None = None) -> ShardResult:  # fmt: skip
+    """Motions of `prompts_per_shard` prompts from `start`, of the base or, with an adapter, of the tuned model."""
+    store, settings = Store(root), config.generation
+    samples = settings.candidates if split == "train" else settings.evaluation_samples
+    weights = {"generator": weights_hash(settings.checkpoint)} | ({"adapter": adapter.key} if adapter else {})
+    recipe = Recipe(
+        "motions", 1, MOTIONS,
+        config={"temperature": settings.temperature, "top_k": settings.top_k, "samples": samples, "split": split,
+                "max_new_tokens": settings.max_new_tokens, "start": start, "prompts": config.prompts_per_shard},
+        seed=config.seed, weights=weights, inputs=[prompts.key],
+    )  # fmt: skip
+
+    def compute(writer: Any) -> None:
+        shard = prompts_of(store, prompts, split)[start : start + config.prompts_per_shard]
+        asked = [(row, sample) for row in shard for sample in range(samples)]
+        seeds = [_seed(config.seed, row["prompt_id"], sample) for row, sample in asked]
+        generator = _generator(store, config, adapter)
+        made = generator.sample(
+            [row["text"] for row, _ in asked], seeds, temperature=settings.temperature, top_k=settings.top_k,
+            max_new_tokens=settings.max_new_tokens, batch_size=config.resources.batch_size,
+        )  # fmt: skip
+        joints = generator.decode([sample.tokens for sample in made])
+        writer.rows([
+            {"motion_id": f"{recipe.key[:12]}-{row['prompt_id']}-{sample}", "prompt_id": row["prompt_id"],
+             "sample": sample, "seed": seed, "tokens": motion.tokens, "frames": len(place), "joints": place,
+             "stop_reason": motion.stop_reason}
+            for (row, sample), seed, motion, place in zip(asked, seeds, made, joints, strict=True)
+        ])  # fmt: skip
+
+    return _once(store, recipe, compute)
+
+
+def make_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef) -> ShardResult:
+    """The judge's score and evidence for each motion of a shard; a motion without frames scores 1."""
+    store = Store(root)
+    recipe = Recipe("scores", 1, SCORES, config=config.judging.model_dump(), inputs=[prompts.key, motions.key])
+
+    def compute(writer: Any) -> None:
+        asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
+        judge = KinematicJudge(config.judging)
+        rows = []
+        for motion in store.read(motions).to_pylist():
+            prompt, began = asked[motion["prompt_id"]], time.monotonic()
+            row = {
+                "motion_id": motion["motion_id"], "prompt_id": motion["prompt_id"], "task": prompt["task"],
+                "judge": config.judging.judge, "vote": 0, "score": 1.0, "exact": False, "events": [], "verdicts": [],
+                "rationale": "the model gave no motion", "tokens": 0, "cost": 0.0, "error": None,
+            }  # fmt: skip
+            if motion["frames"]:
+                verdict = judge.judge(_joints(motion), _events(prompt), prompt["task"])
+                row |= {
+                    "score": verdict.score, "exact": verdict.exact, "rationale": verdict.rationale,
+                    "events": [vars(seen) for seen in verdict.seen],
+                    "verdicts": [
+                        {"action": v.asked.action, "count": v.asked.count, "found": v.found,
+                         "seen_count": v.seen_count, "start": v.start, "end": v.end}
+                        for v in verdict.verdicts
+                    ],
+                }  # fmt: skip
+            rows.append(row | {"latency": time.monotonic() - began})
+        writer.rows(rows)
+
+    return _once(store, recipe, compute)
+
+
+def make_clips(root: str, config: RunConfig, motions: ArtifactRef, motion_ids: Sequence[str]) -> ShardResult:
+    """An mp4 and a contact sheet of the named motions of a shard."""
+    store, settings = Store(root), config.rendering
+    recipe = Recipe(
+        "clips", 1, CLIPS, config={"size": settings.size, "every": settings.every, "motions": list(motion_ids)},
+        inputs=[motions.key],
+    )  # fmt: skip
+
+    def compute(writer: Any) -> None:
+        rows = []
+        for motion in store.read(motions).to_pylist():
+            if motion["motion_id"] not in motion_ids or not motion["frames"]:
+                continue
+            name, joints = motion["motion_id"], _joints(motion)
+            write_video(writer.folder / f"{name}.mp4", joints, size=settings.size)
+            contact_sheet(joints, every=settings.every, size=settings.size // 2).save(writer.folder / f"{name}.png")
+            rows.append({
+                "motion_id": name, "prompt_id": motion["prompt_id"], "video": writer.record(f"{name}.mp4"),
+                "sheet": writer.record(f"{name}.png"), "size": settings.size, "fps": 20.0,
+                "frame_indices": list(range(0, motion["frames"], settings.every)),
+            })  # fmt: skip
+        writer.rows(rows)
+
+    return _once(store, recipe, compute)
+
+
+def make_preferences(root: str, config: RunConfig, prompts: ArtifactRef, motions: Sequence[ArtifactRef],
+                     scores: Sequence[ArtifactRef]) -> ShardResult:  # fmt: skip
+    """MotionPrefer: pairs by score gap over all shards."""
+    store = Store(root)
+    inputs = [prompts.key, *(ref.key for ref in motions), *(ref.key for ref in scores)]
+    recipe = Recipe("preferences", 1, PREFERENCES, config=config.preferences.model_dump(), inputs=inputs)
+
+    def compute(writer: Any) -> None:
+        asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
+        made = {row["motion_id"]: row for ref in motions for row in store.read(ref).to_pylist()}
+        candidates = []
+        for score in (row for ref in scores for row in store.read(ref).to_pylist()):
+            prompt, motion = asked[score["prompt_id"]], made[score["motion_id"]]
+            candidates.append(ScoredMotion(
+                motion_id=score["motion_id"], prompt_id=score["prompt_id"], text=prompt["text"], task=prompt["task"],
+                split=prompt["split"], tokens=tuple(motion["tokens"]), stop_reason=motion["stop_reason"],
+                score=score["score"], exact=score["exact"],
+            ))  # fmt: skip
+        rows = [
+            {"prompt_id": pair.prompt_id, "prompt": pair.text, "task": pair.task, "split": pair.split,
+             "events": asked[pair.prompt_id]["events"], "chosen_tokens": list(pair.chosen_tokens),
+             "rejected_tokens": list(pair.rejected_tokens), "chosen_score": pair.chosen_score,
+             "rejected_score": pair.rejected_score, "margin": pair.margin, "degree": pair.degree,
+             "chosen_motion_id": pair.chosen_id, "rejected_motion_id": pair.rejected_id}
+            for pair in build_pairs(candidates, config.preferences)
+        ]  # fmt: skip
+        writer.rows(rows)
+
+    return _once(store, recipe, compute)
+
+
+def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
+                 progress: Callable[[int, int, dict[str, float]], None] | None = None) -> ShardResult:  # fmt: skip
+    """The tuned LoRA adapter in peft's format, with the tuning curves as its table."""
+    store = Store(root)
+    recipe = Recipe(
+        "adapter", 1, CURVES, config=config.tuning.model_dump(), seed=config.training_seed,
+        weights={"generator": weights_hash(config.generation.checkpoint)}, inputs=[preferences.key],
+    )  # fmt: skip
+
+    def compute(writer: Any) -> None:
+        pairs = [
+            TrainingPair(row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"]))
+            for row in store.read(preferences).to_pylist()
+        ]
+        generator = Generator.load(config.generation.checkpoint, device=config.resources.device)
+        rows = tune(generator, pairs, config.tuning, config.training_seed, writer.folder, progress)
+        for name in ("adapter_config.json", "adapter_model.safetensors", "README.md"):
+            writer.record(name)
+        writer.rows(rows)
+
+    return _once(store, recipe, compute)
+
+
+def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
+                    arms: dict[str, list[tuple[ArtifactRef, ArtifactRef]]]) -> ShardResult:  # fmt: skip
+    """A row for each test motion of each arm: score, length against the truth, foot skate, descriptor.
+
+    `arms` maps an arm to its (motions, scores) shards.
+    """
+    store = Store(root)
+    inputs = [prompts.key] + [ref.key for arm in sorted(arms) for pair in arms[arm] for ref in pair]
+    recipe = Recipe("evaluation", 1, EVALUATION, config={"arms": sorted(arms)}, inputs=inputs)
+
+    def compute(writer: Any) -> None:
+        asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
+        rows = []
+        for arm, shards in sorted(arms.items()):
+            for motions, scores in shards:
+                scored = {row["motion_id"]: row for row in store.read(scores).to_pylist()}
+                for motion in store.read(motions).to_pylist():
+                    prompt, score = asked[motion["prompt_id"]], scored[motion["motion_id"]]
+                    joints = _joints(motion)
+                    skate = float(foot_skate(joints)) if len(joints) > 4 else None
+                    rows.append({
+                        "prompt_id": motion["prompt_id"], "motion_id": motion["motion_id"], "task": prompt["task"],
+                        "arm": arm, "sample": motion["sample"], "seed": motion["seed"], "judge": score["judge"],
+                        "score": score["score"], "exact": score["exact"], "frames": motion["frames"],
+                        "true_frames": float(sum(expected_frames(event) for event in _events(prompt))),
+                        "foot_skate": skate if skate is not None and np.isfinite(skate) else None,
+                        "descriptor": motion_descriptor(joints) if len(joints) > 4 else None,
+                    })  # fmt: skip
+        writer.rows(rows)
+
+    return _once(store, recipe, compute)
+
+
+def _seed(seed: int, prompt_id: str, sample: int) -> int:
+    """The seed of one sample, the same for every model that is compared on this prompt."""
+    digest = hashlib.sha256(f"{seed}/{prompt_id}/{sample}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def _joints(motion: dict[str, Any]) -> np.ndarray:
+    return np.asarray(motion["joints"], np.float32).reshape(-1, 22, 3)
+
+
+def _events(prompt: dict[str, Any]) -> tuple[Event, ...]:
+    return tuple(Event(row["action"], row["count"], row["phrase"]) for row in prompt["events"])
