@@ -12,7 +12,7 @@ from atom.judging.seen import SeenEvent, sureness
 from atom.judging.signals import Signals
 
 LIFT, STRIDE_LIFT = 0.055, 0.04  # leg lengths that both toes must clear the floor by: in a jump, in running
-LONGEST = 20  # frames; feet that are up longer dangle
+LONGEST, STRIDE_LONGEST = 20, 8  # frames; feet that are up longer dangle or drag through a long step
 HELD = 0.11  # leg lengths that the free foot of a hop stays up
 STRIDE = 0.35  # leg lengths between the feet, along the heading, in a running flight
 ADVANCE = 0.3  # metres of travel that make a jump a forward one
@@ -44,7 +44,8 @@ def find_flights(s: Signals, strict: float) -> list[Flight]:
     for peak in peaks(lowest, STRIDE_LIFT * strict, STRIDE_LIFT * strict, distance=2):
         start, end = foot_of_peak(lowest, peak, max(0.25 * lowest[peak], 0.015))
         kind, height = _kind(s, start, end), float(lowest[peak])
-        if end - start <= LONGEST and (kind == "stride" or height > LIFT * strict):
+        longest, least = (STRIDE_LONGEST, STRIDE_LIFT) if kind == "stride" else (LONGEST, LIFT)
+        if end - start <= longest and height >= least * strict:
             flights.append(Flight(start, peak, end, kind, height))
     return flights
 

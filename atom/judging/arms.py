@@ -20,8 +20,8 @@ FOLDED = 10  # frames from which on hands that have met are folded
 TOGETHER = 7  # frames between two hands that rise together
 
 
-def find_arm_events(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
-    """All arm events outside of the runs in which something else explains the arms.
+def find_arm_events(s: Signals, busy: list[Run], leaps: list[Run], strict: float) -> list[SeenEvent]:
+    """All arm events outside of the `busy` runs in which something else explains the arms; claps outside `leaps` too.
 
     A throw explains the reach of its release, a punch the guard in which both hands are held up.
     """
@@ -43,7 +43,7 @@ def find_arm_events(s: Signals, busy: list[Run], strict: float) -> list[SeenEven
         else:
             raised[i].extend(_raises(s, i, run, strict))
     events += punches + _pair_raises(*raised)
-    return events + _claps(s, [*busy, *((e.start, e.end) for e in events)], strict)
+    return events + _claps(s, [*busy, *leaps, *((e.start, e.end) for e in events)], strict)
 
 
 def _throw(s: Signals, i: int, run: Run, strict: float) -> Run | None:
@@ -117,7 +117,7 @@ def _claps(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
     for peak in peaks(-s.hands_apart, -PALMS / strict, 0.15 * strict, distance=3):
         _, up, ahead = s.hands_ahead[peak]
         start, end = foot_of_peak(-s.hands_apart, peak, -s.hands_apart[peak] - 0.12)
-        if end - start <= FOLDED and ahead > 0.2 and -0.75 < up < 0.35 and not _inside(peak, busy):
+        if end - start <= FOLDED and ahead > 0.2 and -0.5 < up < 0.35 and not _inside(peak, busy):
             claps.append(SeenEvent("clap", 1, max(peak - 4, 0), min(peak + 5, s.frames)))
     return claps
 

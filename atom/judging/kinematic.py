@@ -71,7 +71,8 @@ class KinematicJudge:
         in_place = [(e.start, e.end) for e in (*jacks, *jumps, *kicks, *dips)]
         events = [*jacks, *walks, *jumps, *kicks, *turns, *dips, *find_bows(s, strict)]
         events += find_sidesteps(s, in_place, strict)
-        events += find_arm_events(s, [(e.start, e.end) for e in jacks], strict)
+        leaps = [(e.start - 6, e.end + 6) for e in (*runs, *jumps)]  # with the swing of the arms around them
+        events += find_arm_events(s, [(e.start, e.end) for e in jacks], leaps, strict)
         return in_order(events)
 
     def judge(self, joints: np.ndarray, events: Sequence[Event], task: Task) -> Judgement:

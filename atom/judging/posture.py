@@ -48,7 +48,8 @@ def _name_dip(s: Signals, dip: Run, peak: int, stay: Run, flights: list[Flight],
 
     if s.knee_height[bottom].min() < KNEE_DOWN and stays:
         return settled("kneel_down")
-    if any(abs(f.start - peak) <= 7 or abs(f.end - peak) <= 7 or abs(f.start - end) <= 3 for f in flights):
+    jumped = [f for f in flights if f.kind != "stride"]
+    if any(abs(f.start - peak) <= 7 or abs(f.end - peak) <= 7 or abs(f.start - end) <= 3 for f in jumped):
         return []  # the crouch before a jump and the give after it
     apart = float(s.foot[peak, 0, 2] - s.foot[peak, 1, 2])
     if abs(apart) > LUNGE * strict:

@@ -6,7 +6,7 @@ Three quantities, each in 0..1, on sequences in which repeats of one action in a
 - precision P: share of the seen events that were asked;
 - order O: length of the longest common subsequence over the number of asked events that were seen.
 
-temporal   with no event missing and O = 1: 5 - 2 (1 - P); else 1 + 3 R - 0.4 (1 - O) - 2 R (1 - P).
+temporal   with no event missing and O = 1: 5 - 2.5 (1 - P); else 1 + 3 R - 0.4 (1 - O) - 2.5 R (1 - P).
            Without extra events this is the AToM paper's rule for three events (5 right order, about 4 wrong order,
            3, 2 and 1 for one, two and three missing), spread over any number of events.
 integrity  1 + 4 F, F = 2 m / (asked + seen) the harmonic mean of P and R over m matched events.
@@ -107,8 +107,8 @@ def _shares(asked: Pairs, seen: Pairs) -> tuple[float, float, float]:
 def _temporal(asked: Pairs, seen: Pairs) -> float:
     recall, precision, order = _shares(asked, seen)
     if recall == 1 and order == 1:
-        return 5 - 2 * (1 - precision)
-    return 1 + 3 * recall - 0.4 * (1 - order) - 2 * recall * (1 - precision)
+        return 5 - 2.5 * (1 - precision)
+    return 1 + 3 * recall - 0.4 * (1 - order) - 2.5 * recall * (1 - precision)
 
 
 def _integrity(asked: Pairs, seen: Pairs) -> float:
