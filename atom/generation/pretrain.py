@@ -101,7 +101,7 @@ def train_vqvae(features: list[np.ndarray], config: PretrainConfig, work: Path, 
         optimizer.step()
         if step % 50 == 49:
             progress("VQ-VAE", step + 1, config.vq_steps, f"fit {fit.item():.4f}, {perplexity.item():.0f} codes in use")
-        if step % 500 == 499:
+        if step % 500 == 499 or step + 1 == config.vq_steps:
             _save(state, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1})
     return model.eval()
 
@@ -159,7 +159,7 @@ def train_language_model(model: torch.nn.Module, sources: list[list[int]], targe
         if step % 100 == 99:
             speed = (step + 1 - start) / (time.monotonic() - began)
             progress("language model", step + 1, config.steps, f"loss {smooth:.3f}, {speed:.1f} steps/s")
-        if step % 1000 == 999:
+        if step % 1000 == 999 or step + 1 == config.steps:
             _save(state, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1})
     model.eval()
 
