@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 from atom.errors import AtomError
-from atom.generation.language_model import build_language_model, load_weights
+from atom.generation.language_model import build_language_model
 from atom.generation.vqvae import VQVAE, VQVAEConfig
+from atom.generation.weights import load_weights, read_safetensors, without_copies
 
 BUILTIN = Path(__file__).parent / "builtin"
-_WEIGHTS = ("vqvae.safetensors", "language_model.safetensors", "normalisation.safetensors")
+
+_CONFIG, _TOKENIZER = "config.json", "tokenizer"
+_VQVAE, _LANGUAGE_MODEL, _STATISTICS = "vqvae.safetensors", "language_model.safetensors", "normalisation.safetensors"
+_DECISIVE = (_VQVAE, _LANGUAGE_MODEL, _STATISTICS, _CONFIG, f"{_TOKENIZER}/tokenizer.json")
+_LARGEST_HALF = torch.finfo(torch.float16).max
 
 
 @dataclass
 class Checkpoint:
-    """Everything a generator is made of. `mean` and `std` (263,) normalise its features; `template` words a prompt."""
+    """Everything a generator is made of. `mean` and `std` (263,) float32 normalise its features; `template` is how a
+    prompt is worded for it, "{}" standing for the text, in tuning, generation and evaluation alike."""
 
     vqvae: VQVAE
     language_model: T5ForConditionalGeneration
@@ -31,55 +40,79 @@ class Checkpoint:
     std: np.ndarray
     template: str
 
+    def __post_init__(self) -> None:
+        features = self.vqvae.config.features
+        for name, value in (("mean", self.mean), ("std", self.std)):
+            if value.shape != (features,):
+                raise AtomError(f"the normalisation's {name} is {value.shape}, not ({features},) as the VQ-VAE needs")
+        if self.template.count("{}") != 1:
+            raise AtomError(f"the prompt template {self.template!r} must hold '{{}}' once, where the text goes")
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes the folder; language model and VQ-VAE as float16, which costs less than the rounding of one frame."""
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, half: bool = True) -> None:
+    """Writes the folder. `half` stores the weights as float16, which halves the files and moves a joint by less than
+    a millimetre; AtomError for weights too large for it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, model in (("vqvae", checkpoint.vqvae), ("language_model", checkpoint.language_model)):
-        state = {key: value.half().contiguous().clone() for key, value in model.state_dict().items()}
-        save_file(state, folder / f"{name}.safetensors")
+    for file, module in ((_VQVAE, checkpoint.vqvae), (_LANGUAGE_MODEL, checkpoint.language_model)):
+        save_file(_stored(module.state_dict(), half), folder / file)
     statistics = {"mean": torch.from_numpy(checkpoint.mean), "std": torch.from_numpy(checkpoint.std)}
-    save_file(statistics, folder / "normalisation.safetensors")
-    checkpoint.tokenizer.save_pretrained(folder / "tokenizer")
+    save_file({key: value.float() for key, value in statistics.items()}, folder / _STATISTICS)
+    checkpoint.tokenizer.save_pretrained(folder / _TOKENIZER)
     config = {
         "template": checkpoint.template,
         "vqvae": asdict(checkpoint.vqvae.config),
         "language_model": checkpoint.language_model.config.to_diff_dict(),
     }
-    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    (folder / _CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
 
 def load_checkpoint(name: str) -> Checkpoint:
     """The generator in a folder, or the one that ships with the package for 'builtin'. Weights become float32.
 
-    Raises AtomError that names the missing file or the key that doesn't fit.
+    Raises AtomError that names the missing file, the damaged one or every key that doesn't fit.
     """
     folder = _folder(name)
-    config = json.loads((folder / "config.json").read_text())
+    config = _read_config(folder / _CONFIG)
     vqvae = VQVAE(VQVAEConfig(**config["vqvae"]))
     language_model = build_language_model(T5Config(**config["language_model"]))
-    for file, model in (("vqvae.safetensors", vqvae), ("language_model.safetensors", language_model)):
-        load_weights(model, {key: value.float() for key, value in _read(folder / file).items()}, str(folder / file))
-    statistics = _read(folder / "normalisation.safetensors")
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
+    for file, module in ((_VQVAE, vqvae), (_LANGUAGE_MODEL, language_model)):
+        state = {key: value.float() for key, value in read_safetensors(folder / file).items()}
+        load_weights(module, state, str(folder / file))
+    statistics = read_safetensors(folder / _STATISTICS)
+    if missing := {"mean", "std"} - statistics.keys():
+        raise AtomError(f"{folder / _STATISTICS} has no {' and no '.join(sorted(missing))}")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / _TOKENIZER)
     return Checkpoint(
-        vqvae.eval(), language_model.eval(), tokenizer, statistics["mean"].numpy(), statistics["std"].numpy(),
+        vqvae.eval(),
+        language_model.eval(),
+        tokenizer,
+        statistics["mean"].numpy(),
+        statistics["std"].numpy(),
         config["template"],
-    )  # fmt: skip
+    )
 
 
 def weights_hash(name: str) -> str:
     """sha256 over the files that decide what a generator makes."""
     folder = _folder(name)
     digest = hashlib.sha256()
-    for file in (*_WEIGHTS, "config.json", "tokenizer/tokenizer.json"):
+    for file in _DECISIVE:
         digest.update(hashlib.sha256((folder / file).read_bytes()).digest())
     return digest.hexdigest()
 
 
+def _stored(state: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
+    stored = {}
+    for key, value in without_copies(state).items():
+        if half and value.abs().max() > _LARGEST_HALF:
+            raise AtomError(f"{key} holds values too large for float16: save it with half=False")
+        stored[key] = (value.half() if half else value).cpu().contiguous()
+    return stored
+
+
 def _folder(name: str) -> Path:
     folder = BUILTIN if name == "builtin" else Path(name)
-    missing = [f for f in (*_WEIGHTS, "config.json", "tokenizer/tokenizer.json") if not (folder / f).is_file()]
+    missing = [file for file in _DECISIVE if not (folder / file).is_file()]
     if missing:
         raise AtomError(
             f"{name!r} is no generator checkpoint: {', '.join(missing)} missing; make one: atom pretrain DIR"
@@ -87,8 +120,11 @@ def _folder(name: str) -> Path:
     return folder
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
+def _read_config(path: Path) -> dict[str, Any]:
     try:
-        return load_file(path)
-    except Exception as error:  # safetensors raises its own and the system's errors
-        raise AtomError(f"can't read {path}: {error}; the file is damaged, fetch or make it again") from error
+        config = json.loads(path.read_text())
+    except ValueError as error:
+        raise AtomError(f"{path} is no JSON: {error}; restore it or make the checkpoint again") from error
+    if not isinstance(config, dict) or (missing := {"template", "vqvae", "language_model"} - config.keys()):
+        raise AtomError(f"{path} is no checkpoint's config: {', '.join(sorted(missing))} missing")
+    return config

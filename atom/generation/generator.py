@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,25 +14,33 @@ from peft import PeftModel
 from transformers import PreTrainedTokenizerFast
 
 from atom.errors import AtomError
+from atom.generation.adapter import adapter_hash, load_adapter
 from atom.generation.checkpoint import Checkpoint, load_checkpoint, weights_hash
 from atom.generation.sampling import sample_ids
 from atom.generation.tokenizer import MotionVocabulary
 from atom.motion.features import features_to_joints
+from atom.motion.skeleton import JOINTS
+
+_DECODED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
 class Sample:
-    """codes of one motion; `stop_reason`: the model ended it, it ran into the length limit, or it holds no motion."""
+    """Codes of one motion. `stop_reason`: the model ended it, it ran into the length limit, or it holds no code."""
 
     tokens: list[int]
     stop_reason: Literal["end", "length", "empty"]
 
 
 class Generator:
-    """VQ-VAE, language model and tokenizer of one checkpoint, with or without a LoRA adapter."""
+    """VQ-VAE, language model and tokenizer of one checkpoint, with or without a LoRA adapter.
+
+    `language_model` is the T5, or its PeftModel; `motions` tells where the motion tokens lie in `tokenizer`;
+    `weights_hash` identifies everything that decides what is generated, the adapter included.
+    """
 
     def __init__(self, checkpoint: Checkpoint, weights: str = "", device: str = "cpu") -> None:
-        self.device = torch.device(device)
+        self.device = _device(device)
         self.vqvae = checkpoint.vqvae.to(self.device).eval()
         self.language_model: torch.nn.Module = checkpoint.language_model.to(self.device).eval()
         self.tokenizer: PreTrainedTokenizerFast = checkpoint.tokenizer
@@ -38,21 +48,20 @@ class Generator:
         self.weights_hash = weights
         self.motions = MotionVocabulary.append(self.tokenizer, self.vqvae.config.codes)
         self._mean, self._std = checkpoint.mean, checkpoint.std
-        self._allowed = torch.zeros(len(self.tokenizer), dtype=torch.bool)
-        self._allowed[self.motions.first : self.motions.end + 1] = True
-        self._allowed[self.tokenizer.eos_token_id] = True
 
     @classmethod
     def load(cls, checkpoint: str = "builtin", adapter: str | None = None, device: str = "cpu") -> Generator:
         """The generator of a checkpoint folder or 'builtin', with the LoRA adapter of a folder if one is given."""
         generator = cls(load_checkpoint(checkpoint), weights_hash(checkpoint), device)
         if adapter is not None:
-            try:
-                tuned = PeftModel.from_pretrained(generator.language_model, adapter)
-            except (OSError, ValueError, RuntimeError) as error:
-                raise AtomError(f"can't load the adapter {adapter}: {' '.join(str(error).split())[:200]}") from error
-            generator.language_model = tuned.to(generator.device).eval()
+            folder = Path(adapter)
+            generator.language_model = load_adapter(generator.language_model, folder).to(generator.device)
+            generator.weights_hash += "+" + adapter_hash(folder)
         return generator
+
+    def motion_text(self, codes: Sequence[int]) -> str:
+        """The answer that stands for these codes, in the language model's own words."""
+        return self.motions.text(codes)
 
     def encode_prompts(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids and attention mask (B, S) of prompts in the checkpoint's wording, padded to the longest."""
@@ -62,38 +71,74 @@ class Generator:
     def sample(self, texts: Sequence[str], seeds: Sequence[int], *, temperature: float = 1.0, top_k: int = 50,
                max_new_tokens: int = 60, batch_size: int = 64,
                progress: Callable[[int, int], None] | None = None) -> list[Sample]:  # fmt: skip
-        """One motion for each text and its seed, in the caller's order."""
-        if len(texts) != len(seeds):
-            raise AtomError(f"{len(texts)} texts and {len(seeds)} seeds: give one seed for each text")
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        samples: list[Sample | None] = [None] * len(texts)
+        """One motion for each text and its seed, in the caller's order; `temperature` 0 is the likeliest token always.
+
+        Sampling is held to motion tokens and </s>, whatever the checkpoint: MotionGPT may also draw words, but its
+        parser throws them away. It stops at the motion's end token, after which nothing is read.
+        """
+        _check_sampling(texts, seeds, temperature)
+        choices = torch.tensor(self.motions.answer_ids(self.tokenizer.eos_token_id), device=self.device)
+        stops = (self.motions.end, self.tokenizer.eos_token_id)
+        model = self.language_model
+        if isinstance(model, PeftModel):
+            model = model.get_base_model()  # the same network, adapter included, without peft's own forward
+        # Texts of about one length, and all samples of a text, share a batch.
+        order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), texts[i]))
+        samples: dict[int, Sample] = {}
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             inputs, mask = self.encode_prompts([texts[i] for i in rows])
             answers = sample_ids(
-                self.language_model, inputs, mask, [seeds[i] for i in rows], self._allowed.to(self.device),
+                model, inputs, mask, [seeds[i] for i in rows], choices=choices, stops=stops,
                 temperature=temperature, top_k=top_k, max_new_tokens=max_new_tokens,
             )  # fmt: skip
             for i, ids in zip(rows, answers, strict=True):
                 codes = self.motions.parse(ids)
-                ended = self.motions.end in ids or self.tokenizer.eos_token_id in ids
-                samples[i] = Sample(codes, "empty" if not codes else "end" if ended else "length")
+                samples[i] = Sample(codes, "empty" if not codes else "end" if ids[-1] in stops else "length")
             if progress:
-                progress(min(start + batch_size, len(order)), len(order))
-        return [sample for sample in samples if sample is not None]
+                progress(len(samples), len(texts))
+        return [samples[i] for i in range(len(texts))]
 
     @torch.inference_mode()
     def decode(self, tokens: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Joints (4n, 22, 3) in metres of motions of n codes each; motions of one length are decoded together."""
-        joints: list[np.ndarray] = [np.zeros((0, 22, 3), np.float32)] * len(tokens)
-        by_length: dict[int, list[int]] = {}
+        """Joints (4n, 22, 3) float32 in metres of motions of n codes each, starting at the origin facing +Z.
+
+        Motions of one length are decoded together; one without codes gives (0, 22, 3).
+        """
+        known = range(self.motions.codes)
         for i, codes in enumerate(tokens):
-            by_length.setdefault(len(codes), []).append(i)
-        for length, rows in by_length.items():
-            if length == 0:
-                continue
-            codes = torch.tensor([list(tokens[i]) for i in rows], device=self.device)
-            features = self.vqvae.decode(codes).float().cpu().numpy() * self._std + self._mean
-            for i, motion in zip(rows, features_to_joints(features), strict=True):
-                joints[i] = motion
+            if strange := [code for code in codes if code not in known]:
+                raise AtomError(f"motion {i} holds code {strange[0]}, outside the codebook's 0..{known[-1]}")
+        by_length: dict[int, list[int]] = defaultdict(list)
+        for i, codes in enumerate(tokens):
+            by_length[len(codes)].append(i)
+        joints = [np.zeros((0, JOINTS, 3), np.float32)] * len(tokens)
+        for length, same in by_length.items():
+            for start in range(0, len(same) if length else 0, _DECODED_AT_ONCE):
+                rows = same[start : start + _DECODED_AT_ONCE]
+                codes = torch.tensor([list(tokens[i]) for i in rows], device=self.device)
+                features = self.vqvae.decode(codes).float().cpu().numpy() * self._std + self._mean
+                for i, motion in zip(rows, features_to_joints(features), strict=True):
+                    joints[i] = motion
         return joints
+
+
+def _check_sampling(texts: Sequence[str], seeds: Sequence[int], temperature: float) -> None:
+    if len(texts) != len(seeds):
+        raise AtomError(f"{len(texts)} texts and {len(seeds)} seeds: give one seed for each text")
+    if (blank := next((i for i, text in enumerate(texts) if not text.strip()), None)) is not None:
+        raise AtomError(f"text {blank} is empty; describe what the person does, e.g. 'a person jumps twice'")
+    if (negative := next((seed for seed in seeds if seed < 0), None)) is not None:
+        raise AtomError(f"seed {negative} is negative; seeds start at 0")
+    if temperature < 0:
+        raise AtomError(f"temperature {temperature} is negative; 0 takes the likeliest token, 1 samples as trained")
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch built without the device raises an assertion
+        reason = str(error).splitlines()[0]
+        raise AtomError(f"can't compute on device {name!r}: {reason}; use cpu, cuda, cuda:1 or mps") from error
+    return device

@@ -7,57 +7,80 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import (
-    LogitsProcessor,
-    LogitsProcessorList,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-)
+from transformers import T5ForConditionalGeneration
+from transformers.modeling_outputs import BaseModelOutput
 
 
-class GumbelNoise(LogitsProcessor):
-    """Adds each row's own Gumbel noise to its scores, so that the greedy choice is a sample of the softmax.
+class RowNoise:
+    """Gumbel noise of each row from a counter-based generator of its own, keyed by the row's seed alone.
 
-    The noise of step t is drawn from a counter-based generator keyed by (seed, t): it knows nothing of other rows.
+    The greatest of score plus noise is a sample of the softmax of the scores. The noise of a row knows nothing of
+    other rows, and two policies given the same seed part only where their scores do: fair for paired comparison.
     """
 
-    def __init__(self, seeds: Sequence[int]) -> None:
-        self.seeds = list(seeds)
+    def __init__(self, seeds: Sequence[int], width: int) -> None:
+        self.streams = [np.random.Generator(np.random.Philox(key=seed)) for seed in seeds]
+        self.width = width
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        step, width = input_ids.shape[1], scores.shape[1]
-        noise = np.stack([
-            np.random.Generator(np.random.Philox(key=[seed, step])).gumbel(size=width) for seed in self.seeds
-        ])  # fmt: skip
-        return scores + torch.from_numpy(noise.astype(np.float32)).to(scores.device)
+    def draw(self) -> Tensor:
+        """The next step's noise (rows, width) float32."""
+        uniform = np.stack([stream.random(self.width) for stream in self.streams])
+        return torch.from_numpy(-np.log(-np.log1p(-uniform))).float()
 
-
-class OnlyTokens(LogitsProcessor):
-    """Leaves the given tokens as the only choice."""
-
-    def __init__(self, allowed: Tensor) -> None:
-        self.allowed = allowed  # (vocabulary,) bool
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        return scores.masked_fill(~self.allowed.to(scores.device), -torch.inf)
+    def keep(self, rows: Sequence[int]) -> None:
+        self.streams = [self.streams[row] for row in rows]
 
 
 @torch.inference_mode()
-def sample_ids(model: torch.nn.Module, inputs: Tensor, mask: Tensor, seeds: Sequence[int], allowed: Tensor, *,
-               temperature: float, top_k: int, max_new_tokens: int) -> list[list[int]]:  # fmt: skip
-    """Token ids of one answer for each row of `inputs` (B, S), without the start token and what follows the end token.
+def sample_ids(model: T5ForConditionalGeneration, inputs: Tensor, mask: Tensor, seeds: Sequence[int], *,
+               choices: Tensor, stops: Sequence[int], temperature: float, top_k: int,
+               max_new_tokens: int) -> list[list[int]]:  # fmt: skip
+    """Token ids of one answer for each row of `inputs` (B, S), up to and including the first of `stops`.
 
-    Only tokens of `allowed` (vocabulary,) can come: a text word is no part of a motion, so MotionGPT's parser would
-    drop it anyway. `top_k` 0 keeps all of them.
+    Only the tokens `choices` (C,) can come. `temperature` 0 takes the likeliest token; `top_k` 0 keeps all choices.
     """
-    processors = LogitsProcessorList([OnlyTokens(allowed), TemperatureLogitsWarper(temperature)])
-    if top_k:
-        processors.append(TopKLogitsWarper(top_k))
-    processors.append(GumbelNoise(seeds))
-    answers = model.generate(
-        input_ids=inputs, attention_mask=mask, logits_processor=processors, do_sample=False, num_beams=1,
-        max_new_tokens=max_new_tokens,
-    )  # fmt: skip
-    end = model.config.eos_token_id
-    rows = answers[:, 1:].tolist()
-    return [row[: row.index(end) + 1] if end in row else row for row in rows]
+    hidden = _encode(model, inputs, mask)
+    noise = RowNoise(seeds, len(choices))
+    last = inputs.new_full((len(inputs),), model.config.decoder_start_token_id)
+    stopping = torch.tensor(list(stops), device=inputs.device)
+    answers: list[list[int]] = [[] for _ in seeds]
+    going = list(range(len(seeds)))  # rows still being written, as positions in `answers`
+    cache = None
+    for _ in range(max_new_tokens):
+        step = model(
+            decoder_input_ids=last[:, None],
+            encoder_outputs=BaseModelOutput(last_hidden_state=hidden),
+            attention_mask=mask,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        scores = step.logits[:, -1, choices].float()  # (rows, C)
+        if temperature > 0:
+            scores = _only_best(scores / temperature, top_k) + noise.draw().to(scores.device)
+        last, cache = choices[scores.argmax(1)], step.past_key_values
+        for row, token in zip(going, last.tolist(), strict=True):
+            answers[row].append(token)
+        open_rows = (~torch.isin(last, stopping)).nonzero()[:, 0]
+        if len(open_rows) == 0:
+            break
+        if len(open_rows) < len(going):
+            going = [going[row] for row in open_rows.tolist()]
+            noise.keep(open_rows.tolist())
+            cache.batch_select_indices(open_rows)
+            hidden, mask, last = hidden[open_rows], mask[open_rows], last[open_rows]
+    return answers
+
+
+def _encode(model: T5ForConditionalGeneration, inputs: Tensor, mask: Tensor) -> Tensor:
+    """Encoder states (B, S, d_model); rows with the same text, as the candidates of one prompt, are encoded once."""
+    _, first, which = np.unique(inputs.cpu().numpy(), axis=0, return_index=True, return_inverse=True)
+    rows = torch.from_numpy(first).to(inputs.device)
+    states = model.get_encoder()(input_ids=inputs[rows], attention_mask=mask[rows]).last_hidden_state
+    return states[torch.from_numpy(which.reshape(-1)).to(inputs.device)]
+
+
+def _only_best(scores: Tensor, top_k: int) -> Tensor:
+    if not 0 < top_k < scores.shape[1]:
+        return scores
+    least = scores.topk(top_k).values[:, -1:]
+    return scores.masked_fill(scores < least, -torch.inf)

@@ -5,7 +5,6 @@ As in MotionGPT, `<motion_id_K>` are appended for K = 0..codes+2: the codes, the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,6 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
-_MOTION = re.compile(r"<motion_id_(\d+)>")
 
 
 def build_word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -53,31 +51,27 @@ class MotionVocabulary:
     def end(self) -> int:
         return self.first + self.codes + 1
 
-    @property
-    def mask(self) -> int:
-        return self.first + self.codes + 2
-
     def answer(self, codes: Sequence[int], end_token: int) -> list[int]:
         """Token ids of a whole answer: start, codes, end, </s>."""
         return [self.start, *(self.first + code for code in codes), self.end, end_token]
 
+    def answer_ids(self, end_token: int) -> list[int]:
+        """All token ids that an answer can be made of."""
+        return [end_token, *range(self.first, self.end + 1)]
+
+    def text(self, codes: Sequence[int]) -> str:
+        """The answer as text, `<motion_id_START>...<motion_id_END>`; the tokenizer makes the same ids of it."""
+        return "".join(f"<motion_id_{k}>" for k in (self.codes, *codes, self.codes + 1))
+
     def parse(self, ids: Sequence[int]) -> list[int]:
-        """The codes between the first start and the first end token after it; everything else is dropped, as in
-        MotionGPT. Without a start token there is no motion."""
+        """The codes between the first start and the first end token after it, or to the last id if it never ends.
+
+        Everything else is dropped, also a start token inside of the motion, of which MotionGPT would make the last
+        code. Without a start token there is no motion: an empty list, where MotionGPT takes code 0.
+        """
+        ids = list(ids)
         if self.start not in ids:
             return []
-        ids = ids[list(ids).index(self.start) + 1 :]
-        ids = ids[: list(ids).index(self.end)] if self.end in ids else ids
+        ids = ids[ids.index(self.start) + 1 :]
+        ids = ids[: ids.index(self.end)] if self.end in ids else ids
         return [i - self.first for i in ids if self.first <= i < self.first + self.codes]
-
-
-def motion_text(codes: Sequence[int], size: int) -> str:
-    """The answer as text: `<motion_id_SIZE>codes<motion_id_SIZE+1>` for a codebook of `size`."""
-    return "".join(f"<motion_id_{k}>" for k in (size, *codes, size + 1))
-
-
-def parse_motion_text(text: str, size: int) -> list[int]:
-    """The codes of an answer given as text; as `MotionVocabulary.parse`, with codes above the codebook clamped."""
-    ids = [int(k) for k in _MOTION.findall(text)]
-    codes = MotionVocabulary(0, size).parse(ids)
-    return [min(code, size - 1) for code in codes]

@@ -1,0 +1,43 @@
+"""A LoRA adapter on disk, in peft's own format."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict
+
+from atom.errors import AtomError
+from atom.generation.weights import check_fit, read_safetensors
+
+_CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+
+
+def load_adapter(model: torch.nn.Module, folder: Path) -> PeftModel:
+    """The model with the folder's adapter on, in eval mode. AtomError names each key that does not fit."""
+    state = read_safetensors(_file(folder, _WEIGHTS))
+    _file(folder, _CONFIG)
+    try:
+        tuned = PeftModel.from_pretrained(model, str(folder))
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:  # what peft raises, by what is wrong
+        raise AtomError(f"can't load the adapter {folder}: {' '.join(str(error).split())[:200]}") from error
+    # peft takes what fits and only warns about the rest.
+    check_fit(state, get_peft_model_state_dict(tuned, save_embedding_layers=False), f"the adapter {folder}")
+    return tuned.eval()
+
+
+def adapter_hash(folder: Path) -> str:
+    """sha256 over the adapter's weights and settings; where its base model lay is none of them."""
+    settings = json.loads(_file(folder, _CONFIG).read_text())
+    settings.pop("base_model_name_or_path", None)
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    digest.update(_file(folder, _WEIGHTS).read_bytes())
+    return digest.hexdigest()
+
+
+def _file(folder: Path, name: str) -> Path:
+    if not (folder / name).is_file():
+        raise AtomError(f"{folder} is no adapter: {name} is missing; give the folder that tuning wrote")
+    return folder / name

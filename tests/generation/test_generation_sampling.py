@@ -1,0 +1,81 @@
+"""Sampling: one seed a sample whatever the batch, and the distribution it promises."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from transformers.modeling_outputs import BaseModelOutput
+
+from atom.generation.generator import Generator
+from atom.generation.sampling import RowNoise, _only_best, sample_ids
+
+
+@pytest.fixture(scope="module")
+def generator(checkpoint_maker) -> Generator:
+    return Generator(checkpoint_maker())
+
+
+def test_the_same_text_and_seed_give_the_same_motion_whatever_the_batch(generator, texts):
+    asked = [(text, seed) for text in texts for seed in range(40)]
+    rows = np.random.default_rng(0).permutation(len(asked))
+    together = generator.sample(*map(list, zip(*asked)), max_new_tokens=30, batch_size=64)
+    shuffled = generator.sample(
+        [asked[i][0] for i in rows], [asked[i][1] for i in rows], max_new_tokens=30, batch_size=7
+    )
+    differing = sum(together[row] != sample for row, sample in zip(rows, shuffled))
+    assert differing <= 1  # a near tie may fall either way
+    assert len({tuple(sample.tokens) for sample in together}) > 100
+    assert {"end", "length"} <= {sample.stop_reason for sample in together}
+
+
+def test_our_loop_is_transformers_greedy_search(generator, texts):
+    model = generator.language_model
+    inputs, mask = generator.encode_prompts(texts)
+    expected = model.generate(input_ids=inputs, attention_mask=mask, do_sample=False, num_beams=1, max_new_tokens=20)
+    everything = torch.arange(model.config.vocab_size)
+    answers = sample_ids(
+        model, inputs, mask, [0] * len(texts), choices=everything, stops=[1], temperature=0, top_k=0, max_new_tokens=20
+    )
+    for row, answer in zip(expected[:, 1:].tolist(), answers):
+        assert answer == row[: len(answer)] and not any(row[len(answer) :])
+
+
+def test_samples_follow_the_softmax_of_the_best_k(generator, texts):
+    model, temperature, k, n = generator.language_model, 1.3, 5, 4000
+    inputs, mask = generator.encode_prompts([texts[0]])
+    choices = torch.tensor(generator.motions.answer_ids(1))
+    with torch.inference_mode():
+        hidden = model.get_encoder()(input_ids=inputs, attention_mask=mask).last_hidden_state
+        scores = model(
+            decoder_input_ids=torch.zeros(1, 1, dtype=torch.long),
+            encoder_outputs=BaseModelOutput(last_hidden_state=hidden),
+            attention_mask=mask,
+        ).logits[0, -1, choices]
+    best = scores.topk(k)
+    expected = (best.values / temperature).softmax(0).double().numpy()
+    answers = sample_ids(
+        model, inputs.repeat(n, 1), mask.repeat(n, 1), range(n), choices=choices, stops=[1], temperature=temperature,
+        top_k=k, max_new_tokens=1,
+    )  # fmt: skip
+    drawn = np.array([answer[0] for answer in answers])
+    counts = np.array([(drawn == token).sum() for token in choices[best.indices].tolist()])
+    assert counts.sum() == n
+    assert stats.chisquare(counts, n * expected / expected.sum()).pvalue > 1e-3
+
+
+def test_noise_is_gumbel_and_knows_only_its_own_seed():
+    noise = RowNoise([5, 9], 4000)
+    first, second = noise.draw(), noise.draw()
+    assert stats.kstest(torch.cat([first, second]).flatten().numpy(), "gumbel_r").pvalue > 1e-3
+    noise.keep([1])
+    alone = RowNoise([9], 4000)
+    torch.testing.assert_close(alone.draw(), first[1:], rtol=0, atol=0)
+    torch.testing.assert_close(alone.draw(), second[1:], rtol=0, atol=0)
+    torch.testing.assert_close(alone.draw(), noise.draw(), rtol=0, atol=0)
+
+
+def test_the_best_k_are_kept():
+    scores = torch.tensor([[1.0, 5.0, 3.0, 4.0]])
+    assert _only_best(scores, 2).isfinite().tolist() == [[False, True, False, True]]
+    for all_of_them in (0, 4, 50):
+        assert _only_best(scores, all_of_them).isfinite().all()
