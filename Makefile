@@ -10,7 +10,7 @@ export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE ?= 1
 export DO_NOT_TRACK := 1
 
-.PHONY: run test lint format bench verify clean
+.PHONY: run test lint format bench clean
 
 run: $(READY)  ## the whole pipeline on the built-in defaults; ends with a report
 	$(BIN)/atom run --store $(STORE)
@@ -27,10 +27,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)  ## speed, as ratios in one run
-	$(BIN)/python -m tests.benchmarks
-
-verify: $(READY)  ## the gain on three training seeds, from the shipped generator
-	$(BIN)/python -m tests.benchmarks.verify
+	$(BIN)/python tests/benchmarks/bench_rendering.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info
