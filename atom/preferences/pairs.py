@@ -20,7 +20,7 @@ from atom.events import Split, Task
 
 Degree = Literal["Much better", "Better", "Slightly better", "Negligibly better/unsure"]
 
-# The words are AToM's; the paper gives no thresholds. Ours, on the rubric's scale of 1 to 5: a point is about one event.
+# AToM's words; it gives no thresholds. Ours, on the rubric's scale of 1 to 5, where a point is about one event.
 DEGREES: tuple[tuple[float, Degree], ...] = (
     (2.0, "Much better"),
     (1.0, "Better"),
@@ -81,12 +81,12 @@ def build_pairs(candidates: Iterable[ScoredMotion], config: PreferenceConfig) ->
     """At most `pairs_per_prompt` pairs a prompt whose scores differ by `min_gap` or more.
 
     Prompts are taken in the order of their ids, whatever the order of the candidates. Within a prompt pairs are taken
-    one by one: first those with an exactly right chosen motion, then those of motions used least so far, then those
-    that bring the mean length difference of the task towards zero; ties go to the widest and the narrowest gap in turn.
-    A pair that would lift the task's mean length difference above `length_tolerance` is passed over.
+    one by one: first those with an exactly right chosen motion, then those that bring the mean length difference of the
+    task towards zero, then those of motions used least so far; ties go to the widest and the narrowest gap in turn. A
+    pair that would lift the task's mean length difference above `length_tolerance` is passed over.
 
-    Empty motions take no part, of motions with equal tokens only the first does, and a motion that was cut off at the
-    token limit is never chosen: it would teach the model not to end.
+    Only motions that the model ended itself take part: answers are compared with their end token, which a motion cut
+    off at the limit never had. Of motions with equal tokens only the first takes part.
     """
     by_prompt: dict[str, list[ScoredMotion]] = defaultdict(list)
     for motion in sorted(candidates, key=lambda motion: (motion.prompt_id, motion.motion_id)):
@@ -125,7 +125,7 @@ def _distinct(motions: Sequence[ScoredMotion]) -> list[ScoredMotion]:
         raise AtomError(
             f"the motions of prompt {motions[0].prompt_id!r} disagree on its text, task or split: score them again"
         )
-    first = {motion.tokens: motion for motion in reversed(motions) if motion.tokens and motion.stop_reason != "empty"}
+    first = {motion.tokens: motion for motion in reversed(motions) if motion.tokens and motion.stop_reason == "end"}
     return list(reversed(first.values()))
 
 
@@ -135,7 +135,7 @@ def _pairs_of_prompt(
     possible = [
         _preference(chosen, rejected)
         for chosen, rejected in permutations(motions, 2)
-        if chosen.score - rejected.score >= config.min_gap - ROUNDING and chosen.stop_reason == "end"
+        if chosen.score - rejected.score >= config.min_gap - ROUNDING
     ]
     uses: Counter[str] = Counter()
     taken: list[Preference] = []
@@ -148,8 +148,8 @@ def _pairs_of_prompt(
             allowed,
             key=lambda pair: (
                 not pair.chosen_exact,
-                uses[pair.chosen_id] + uses[pair.rejected_id],
                 balance.worsened_by(pair.longer_by),
+                uses[pair.chosen_id] + uses[pair.rejected_id],
                 sign * pair.margin,
                 pair.chosen_id,
                 pair.rejected_id,

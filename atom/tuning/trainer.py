@@ -1,26 +1,40 @@
-"""Fine-tunes the language model's LoRA adapter on preferences."""
+"""Tunes the language model's LoRA adapter on preferences."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
 from atom.config import TuningConfig
 from atom.errors import AtomError
+from atom.generation.adapter import adapter_hash
 from atom.generation.generator import Generator
-from atom.tuning.losses import PREFERENCE_LOSSES, sequence_log_probabilities
+from atom.tuning.adapter import add_adapter, replace_file, save_adapter
+from atom.tuning.log_probabilities import (
+    PairBatch,
+    TokenizedPair,
+    by_length,
+    pair_log_probabilities,
+    reference_log_probabilities,
+)
+from atom.tuning.losses import PREFERENCE_LOSSES
 
-Progress = Callable[[int, int, dict[str, float]], None]
-SAVE_EVERY = 25
+Row = dict[str, Any]
+Progress = Callable[[int, int, Row], None]
+# Batches whose pairs are sorted together: more of them pad less and share more answers, fewer mix the prompts better.
+POOLED_BATCHES = 16
 
 
 @dataclass(frozen=True)
@@ -33,132 +47,186 @@ class TrainingPair:
 
 
 def tune(generator: Generator, pairs: Sequence[TrainingPair], config: TuningConfig, seed: int, folder: Path,
-         progress: Progress | None = None, work: Path | None = None) -> list[dict[str, Any]]:  # fmt: skip
+         progress: Progress | None = None, work: Path | None = None, *, init_adapter: Path | None = None,
+         base: str = "atom-motion", save_every: int = 25) -> list[Row]:  # fmt: skip
     """Tunes an adapter, saves it in peft's format in `folder` and returns the curves, one row a step.
 
-    The reference is the model with the adapter off; its log-probabilities are computed once. With a `work` folder a
-    cut-off run goes on from its last checkpoint with the same result as without the break (on CPU, to the bit).
-    Raises AtomError when there are no pairs or the loss stops being a number.
+    The reference is the model with the adapter off, computed once; it stays the base when training goes on from
+    `init_adapter`. The generator comes back without an adapter: load the saved one to use it. `base` is the model's
+    name in the adapter's files.
+
+    With a `work` folder the state is kept every `save_every` steps; a run that was cut off goes on from there and ends
+    with the same weights as without the break (on CPU with as many threads, to the bit). A state belongs to its
+    config, seed, pairs and weights, so another tuning never goes on from it.
+
+    Raises AtomError when the generator already has an adapter, there are no pairs, or the loss stops being a number.
     """
+    if isinstance(generator.language_model, PeftModel):
+        raise AtomError(
+            "the generator already has an adapter; load it without one and give the adapter as init_adapter"
+        )
     if not pairs:
-        raise AtomError("there are no preferences to tune on; lower preferences.min_gap or sample more candidates")
-    torch.manual_seed(seed)
-    model = add_adapter(generator, config)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=0.0)
-    batches = _batches(pairs, config, seed)
-    reference = reference_ratios(generator, model, pairs, config)
-    rows: list[dict[str, Any]] = []
-    checkpoint = work / "tuning.pt" if work else None
-    if checkpoint and checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        with torch.no_grad():
-            for parameter, value in zip(trained, saved["adapter"], strict=True):
-                parameter.copy_(value)
-        optimizer.load_state_dict(saved["optimizer"])
-        rows = saved["rows"]
-    warmup = min(config.warmup_steps, len(batches) // 2)
-    began = time.monotonic() - (rows[-1]["seconds"] if rows else 0.0)
-    per_epoch = math.ceil(len(pairs) / config.batch_size)
-    for step in range(len(rows), len(batches)):
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _schedule(step, warmup, len(batches))
-        chosen_pairs = [pairs[i] for i in batches[step]]
-        sums, lengths = answer_log_probabilities(generator, model, chosen_pairs)
-        averaged = sums / lengths
-        values = averaged if config.log_probability == "average" else sums
-        chosen, rejected = values.chunk(2)
-        ratio = chosen - rejected - reference[batches[step]].to(chosen.device)
-        likelihood = -averaged[: len(chosen_pairs)].mean()
-        if config.loss == "sft":
-            preference, loss = torch.zeros(()), likelihood
-        else:
-            preference = PREFERENCE_LOSSES[config.loss](ratio, config.beta, config.label_smoothing).mean()
-            loss = preference + config.chosen_weight * likelihood
-        if not torch.isfinite(loss):
-            raise AtomError(f"the tuning loss became {loss.item()} at step {step}; lower tuning.learning_rate")
-        optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(trained, config.gradient_clip)
-        optimizer.step()
-        rows.append({
-            "step": step + 1, "epoch": (step + 1) / per_epoch, "loss": loss.item(),
-            "preference_loss": preference.item(), "chosen_logp": chosen.mean().item(),
-            "rejected_logp": rejected.mean().item(), "margin": ratio.mean().item(),
-            "accuracy": (ratio > 0).float().mean().item(), "gradient_norm": norm.item(),
-            "learning_rate": optimizer.param_groups[0]["lr"], "seconds": time.monotonic() - began,
-        })  # fmt: skip
-        if progress:
-            progress(step + 1, len(batches), rows[-1])
-        if checkpoint and (step + 1) % SAVE_EVERY == 0:
-            _save(checkpoint, {
-                "adapter": [parameter.detach() for parameter in trained], "optimizer": optimizer.state_dict(),
-                "rows": rows,
-            })  # fmt: skip
-    model.eval()
-    model.peft_config["default"].base_model_name_or_path = None  # a path of this machine has no place in it
-    model.save_pretrained(folder)
-    return rows
+        raise AtomError("there are no preferences to tune on; lower preferences.min_gap or raise generation.candidates")
+    pairs = _once_each(pairs, by_chosen=config.loss == "sft")
+    adapted = add_adapter(generator.language_model, config, seed, init_adapter)
+    try:
+        training = _Training(adapted, tokenize_pairs(generator, pairs), config, seed, generator.tokenizer.pad_token_id)
+        if work is not None:
+            state_file = work / f"tuning-{_fingerprint(generator, pairs, config, seed, init_adapter)}.pt"
+            training.restore(state_file)
+        training.prepare_reference()
+        while len(training.rows) < training.steps:
+            row = training.step()
+            if work is not None and row["step"] % save_every == 0:
+                training.save(state_file)
+            if progress:
+                progress(row["step"], training.steps, row)
+        save_adapter(adapted, folder, base, _summary(training.rows[-1], len(pairs), config))
+        if work is not None:
+            state_file.unlink(missing_ok=True)
+        return training.rows
+    finally:
+        generator.language_model = adapted.unload()
 
 
-def add_adapter(generator: Generator, config: TuningConfig) -> PeftModel:
-    """Puts a fresh LoRA adapter on the generator's language model. Without dropout, so training and reference agree."""
-    targets = ["q", "v"] if config.targets == "q,v" else ["q", "k", "v", "o", "wi_0", "wi_1", "wo"]
-    lora = LoraConfig(r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules=targets, bias="none")
-    model = get_peft_model(generator.language_model, lora)
-    generator.language_model = model.eval()
-    return model
-
-
-def answer_log_probabilities(generator: Generator, model: torch.nn.Module,
-                             pairs: Sequence[TrainingPair]) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Summed log-probabilities and lengths (2B,) of the chosen, then of the rejected answers, end tokens included.
-
-    Each prompt is encoded once for its two answers.
-    """
+def tokenize_pairs(generator: Generator, pairs: Sequence[TrainingPair]) -> list[TokenizedPair]:
+    """Token ids of prompts as the generator words them when it samples, and of whole answers."""
     inputs, mask = generator.encode_prompts([pair.text for pair in pairs])
+    prompts = [tuple(row[kept].tolist()) for row, kept in zip(inputs, mask.bool(), strict=True)]
     end = generator.tokenizer.eos_token_id
-    answers = [generator.motions.answer(pair.chosen, end) for pair in pairs]
-    answers += [generator.motions.answer(pair.rejected, end) for pair in pairs]
-    width = max(map(len, answers))
-    labels = torch.tensor([row + [-100] * (width - len(row)) for row in answers], device=inputs.device)
-    hidden = model.get_encoder()(input_ids=inputs, attention_mask=mask).last_hidden_state
-    output = model(encoder_outputs=(hidden.repeat(2, 1, 1),), attention_mask=mask.repeat(2, 1), labels=labels)
-    return sequence_log_probabilities(output.logits, labels)
+
+    def answer(codes: Sequence[int]) -> tuple[int, ...]:
+        return tuple(generator.motions.answer(codes, end))
+
+    return [
+        TokenizedPair(prompt, answer(pair.chosen), answer(pair.rejected))
+        for prompt, pair in zip(prompts, pairs, strict=True)
+    ]
 
 
-@torch.no_grad()
-def reference_ratios(generator: Generator, model: PeftModel, pairs: Sequence[TrainingPair],
-                     config: TuningConfig, batch: int = 64) -> Tensor:  # fmt: skip
-    """(pairs,) chosen minus rejected log-probability with the adapter off."""
-    ratios = []
-    with model.disable_adapter():
-        for start in range(0, len(pairs), batch):
-            sums, lengths = answer_log_probabilities(generator, model, pairs[start : start + batch])
-            chosen, rejected = (sums / lengths if config.log_probability == "average" else sums).chunk(2)
-            ratios.append((chosen - rejected).cpu())
-    return torch.cat(ratios)
-
-
-def _batches(pairs: Sequence[TrainingPair], config: TuningConfig, seed: int) -> list[np.ndarray]:
-    """Indices of each step's pairs: every epoch all pairs once, in an order that only the seed decides."""
+def plan_batches(pairs: Sequence[TokenizedPair], config: TuningConfig, seed: int) -> list[list[int]]:
+    """Which pairs each step takes: all once an epoch, in batches of about one length, an order that only the seed
+    decides. Ends after `max_steps` if that is set."""
     rng = np.random.default_rng(seed)
     size = config.batch_size
-    batches = []
+    batches: list[list[int]] = []
     for _ in range(config.epochs):
-        order = rng.permutation(len(pairs))
-        batches += [order[start : start + size] for start in range(0, len(order), size)]
+        order = rng.permutation(len(pairs)).tolist()
+        epoch: list[list[int]] = []
+        for start in range(0, len(order), size * POOLED_BATCHES):
+            pool = by_length(pairs, order[start : start + size * POOLED_BATCHES])
+            epoch += [pool[first : first + size] for first in range(0, len(pool), size)]
+        batches += [epoch[i] for i in rng.permutation(len(epoch))]
     return batches[: config.max_steps] if config.max_steps else batches
 
 
-def _schedule(step: int, warmup: int, total: int) -> float:
+def learning_rate(step: int, steps: int, config: TuningConfig) -> float:
+    """Of step 0, 1, ...: up in a line over the warm-up, which is at most half of all steps, then down by a cosine."""
+    warmup = min(config.warmup_steps, steps // 2)
     if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total - warmup, 1)))
+        return config.learning_rate * (step + 1) / warmup
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
 
-def _save(path: Path, state: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+class _Training:
+    """The state of one tuning between two steps. Nothing is drawn at random after the batches are planned, so weights,
+    optimizer and the number of rows are all there is to keep."""
+
+    def __init__(self, adapted: PeftModel, pairs: list[TokenizedPair], config: TuningConfig, seed: int, pad: int):
+        self.adapted, self.model = adapted, adapted.get_base_model()
+        self.pairs, self.config, self.pad = pairs, config, pad
+        self.batches = plan_batches(pairs, config, seed)
+        self.steps = len(self.batches)
+        self.steps_per_epoch = math.ceil(len(pairs) / config.batch_size)
+        self.trained = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.trained, lr=config.learning_rate, weight_decay=0.0)
+        self.reference: Tensor | None = None  # (pairs, 2)
+        self.rows: list[Row] = []
+        self.began = time.monotonic()
+
+    def prepare_reference(self) -> None:
+        if self.reference is None:
+            with self.adapted.disable_adapter():
+                form = self.config.log_probability
+                self.reference = reference_log_probabilities(self.model, self.pairs, self.pad, form)
+
+    def step(self) -> Row:
+        config, done = self.config, len(self.rows)
+        rate = learning_rate(done, self.steps, config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        indices = self.batches[done]
+        batch = PairBatch.of([self.pairs[i] for i in indices], self.pad, self.model.device)
+        chosen, rejected = pair_log_probabilities(self.model, batch, config.log_probability)
+        reference = self.reference[indices].to(chosen.device)
+        ratio = (chosen - rejected) - (reference[:, 0] - reference[:, 1])
+        if config.loss == "sft":
+            preference = torch.zeros((), device=chosen.device)
+            loss = -chosen.mean()
+        else:
+            preference = PREFERENCE_LOSSES[config.loss](ratio, config.beta, config.label_smoothing).mean()
+            loss = preference - config.chosen_weight * chosen.mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = clip_grad_norm_(self.trained, config.gradient_clip)
+        if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
+            raise AtomError(
+                f"tuning broke down at step {done + 1} of {self.steps}: loss {loss.item():g}, gradient norm "
+                f"{norm.item():g}; lower tuning.learning_rate (now {config.learning_rate:g}) or raise tuning.beta"
+            )
+        self.optimizer.step()
+        self.rows.append({
+            "step": done + 1, "epoch": (done + 1) / self.steps_per_epoch, "loss": loss.item(),
+            "preference_loss": preference.item(), "chosen_logp": chosen.mean().item(),
+            "rejected_logp": rejected.mean().item(), "margin": ratio.mean().item(),
+            "accuracy": (ratio > 0).float().mean().item(), "gradient_norm": norm.item(), "learning_rate": rate,
+            "seconds": time.monotonic() - self.began,
+        })  # fmt: skip
+        return self.rows[-1]
+
+    def save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        state = {
+            "trained": [parameter.detach() for parameter in self.trained], "optimizer": self.optimizer.state_dict(),
+            "reference": self.reference, "rows": self.rows,
+        }  # fmt: skip
+        replace_file(path, lambda temporary: torch.save(state, temporary))
+
+    def restore(self, path: Path) -> None:
+        if not path.exists():
+            return
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch.load raises whatever the damaged bytes lead it to
+            raise AtomError(
+                f"can't go on from {path}: {str(error).splitlines()[0]}; delete it to start over"
+            ) from error
+        with torch.no_grad():
+            for parameter, value in zip(self.trained, state["trained"], strict=True):
+                parameter.copy_(value)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.reference, self.rows = state["reference"], state["rows"]
+        self.began -= self.rows[-1]["seconds"]
+
+
+def _once_each(pairs: Sequence[TrainingPair], by_chosen: bool) -> list[TrainingPair]:
+    """Fine-tuning on the chosen motions sees each once, however many pairs it won."""
+    if not by_chosen:
+        return list(pairs)
+    return list({(pair.text, pair.chosen): pair for pair in reversed(pairs)}.values())[::-1]
+
+
+def _fingerprint(generator: Generator, pairs: Sequence[TrainingPair], config: TuningConfig, seed: int,
+                 init_adapter: Path | None) -> str:  # fmt: skip
+    parts = [
+        generator.weights_hash, adapter_hash(init_adapter) if init_adapter else None, config.model_dump(), seed,
+        [asdict(pair) for pair in pairs],
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _summary(last: Row, pairs: int, config: TuningConfig) -> str:
+    return (
+        f"LoRA adapter (rank {config.rank}, {config.targets}) tuned with {config.loss} on {pairs} pairs of motions for "
+        f"{last['step']} steps; the last batch's accuracy is {last['accuracy']:.2f}."
+    )

@@ -1,39 +1,76 @@
-"""Preference losses against numbers computed by AToM's own code, and their plain properties."""
+"""Losses against the numbers of the peers' own code, and what they must do without any."""
 
 import numpy as np
 import pytest
 import torch
 
-from atom.tuning.losses import dpo, hinge, ipo, sequence_log_probabilities
+from atom.tuning.log_probabilities import answer_log_probabilities
+from atom.tuning.losses import dpo, hinge, ipo
+
+
+@pytest.fixture(scope="module")
+def cases(shared):
+    with np.load(shared / "parity/preference_losses.npz", allow_pickle=False) as file:
+        return {name: torch.from_numpy(file[name]) for name in file.files}
+
+
+def close(found, expected):
+    """The fixture's tolerance: 1e-5 relative to max(1, |value|)."""
+    assert found.shape == expected.shape
+    assert ((found - expected).abs() / expected.abs().clamp(min=1)).max() <= 1e-5
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.3])
-def test_losses_equal_the_published_code(shared, beta):
-    cases = np.load(shared / "parity" / "preference_losses.npz", allow_pickle=False)
-    for scale in ("mean", "sum"):
-        names = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected")
-        chosen, rejected, chosen_0, rejected_0 = (torch.from_numpy(cases[f"{scale}_{name}_logps"]) for name in names)
-        ratio = (chosen - rejected) - (chosen_0 - rejected_0)
-        for name, losses in (
-            ("ipo", ipo(ratio, beta)),
-            ("sigmoid_ls0", dpo(ratio, beta)),
-            ("sigmoid_ls0.2", dpo(ratio, beta, 0.2)),
-            ("hinge", hinge(ratio, beta)),
-        ):
-            wanted = cases[f"{scale}_{name}_b{beta}_losses"]
-            assert np.allclose(losses.numpy(), wanted, rtol=1e-5, atol=1e-5), (scale, name)
+@pytest.mark.parametrize("scale", ["mean", "sum"])
+def test_losses_are_those_of_the_peers(cases, scale, beta):
+    policy, reference = (
+        cases[f"{scale}_{who}_chosen_logps"] - cases[f"{scale}_{who}_rejected_logps"] for who in ("policy", "reference")
+    )
+    ratio = policy - reference
+    close(ipo(ratio, beta), cases[f"{scale}_ipo_b{beta}_losses"])
+    close(dpo(ratio, beta), cases[f"{scale}_sigmoid_ls0_b{beta}_losses"])
+    close(dpo(ratio, beta, 0.2), cases[f"{scale}_sigmoid_ls0.2_b{beta}_losses"])
+    close(dpo(ratio, beta, cases["pair_label_smoothing"]), cases[f"{scale}_sigmoid_pairls_b{beta}_losses"])
+    close(hinge(ratio, beta), cases[f"{scale}_hinge_b{beta}_losses"])
 
 
-def test_ipo_is_least_at_its_margin():
-    ratio = torch.linspace(0, 10, 101)
-    assert ratio[ipo(ratio, beta=0.1).argmin()] == pytest.approx(5.0)
-    assert ratio[ipo(ratio, beta=0.1, label_smoothing=0.25).argmin()] == pytest.approx(2.5)
+@pytest.mark.parametrize(("loss", "peer", "form", "name"),
+                         [(ipo, "ipo", "average", "averaged"), (dpo, "sigmoid", "sum", "summed")])  # fmt: skip
+def test_logits_to_losses_as_in_the_peers(cases, loss, peer, form, name):
+    found = {}
+    for who in ("policy", "reference"):
+        found[who] = answer_log_probabilities(cases[f"full_{who}_logits"], cases["full_labels"], form)
+        close(found[who], cases[f"full_{who}_{name}"])
+    ratio = (found["policy"][:4] - found["policy"][4:]) - (found["reference"][:4] - found["reference"][4:])
+    for beta in (0.1, 0.3):
+        close(loss(ratio, beta), cases[f"full_{peer}_b{beta}_losses"])
 
 
-def test_log_probabilities_leave_out_what_is_not_asked():
-    logits = torch.randn(2, 5, 7)
-    labels = torch.tensor([[1, 2, 3, -100, -100], [4, 5, 6, 0, 1]])
-    sums, lengths = sequence_log_probabilities(logits, labels)
-    wanted = logits[0].log_softmax(-1)[torch.arange(3), labels[0, :3]].sum()
-    assert lengths.tolist() == [3, 5]
-    assert sums[0] == pytest.approx(wanted.item(), abs=1e-5)
+def test_ipo_is_least_at_its_margin_and_label_smoothing_lowers_it():
+    ratios = torch.linspace(-10, 10, 2001)
+    assert ratios[ipo(ratios, 0.1).argmin()] == pytest.approx(5.0, abs=1e-4)
+    assert ratios[ipo(ratios, 0.1, 0.2).argmin()] == pytest.approx(3.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("loss", [dpo, hinge])
+def test_wrong_labels_mix_the_loss_of_the_pair_turned_round(loss):
+    ratio = torch.tensor([-3.0, 0.0, 2.0])
+    mixed = 0.7 * loss(ratio, 0.3) + 0.3 * loss(-ratio, 0.3)
+    torch.testing.assert_close(loss(ratio, 0.3, 0.3), mixed)
+
+
+@pytest.mark.parametrize("loss", [ipo, dpo, hinge])
+def test_the_loss_falls_while_the_margin_is_short(loss):
+    ratio = torch.zeros(3, requires_grad=True)
+    loss(ratio, 0.1).sum().backward()
+    assert (ratio.grad < 0).all()
+
+
+def test_padding_takes_no_part_in_an_answers_log_probability():
+    logits = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([[1, 2, 3, -100, -100], [1, 2, 3, 4, 5]])
+    by_hand = logits[0].log_softmax(-1)[[0, 1, 2], [1, 2, 3]]
+    assert answer_log_probabilities(logits, labels, "sum")[0].item() == pytest.approx(by_hand.sum().item(), abs=1e-5)
+    assert answer_log_probabilities(logits, labels, "average")[0].item() == pytest.approx(
+        by_hand.mean().item(), abs=1e-5
+    )

@@ -1,0 +1,91 @@
+"""A LoRA adapter made for training, and its way to disk in peft's own format."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import __version__ as peft_version
+from safetensors.torch import save_file
+from transformers import T5ForConditionalGeneration
+
+from atom.config import TuningConfig
+from atom.errors import AtomError
+from atom.generation.weights import check_fit, read_safetensors
+
+CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "README.md"
+
+
+def add_adapter(
+    model: T5ForConditionalGeneration, config: TuningConfig, seed: int, initial: Path | None = None
+) -> PeftModel:
+    """Puts a LoRA adapter into the model, which changes in place; `unload()` takes it out again.
+
+    A fresh adapter does nothing yet: A is drawn from the seed, B is zero. `initial` is the folder of an adapter to go
+    on from; AtomError says what in it doesn't fit the config. No dropout, so that training and reference agree.
+    """
+    lora = LoraConfig(
+        task_type=TaskType.SEQ_2_SEQ_LM,
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=0.0,
+        bias="none",
+        target_modules="all-linear" if config.targets == "all-linear" else config.targets.split(","),
+    )
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that will go
+        torch.manual_seed(seed)
+        adapted = get_peft_model(model, lora)
+    if initial is not None:
+        _copy_into(adapted, initial, config)
+    return adapted.eval()
+
+
+def save_adapter(adapted: PeftModel, folder: Path, base: str, summary: str) -> None:
+    """Writes adapter_model.safetensors, README.md and adapter_config.json, each whole or not at all, the config last.
+
+    `base` is the name of the model that the adapter belongs to, never a place on this machine; `summary` goes into the
+    model card. The same weights give the same bytes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.contiguous().cpu() for name, value in adapter_weights(adapted).items()}
+    replace_file(folder / WEIGHTS, lambda path: save_file(weights, path, metadata={"format": "pt"}))
+    card = f"---\nlibrary_name: peft\nbase_model: {base}\ntags: [lora, text-to-motion]\n---\n{summary}\n"
+    replace_file(folder / CARD, lambda path: path.write_text(card))
+    settings = adapted.peft_config["default"].to_dict()
+    settings |= {"base_model_name_or_path": base, "inference_mode": True, "peft_version": peft_version}
+    text = json.dumps(settings, indent=2, sort_keys=True, default=sorted)  # only the sets need a default
+    replace_file(folder / CONFIG, lambda path: path.write_text(text + "\n"))
+
+
+def adapter_weights(adapted: PeftModel) -> dict[str, torch.Tensor]:
+    """The adapter's tensors under the names of peft's files."""
+    return get_peft_model_state_dict(adapted, save_embedding_layers=False)
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Lets `write` make a temporary file and puts it in the place of `path` once it lies on the disk whole."""
+    temporary = path.with_name(path.name + ".partial")
+    write(temporary)
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _copy_into(adapted: PeftModel, folder: Path, config: TuningConfig) -> None:
+    if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
+        raise AtomError(f"{folder} is no adapter to go on from: {CONFIG} or {WEIGHTS} is missing")
+    settings = json.loads((folder / CONFIG).read_text())
+    if (settings["r"], settings["lora_alpha"]) != (config.rank, config.alpha):
+        raise AtomError(
+            f"the adapter {folder} has rank {settings['r']} and alpha {settings['lora_alpha']}; "
+            f"tuning.rank {config.rank} and tuning.alpha {config.alpha} must be the same to go on from it"
+        )
+    state = read_safetensors(folder / WEIGHTS)
+    check_fit(state, adapter_weights(adapted), f"the adapter {folder}")
+    set_peft_model_state_dict(adapted, state)

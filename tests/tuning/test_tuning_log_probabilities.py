@@ -1,0 +1,126 @@
+"""Log-probabilities of whole answers, reference included, against the bare model and the peers' numbers."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from transformers import T5Config
+from tuning_models import random_generator, random_pairs
+
+from atom.config import TuningConfig
+from atom.generation.language_model import build_language_model
+from atom.generation.weights import load_weights, read_torch_file
+from atom.tuning.adapter import add_adapter
+from atom.tuning.log_probabilities import (
+    PairBatch,
+    TokenizedPair,
+    answer_log_probabilities,
+    by_length,
+    pair_log_probabilities,
+    reference_log_probabilities,
+)
+from atom.tuning.losses import dpo, ipo
+from atom.tuning.trainer import tokenize_pairs
+
+CPU = torch.device("cpu")
+
+
+def test_the_reference_is_the_model_without_adapter_to_the_bit(generator, pairs):
+    tokenized = tokenize_pairs(generator, pairs)
+    model = generator.language_model
+    bare = reference_log_probabilities(model, tokenized, 0, "sum", batch_size=7)
+    adapted = add_adapter(model, TuningConfig(rank=4), seed=0)
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_" in name:
+                parameter.normal_()
+    changed = reference_log_probabilities(adapted.get_base_model(), tokenized, 0, "sum", batch_size=7)
+    with adapted.disable_adapter():
+        off = reference_log_probabilities(adapted.get_base_model(), tokenized, 0, "sum", batch_size=7)
+    assert torch.equal(off, bare)
+    assert (changed - bare).abs().max() > 1
+
+
+@pytest.mark.parametrize("form", ["sum", "average"])
+def test_a_pair_is_as_likely_alone_as_in_a_padded_batch_that_shares_prompts_and_answers(generator, form):
+    pairs = random_pairs(12, lengths=(1, 20))
+    pairs += [type(pairs[0])(pairs[0].text, pairs[0].rejected, pairs[0].chosen)]
+    tokenized = tokenize_pairs(generator, pairs)
+    together = reference_log_probabilities(generator.language_model, tokenized, 0, form)
+    for pair, found in zip(tokenized, together, strict=True):
+        for answer, value in zip((pair.chosen, pair.rejected), found, strict=True):
+            logits = generator.language_model(
+                input_ids=torch.tensor([pair.prompt]), labels=torch.tensor([answer])
+            ).logits
+            alone = answer_log_probabilities(logits, torch.tensor([answer]), form).item()
+            assert value.item() == pytest.approx(alone, abs=2e-5 * len(answer))
+    assert torch.equal(together[0], together[-1].flip(0))
+
+
+def test_each_prompt_and_answer_is_in_a_batch_once():
+    pairs = [TokenizedPair((5, 1), (7, 1), (8, 9, 1)), TokenizedPair((5, 1), (7, 1), (9, 1))]
+    batch = PairBatch.of([*pairs, TokenizedPair((6, 6, 1), (7, 1), (9, 1))], pad=0, device=CPU)
+    assert batch.inputs.tolist() == [[5, 1, 0], [6, 6, 1]]
+    assert batch.mask.tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert batch.labels.tolist() == [[7, 1, -100], [8, 9, 1], [9, 1, -100], [7, 1, -100], [9, 1, -100]]
+    assert batch.owner.tolist() == [0, 0, 0, 1, 1]
+    assert (batch.chosen.tolist(), batch.rejected.tolist()) == ([0, 0, 3], [1, 2, 4])
+
+
+def test_sorting_by_length_keeps_every_index_and_the_pairs_of_a_prompt_together():
+    tokenized = tokenize_pairs(random_generator(), random_pairs(30))
+    order = by_length(tokenized, range(0, 30, 2))
+    assert sorted(order) == list(range(0, 30, 2))
+    prompts = [tokenized[i].prompt for i in order]
+    assert sum(a != b for a, b in pairwise(prompts)) == len(set(prompts)) - 1
+
+
+@pytest.fixture(scope="module")
+def peer(shared):
+    """AToM's own tuned model, its adapter in the place where ours is, and the batch that it was fed."""
+    folder = shared / "parity"
+    config = T5Config(**json.loads((folder / "motiongpt_small/tokenizer/config.json").read_text()))
+    state = read_torch_file(folder / "lora_small/policy.pt")
+    config.vocab_size = len(state["base_model.model.shared.weight"])
+    adapted = add_adapter(build_language_model(config).eval(), TuningConfig(rank=4, alpha=8, targets="q,v"), seed=0)
+    load_weights(adapted, state, "lora_small/policy.pt")
+    with np.load(folder / "lora_small/cases.npz", allow_pickle=False) as file:
+        return adapted, {name: torch.from_numpy(file[name]) for name in file.files}
+
+
+def peers_pairs(cases):
+    prompts = cases["step_batch_prompt_input_ids"], cases["step_batch_prompt_attention_mask"]
+    return [
+        TokenizedPair(tuple(ids[mask.bool()].tolist()), *(tuple(row[row != -100].tolist()) for row in answers))
+        for ids, mask, *answers in zip(
+            *prompts, cases["step_batch_chosen_labels"], cases["step_batch_rejected_labels"], strict=True
+        )
+    ]
+
+
+@pytest.mark.parametrize(("name", "form", "tolerance"), [("ipo_0.1", "average", 5e-5), ("sigmoid_0.3", "sum", 1e-3)])
+def test_a_preference_step_is_that_of_the_peer(peer, name, form, tolerance):
+    adapted, cases = peer
+    adapted.zero_grad()
+    pairs, model = peers_pairs(cases), adapted.get_base_model()
+    with adapted.disable_adapter():
+        reference = reference_log_probabilities(model, pairs, 0, form)
+    chosen, rejected = pair_log_probabilities(model, PairBatch.of(pairs, 0, CPU), form)
+    values = {"policy_chosen": chosen, "policy_rejected": rejected, "reference_chosen": reference[:, 0],
+              "reference_rejected": reference[:, 1]}  # fmt: skip
+    for who, found in values.items():
+        assert (found - cases[f"step_{name}_{who}_logps"]).abs().max() <= tolerance, who
+    ratio = (chosen - rejected) - (reference[:, 0] - reference[:, 1])
+    losses = ipo(ratio, 0.1) if form == "average" else dpo(ratio, 0.3, cases["step_batch_label_smoothing"])
+    losses.mean().backward()
+    assert losses.mean().item() == pytest.approx(cases[f"step_{name}_loss"].item(), rel=1e-3)
+
+    gradients = {key.removeprefix(f"step_{name}_grad__"): value for key, value in cases.items()
+                 if key.startswith(f"step_{name}_grad__")}  # fmt: skip
+    ours = {key: parameter.grad for key, parameter in adapted.named_parameters() if parameter.requires_grad}
+    assert gradients.keys() == ours.keys()
+    largest = max(value.abs().max() for value in gradients.values())
+    for key, value in gradients.items():
+        assert (ours[key] - value).abs().max() <= 1e-3 * largest, key

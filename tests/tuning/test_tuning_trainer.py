@@ -1,0 +1,275 @@
+"""The training loop: it learns, goes on where it was cut off, and leaves an adapter that plain peft opens."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from tuning_models import random_generator, random_pairs
+
+from atom.config import TuningConfig
+from atom.errors import AtomError
+from atom.generation.adapter import load_adapter
+from atom.tuning.adapter import adapter_weights
+from atom.tuning.trainer import TrainingPair, learning_rate, plan_batches, tokenize_pairs, tune
+
+SMALL = TuningConfig(rank=4, alpha=8, batch_size=4, epochs=2, warmup_steps=2, learning_rate=3e-3)
+FILES = ["README.md", "adapter_config.json", "adapter_model.safetensors"]
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_after(last):
+    def progress(step, _total, _row):
+        if step == last:
+            raise Stop
+
+    return progress
+
+
+def first_step_into(steps):
+    def progress(step, _total, _row):
+        steps.append(step)
+        raise Stop
+
+    return progress
+
+
+def weights(folder):
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def without_time(rows):
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+@pytest.mark.parametrize("loss", ["ipo", "dpo", "hinge", "sft"])
+@pytest.mark.parametrize("form", ["sum", "average"])
+def test_the_loss_falls_and_the_margin_rises(generator, tmp_path, loss, form):
+    config = SMALL.model_copy(update={"loss": loss, "log_probability": form, "epochs": 8, "beta": 0.3})
+    rows = tune(generator, random_pairs(12), config, 0, tmp_path)
+    first, last = rows[:3], rows[-3:]
+    assert sum(row["loss"] for row in last) < sum(row["loss"] for row in first)
+    assert sum(row["chosen_logp"] for row in last) > sum(row["chosen_logp"] for row in first)
+    if loss != "sft":
+        assert sum(row["margin"] for row in last) > sum(row["margin"] for row in first)
+        assert last[-1]["accuracy"] > 0.5
+
+
+def test_a_fresh_adapter_starts_at_the_reference(generator, pairs, tmp_path):
+    first = tune(generator, pairs, SMALL, 0, tmp_path)[0]
+    assert abs(first["margin"]) < 1e-3
+    assert first["preference_loss"] == pytest.approx(25, rel=1e-3)  # (0 - 1 / (2 * 0.1)) ** 2
+    assert first["loss"] == pytest.approx(first["preference_loss"] - 0.2 * first["chosen_logp"], rel=1e-5)
+
+
+def test_the_seed_alone_decides_the_adapter_to_the_byte(pairs, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        torch.rand(len(name))  # the global state of torch must not matter
+        tune(random_generator(), pairs, SMALL, seed, tmp_path / name)
+    first, again, other = ([(tmp_path / name / file).read_bytes() for file in FILES] for name in "abc")
+    assert first == again
+    assert first[2] != other[2]
+
+
+def test_a_run_that_was_cut_off_ends_with_the_same_weights_to_the_bit(pairs, tmp_path):
+    unbroken = tune(random_generator(), pairs, SMALL, 0, tmp_path / "unbroken")
+    work = tmp_path / "work"
+    with pytest.raises(Stop):
+        tune(random_generator(), pairs, SMALL, 0, tmp_path / "broken", stop_after(6), work, save_every=4)
+    steps = []
+    rows = tune(random_generator(), pairs, SMALL, 0, tmp_path / "broken", lambda step, *_: steps.append(step), work)
+    assert steps == [5, 6, 7, 8, 9, 10]
+    assert without_time(rows) == without_time(unbroken)
+    assert same(weights(tmp_path / "broken"), weights(tmp_path / "unbroken"))
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize("change", ["seed", "config", "pairs"])
+def test_a_kept_state_is_never_used_by_another_tuning(pairs, tmp_path, change):
+    with pytest.raises(Stop):
+        tune(random_generator(), pairs, SMALL, 0, tmp_path / "a", stop_after(2), tmp_path / "work", save_every=2)
+    config = SMALL.model_copy(update={"beta": 0.2}) if change == "config" else SMALL
+    others = pairs[:-1] if change == "pairs" else pairs
+    steps = []
+    with pytest.raises(Stop):
+        tune(random_generator(), others, config, int(change == "seed"), tmp_path / "b", first_step_into(steps),
+             tmp_path / "work")  # fmt: skip
+    assert steps == [1]
+
+
+def test_a_damaged_state_says_what_to_do(pairs, tmp_path):
+    with pytest.raises(Stop):
+        tune(random_generator(), pairs, SMALL, 0, tmp_path / "a", stop_after(4), tmp_path / "work", save_every=4)
+    (state,) = (tmp_path / "work").iterdir()
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(AtomError, match="delete it to start over"):
+        tune(random_generator(), pairs, SMALL, 0, tmp_path / "a", None, tmp_path / "work")
+
+
+def test_kill_9_while_the_state_is_written_leaves_the_one_before(pairs, tmp_path):
+    script = f"""
+        import os, signal, torch
+        from pathlib import Path
+        from tuning_models import random_generator, random_pairs
+        from atom.config import TuningConfig
+        from atom.tuning.trainer import tune
+
+        torch.set_num_threads(1)
+        write, written = torch.save, 0
+
+        def save_half(state, path):
+            global written
+            written += 1
+            write(state, path)
+            if written == 2:
+                os.truncate(path, path.stat().st_size // 2)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        torch.save = save_half
+        config = TuningConfig.model_validate_json({SMALL.model_dump_json()!r})
+        folder = Path({str(tmp_path)!r})
+        tune(random_generator(), random_pairs(20), config, 0, folder / "broken", work=folder / "work", save_every=3)
+    """
+    here = Path(__file__).resolve().parent
+    paths = os.pathsep.join([str(here), str(here.parents[1])])
+    killed = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], env={**os.environ, "PYTHONPATH": paths}, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    steps = []
+    tune(random_generator(), pairs, SMALL, 0, tmp_path / "broken", lambda step, *_: steps.append(step),
+         tmp_path / "work")  # fmt: skip
+    assert steps[0] == 4
+    tune(random_generator(), pairs, SMALL, 0, tmp_path / "unbroken")
+    assert same(weights(tmp_path / "broken"), weights(tmp_path / "unbroken"))
+
+
+@pytest.mark.parametrize("targets", ["all-linear", "q,v"])
+def test_plain_peft_opens_the_adapter_and_finds_the_likelihoods_of_the_trainer(generator, tmp_path, targets):
+    pair = TrainingPair("he bows", (1, 2, 3), (4, 5))
+    config = SMALL.model_copy(update={"targets": targets, "epochs": 6})
+    rows = tune(generator, [pair], config, 0, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == FILES
+    tuned = PeftModel.from_pretrained(random_generator().language_model, str(tmp_path)).eval()
+    (tokens,) = tokenize_pairs(generator, [pair])
+    inputs = {"input_ids": torch.tensor([tokens.prompt]), "labels": torch.tensor([tokens.chosen])}
+    with tuned.disable_adapter():
+        base = -tuned(**inputs).loss.item() * len(tokens.chosen)
+    assert base == pytest.approx(rows[0]["chosen_logp"], abs=1e-3)
+    # What a first step on from the saved adapter sees is what peft computes with it.
+    following = tune(generator, [pair], config, 0, tmp_path / "next", init_adapter=tmp_path)[0]
+    likelihood = -tuned(**inputs).loss.item() * len(tokens.chosen)
+    assert likelihood == pytest.approx(following["chosen_logp"], abs=1e-3)
+    assert likelihood > base + 0.1
+    assert same(adapter_weights(tuned), weights(tmp_path))
+    load_adapter(random_generator().language_model, tmp_path)  # our own loader checks every key
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [("all-linear", {"q", "k", "v", "o", "wi_0", "wi_1", "wo"}), ("q,v", {"q", "v"})],
+)
+def test_the_adapter_sits_where_the_config_says_and_names_no_place_of_this_machine(
+    generator, pairs, tmp_path, targets, expected
+):
+    generator.language_model.name_or_path = generator.language_model.config.name_or_path = "/some/folder"
+    config = SMALL.model_copy(update={"targets": targets, "max_steps": 1})
+    tune(generator, pairs, config, 0, tmp_path, base="tiny")
+    assert {name.split(".")[-3] for name in weights(tmp_path)} == expected
+    settings = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert settings["base_model_name_or_path"] == "tiny"
+    assert (settings["r"], settings["lora_alpha"], settings["task_type"]) == (4, 8, "SEQ_2_SEQ_LM")
+    for file in FILES:
+        assert b"/some/folder" not in (tmp_path / file).read_bytes()
+
+
+def test_the_generator_comes_back_as_it_was(generator, pairs, tmp_path):
+    model = generator.language_model
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    tune(generator, pairs, SMALL, 0, tmp_path / "a")
+    assert generator.language_model is model
+    assert same(before, model.state_dict())
+    with pytest.raises(Stop):
+        tune(generator, pairs, SMALL, 0, tmp_path / "b", stop_after(1))
+    assert same(before, generator.language_model.state_dict())
+    tune(generator, pairs, SMALL, 0, tmp_path / "b")
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+
+
+def test_a_second_round_goes_on_from_the_adapter_against_the_same_reference(pairs, tmp_path):
+    first = tune(random_generator(), pairs, SMALL, 0, tmp_path / "first")
+    second = tune(random_generator(), pairs, SMALL, 1, tmp_path / "second", init_adapter=tmp_path / "first")
+    assert second[0]["margin"] > 0.1 > abs(first[0]["margin"])
+    assert sum(row["margin"] for row in second) > sum(row["margin"] for row in first)
+    for change, words in (({"rank": 8}, "tuning.rank"), ({"alpha": 16}, "tuning.alpha"), ({"targets": "q,v"}, "fit")):
+        with pytest.raises(AtomError, match=words):
+            tune(random_generator(), pairs, SMALL.model_copy(update=change), 0, tmp_path / "third",
+                 init_adapter=tmp_path / "first")  # fmt: skip
+    with pytest.raises(AtomError, match="no adapter"):
+        tune(random_generator(), pairs, SMALL, 0, tmp_path / "third", init_adapter=tmp_path)
+
+
+def test_a_loss_that_is_no_number_stops_with_the_remedy_and_keeps_the_last_state(generator, pairs, tmp_path):
+    def spoil(step, _total, _row):
+        if step == 5:
+            with torch.no_grad():
+                generator.language_model.lm_head.weight[3, 0] = math.nan
+
+    with pytest.raises(AtomError, match=r"step 6 of 10.*lower tuning\.learning_rate"):
+        tune(generator, pairs, SMALL, 0, tmp_path / "adapter", spoil, tmp_path / "work", save_every=4)
+    assert not (tmp_path / "adapter").exists()
+    steps = []
+    tune(random_generator(), pairs, SMALL, 0, tmp_path / "adapter", lambda step, *_: steps.append(step),
+         tmp_path / "work")  # fmt: skip
+    assert steps[0] == 5
+
+
+def test_mistakes_are_named(generator, pairs, tmp_path):
+    with pytest.raises(AtomError, match=r"preferences\.min_gap"):
+        tune(generator, [], SMALL, 0, tmp_path / "a")
+    tune(generator, pairs, SMALL, 0, tmp_path / "a")
+    generator.language_model = load_adapter(generator.language_model, tmp_path / "a")
+    with pytest.raises(AtomError, match="init_adapter"):
+        tune(generator, pairs, SMALL, 0, tmp_path / "b")
+
+
+def test_fine_tuning_sees_a_chosen_motion_once_an_epoch(generator, tmp_path):
+    pairs = [TrainingPair("he bows", (1, 2), (rejected,)) for rejected in range(8)]
+    steps = len(tune(generator, pairs, SMALL.model_copy(update={"loss": "sft"}), 0, tmp_path))
+    assert steps == SMALL.epochs
+
+
+def test_every_pair_has_its_turn_once_an_epoch_in_batches_of_about_one_length():
+    pairs = tokenize_pairs(random_generator(), random_pairs(103, lengths=(3, 40)))
+    config = SMALL.model_copy(update={"epochs": 3})
+    batches = plan_batches(pairs, config, seed=5)
+    for first in range(0, 78, 26):
+        assert sorted(i for batch in batches[first : first + 26] for i in batch) == list(range(103))
+    assert len(batches) == 78
+    assert max(map(len, batches)) == 4
+    assert batches == plan_batches(pairs, config, seed=5) != plan_batches(pairs, config, seed=6)
+    assert plan_batches(pairs, config.model_copy(update={"max_steps": 7}), seed=5) == batches[:7]
+
+
+def test_the_learning_rate_rises_and_falls():
+    rates = [learning_rate(step, 100, TuningConfig(warmup_steps=10)) for step in range(100)]
+    assert rates[9] == max(rates) == 1e-3
+    assert rates[:10] == sorted(rates[:10]) and rates[9:] == sorted(rates[9:], reverse=True)
+    assert 0 < rates[-1] < 1e-5
+    assert learning_rate(0, 1, TuningConfig()) == 1e-3
+    assert max(learning_rate(step, 10, TuningConfig()) for step in range(10)) == 1e-3
