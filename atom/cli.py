@@ -114,8 +114,8 @@ def pretrain(
     set_: Annotated[list[str] | None, typer.Option("--set", help="field=value, e.g. --set steps=1000")] = None,
 ) -> None:
     """Train a built-in generator from the procedural corpus and measure it."""
-    from atom.generation.pretrain import pretrain_config
     from atom.generation.pretrain import pretrain as run
+    from atom.generation.pretrain import pretrain_config
     from atom.progress import StageBars
 
     config = pretrain_config(set_ or [])

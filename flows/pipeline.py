@@ -27,7 +27,9 @@ Update = Callable[[str, int, int, str], None]
 def shard(stage: str, number: int, work: Callable[..., ShardResult], *arguments: Any) -> ShardResult:
     """One stage x one shard. The store is asked first, so a retry or a new run computes only what is missing."""
     result = work(*arguments)
-    get_run_logger().info("%s %d %s in %.1f s", stage, number, "reused" if result.reused else "computed", result.seconds)
+    get_run_logger().info(
+        "%s %d %s in %.1f s", stage, number, "reused" if result.reused else "computed", result.seconds
+    )
     return result
 
 
@@ -53,7 +55,9 @@ class Stages:
                 failed.append(f"{name} {number}: {' '.join(str(future.state.message).split())[:300]}")
             self.update(name, number + 1, len(jobs), "")
         if failed:
-            raise AtomError(f"{len(failed)} of {len(jobs)} shards failed; run again to do only these: {'; '.join(failed)}")
+            raise AtomError(
+                f"{len(failed)} of {len(jobs)} shards failed; run again to do only these: {'; '.join(failed)}"
+            )
         refs = [result.artifact for result in results]
         self.records.append({
             "name": name, "keys": [ref.key for ref in refs], "key": refs[0].key if refs else None,
@@ -79,7 +83,12 @@ def run_pipeline(config: RunConfig, root: str, update: Update) -> dict[str, Any]
     store.check_writable()
     run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + config.name.replace(" ", "-")
     run = Stages(config, update)
-    record: dict[str, Any] = {"run_id": run_id, "config": config.model_dump(), "state": "running", "stages": run.records}
+    record: dict[str, Any] = {
+        "run_id": run_id,
+        "config": config.model_dump(),
+        "state": "running",
+        "stages": run.records,
+    }
     store.save_run(run_id, record)
     began = time.monotonic()
     try:

@@ -79,7 +79,9 @@ def prompts_of(store: Store, ref: ArtifactRef, split: str) -> list[dict[str, Any
 
 def make_prompts(root: str, config: RunConfig) -> ShardResult:
     recipe = Recipe("prompts", 1, PROMPTS, config=config.prompts.model_dump(), seed=config.seed)
-    return _once(Store(root), recipe, lambda w: w.rows([p.to_dict() for p in write_prompts(config.prompts, config.seed)]))
+    return _once(
+        Store(root), recipe, lambda w: w.rows([p.to_dict() for p in write_prompts(config.prompts, config.seed)])
+    )
 
 
 def make_motions(root: str, config: RunConfig, prompts: ArtifactRef, split: str, start: int,
@@ -179,7 +181,7 @@ def make_preferences(root: str, config: RunConfig, prompts: ArtifactRef, motions
     """MotionPrefer: pairs by score gap over all shards."""
     store = Store(root)
     inputs = [prompts.key, *(ref.key for ref in motions), *(ref.key for ref in scores)]
-    recipe = Recipe("preferences", 1, PREFERENCES, config=config.preferences.model_dump(), inputs=inputs)
+    recipe = Recipe("preferences", 2, PREFERENCES, config=config.preferences.model_dump(), inputs=inputs)
 
     def compute(writer: Any) -> None:
         asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
@@ -210,7 +212,7 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
     """The tuned LoRA adapter in peft's format, with the tuning curves as its table."""
     store = Store(root)
     recipe = Recipe(
-        "adapter", 1, CURVES, config=config.tuning.model_dump(), seed=config.training_seed,
+        "adapter", 2, CURVES, config=config.tuning.model_dump(), seed=config.training_seed,
         weights={"generator": weights_hash(config.generation.checkpoint)}, inputs=[preferences.key],
     )  # fmt: skip
 

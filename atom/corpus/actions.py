@@ -484,8 +484,11 @@ def wave(prefix: str) -> Performance:
         swing = p.vary(24, 0.15) * p.style.size
         for when in (up, end):
             p.limb(when, prefix, el=138.0, az=p.vary(84, 0.05), re=0.8, out=1.0)
-        p.wave(f"{prefix}_el", up - 1, end + 1, lambda u: (
-            swing * np.sin(2 * np.pi * cycles * u) * minimum_jerk(u / 0.12) * minimum_jerk((1 - u) / 0.12)))  # fmt: skip
+
+        def side_to_side(u: np.ndarray) -> np.ndarray:
+            return swing * np.sin(2 * np.pi * cycles * u) * minimum_jerk(u / 0.12) * minimum_jerk((1 - u) / 0.12)
+
+        p.wave(f"{prefix}_el", up - 1, end + 1, side_to_side)
         p.arm_home(end + 9, prefix)
         p.now = end + 9
 

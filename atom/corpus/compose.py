@@ -13,7 +13,7 @@ from atom.corpus.actions import perform
 from atom.corpus.phrase import Phrase, Style
 from atom.corpus.rig import SIDES, Body, Channels
 from atom.errors import AtomError
-from atom.events import ACTIONS, Event, composition_key, postures_fit
+from atom.events import Event, composition_key, postures_fit
 from atom.motion.skeleton import MAX_FRAMES, MIN_FRAMES
 
 _DEGREES = ("tilt", "twist", "bend", "turn", "lean", "nod", "l_el", "r_el", "l_az", "r_az")
@@ -57,13 +57,6 @@ def make_motion(events: Sequence[Event], rng: np.random.Generator, max_frames: i
     return CorpusMotion(joints.astype(np.float32), events, spans, contacts)
 
 
-def typical_frames(event: Event, samples: int = 8) -> float:
-    """Mean number of frames that the event takes alone."""
-    rng = np.random.default_rng(0)
-    before = () if ACTIONS[event.action].starts != "low" else (Event("sit_down"),)
-    return float(np.mean([np.diff(make_motion((*before, event), rng).spans[-1][1:])[0] for _ in range(samples)]))
-
-
 def _write(events: tuple[Event, ...], rng: np.random.Generator, tempo: float) -> tuple[Channels, list]:
     body, style = Body.sample(rng), Style.sample(rng)
     style = Style(max(style.tempo * tempo, _FASTEST), style.size, style.posture)
@@ -72,7 +65,6 @@ def _write(events: tuple[Event, ...], rng: np.random.Generator, tempo: float) ->
     pieces: list[Channels] = [_hold(rest, origin, int(rng.integers(3, 8)))]
     spans, now = [], len(pieces[0]["x"])
     for number, event in enumerate(events):
-        # Low postures come back to the neutral stance, not to whatever the arms did on the chair.
         phrase = Phrase(body, rest, style, rng)
         perform(phrase, event)
         channels, frames = phrase.build()

@@ -23,14 +23,16 @@ Direction = Literal["higher is better", "lower is better", "neutral"]
 Figure = dict[str, Any]
 
 
-def compare(rows: pd.DataFrame | Iterable[Mapping[str, Any]], *, resamples: int = 2000, seed: int = 0) -> dict[str, Any]:
+def compare(
+    rows: pd.DataFrame | Iterable[Mapping[str, Any]], *, resamples: int = 2000, seed: int = 0
+) -> dict[str, Any]:
     """Summarise judged motions as `{judge: summary}`, ready for JSON.
 
     Args:
         rows: one a sample, judge and arm, with `prompt_id, task, arm, sample, judge, score` (1 to 5; missing where the
-            judge failed) and, where known, `exact` (bool), `frames`, `true_frames` (the length a motion of that prompt's
-            events has in the corpus), `foot_skate` (m/s) and `descriptor` (see `motion_descriptor`). The arms are "base",
-            "tuned" and any others, which are the baselines.
+            judge failed) and, where known, `exact` (bool), `frames`, `true_frames` (the length a motion of that
+            prompt's events has in the corpus), `foot_skate` (m/s) and `descriptor` (see `motion_descriptor`). The arms
+            are "base", "tuned" and any others, which are the baselines.
         resamples: of the paired bootstrap over prompts, seeded with `seed`.
 
     A summary has a figure `{base, tuned, gain, gain_low, gain_high, n, verdict}` for `overall` and each task (mean
@@ -47,11 +49,13 @@ def compare(rows: pd.DataFrame | Iterable[Mapping[str, Any]], *, resamples: int 
     """
     table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     _check(table)
-    return {str(judge): _summarise(str(judge), seen, resamples, seed) for judge, seen in table.groupby("judge", sort=False)}
+    return {
+        str(judge): _summarise(str(judge), seen, resamples, seed) for judge, seen in table.groupby("judge", sort=False)
+    }
 
 
 def verdict(difference: Difference, direction: Direction = "higher is better") -> str:
-    """"better", "worse" (or "higher", "lower"), "within noise" if the interval holds 0, or "too few prompts"."""
+    """ "better", "worse" (or "higher", "lower"), "within noise" if the interval holds 0, or "too few prompts"."""
     if difference.n < LEAST_PROMPTS or not math.isfinite(difference.gain_low):
         return "too few prompts"
     if difference.gain_low <= 0 <= difference.gain_high:
@@ -100,9 +104,13 @@ def _figures(judge: str, base: pd.DataFrame, other: pd.DataFrame, resamples: int
     """Every figure that both arms have the columns for, on the prompts that both arms have."""
     shared = set(base["prompt_id"]) & set(other["prompt_id"])
     if not shared:
-        raise AtomError(f"judge {judge!r} scored no prompt of both arms; base and tuned must be sampled on the same prompts")
+        raise AtomError(
+            f"judge {judge!r} scored no prompt of both arms; base and tuned must be sampled on the same prompts"
+        )
     base, other = (rows[rows["prompt_id"].isin(shared)] for rows in (base, other))
-    figures: dict[str, Figure | None] = {"overall": _mean_figure(base, other, "score", "higher is better", resamples, seed)}
+    figures: dict[str, Figure | None] = {
+        "overall": _mean_figure(base, other, "score", "higher is better", resamples, seed)
+    }
     for task in TASKS:
         both = [rows[rows["task"] == task] for rows in (base, other)]
         figures[task] = _mean_figure(*both, "score", "higher is better", resamples, seed)

@@ -1,8 +1,8 @@
 """Paired bootstrap over prompts.
 
 A prompt is the unit that was drawn at random; its samples are not independent of each other. So every quantity is first
-averaged within a prompt, then whole prompts are resampled, and both models are always looked at on the same resample: what
-makes a prompt hard for both cancels out of the difference.
+averaged within a prompt, then whole prompts are resampled, and both models are always looked at on the same resample:
+what makes a prompt hard for both cancels out of the difference.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ def gains(figures: Mapping[str, Any], names: Sequence[str]) -> bytes:
         f = figures[name]
         axes.plot([f["base"], f["tuned"]], [row, row], color="#c9ced6", lw=2, zorder=1)
         axes.scatter(f["base"], row, color=BASE, s=60, zorder=3, label="base" if row == 0 else None)
-        axes.errorbar(f["tuned"], row, xerr=[[f["gain"] - f["gain_low"]], [f["gain_high"] - f["gain"]]], fmt="o",
-                      color=TUNED, ms=8, capsize=4, zorder=2, label="tuned, 95 % interval of the gain" if row == 0 else None)  # fmt: skip
+        whisker = [[f["gain"] - f["gain_low"]], [f["gain_high"] - f["gain"]]]
+        label = "tuned, 95 % interval of the gain" if row == 0 else None
+        axes.errorbar(f["tuned"], row, xerr=whisker, fmt="o", color=TUNED, ms=8, capsize=4, zorder=2, label=label)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlabel("mean score, 1 to 5")
