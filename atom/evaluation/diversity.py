@@ -15,8 +15,8 @@ def motion_descriptor(joints: np.ndarray) -> np.ndarray:
     """Joints (T, 22, 3) in metres -> (360,) float32.
 
     Ten joints at twelve moments spread evenly over the motion, with the pelvis's place on the floor taken off (heights
-    and heading stay). It is scaled so that the Euclidean distance of two descriptors is the root mean square distance of
-    the joints in metres.
+    and heading stay). It is scaled so that the Euclidean distance of two descriptors is the root mean square distance
+    of the joints in metres.
     """
     joints = np.asarray(joints, dtype=np.float64)
     if joints.ndim != 3 or joints.shape[1:] != (22, 3) or not len(joints):
