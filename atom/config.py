@@ -132,23 +132,28 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
         if not isinstance(values, dict):
             raise AtomError(f"{path} holds a {type(values).__name__}, not sections such as 'prompts:' or 'tuning:'")
     for override in overrides:
-        name, equals, value = override.partition("=")
-        if not equals:
-            raise AtomError(f"--set {override!r} has no value; write --set section.field=value")
-        *sections, field = name.strip().split(".")
-        target = values
-        for section in sections:
-            target = target.setdefault(section, {})
-            if not isinstance(target, dict):
-                raise AtomError(f"--set {override!r}: {section!r} is a value, not a section")
-        try:
-            target[field] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise AtomError(f"--set {override!r}: the value is not YAML; quote it") from None
+        set_override(values, override)
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         raise AtomError(_explain(error)) from None
+
+
+def set_override(values: dict[str, Any], override: str) -> None:
+    """Puts `section.field=value` (the value as YAML) into nested dicts. AtomError that says how to write it."""
+    name, equals, value = override.partition("=")
+    if not equals:
+        raise AtomError(f"--set {override!r} has no value; write --set section.field=value")
+    *sections, field = name.strip().split(".")
+    target = values
+    for section in sections:
+        target = target.setdefault(section, {})
+        if not isinstance(target, dict):
+            raise AtomError(f"--set {override!r}: {section!r} is a value, not a section")
+    try:
+        target[field] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise AtomError(f"--set {override!r}: the value is not YAML; quote it") from None
 
 
 def _explain(error: ValidationError) -> str:

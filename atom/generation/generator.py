@@ -18,6 +18,7 @@ from atom.generation.adapter import adapter_hash, load_adapter
 from atom.generation.checkpoint import Checkpoint, load_checkpoint, weights_hash
 from atom.generation.sampling import sample_ids
 from atom.generation.tokenizer import MotionVocabulary
+from atom.generation.vqvae import encode_clips
 from atom.motion.features import features_to_joints
 from atom.motion.skeleton import JOINTS
 
@@ -98,6 +99,10 @@ class Generator:
             if progress:
                 progress(len(samples), len(texts))
         return [samples[i] for i in range(len(texts))]
+
+    def encode(self, features: Sequence[np.ndarray]) -> list[list[int]]:
+        """Codes of motions of raw features (T, 263), one for every four frames; up to 3 frames at the end are lost."""
+        return encode_clips(self.vqvae, features, self._mean, self._std)
 
     @torch.inference_mode()
     def decode(self, tokens: Sequence[Sequence[int]]) -> list[np.ndarray]:

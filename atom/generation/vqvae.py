@@ -5,10 +5,11 @@ Module names follow MotionGPT, so that its weights load under their own keys. Fe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -160,6 +161,10 @@ class Quantizer(nn.Module):
 
     def forward(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, code_dim, n) -> quantized latents of the same shape (straight-through), commitment loss, perplexity."""
+        with torch.autocast(latents.device.type, enabled=False):  # bfloat16 can't tell close codes apart
+            return self._quantize(latents.float())
+
+    def _quantize(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         batch, dim, length = latents.shape
         flat = latents.transpose(1, 2).reshape(-1, dim)  # (B * n, code_dim)
         if self.training and not self.codebook.any():
@@ -226,3 +231,22 @@ class VQVAE(nn.Module):
         if features.shape[1] < needed:
             raise AtomError(f"a motion of {features.shape[1]} frames is too short to encode: give at least {needed}")
         return self.encoder(features.transpose(1, 2))
+
+
+@torch.inference_mode()
+def encode_clips(
+    model: VQVAE, clips: Sequence[np.ndarray], mean: np.ndarray, std: np.ndarray
+) -> list[list[int]]:
+    """Codes of clips of raw features (T, 263), one for every four frames; clips of one length are encoded together."""
+    device = model.quantizer.codebook.device
+    codes: list[list[int]] = [[] for _ in clips]
+    order = sorted(range(len(clips)), key=lambda i: len(clips[i]))
+    start = 0
+    while start < len(order):
+        length = len(clips[order[start]])
+        group = [i for i in order[start : start + 64] if len(clips[i]) == length]
+        features = torch.from_numpy(((np.stack([clips[i] for i in group]) - mean) / std).astype(np.float32)).to(device)
+        for i, row in zip(group, model.encode(features).tolist(), strict=True):
+            codes[i] = row
+        start += len(group)
+    return codes

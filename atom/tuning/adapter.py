@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -16,6 +14,7 @@ from transformers import T5ForConditionalGeneration
 
 from atom.config import TuningConfig
 from atom.errors import AtomError
+from atom.files import replace_file
 from atom.generation.weights import check_fit, read_safetensors
 
 CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "README.md"
@@ -66,15 +65,6 @@ def save_adapter(adapted: PeftModel, folder: Path, base: str, summary: str) -> N
 def adapter_weights(adapted: PeftModel) -> dict[str, torch.Tensor]:
     """The adapter's tensors under the names of peft's files."""
     return get_peft_model_state_dict(adapted, save_embedding_layers=False)
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Lets `write` make a temporary file and puts it in the place of `path` once it lies on the disk whole."""
-    temporary = path.with_name(path.name + ".partial")
-    write(temporary)
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _copy_into(adapted: PeftModel, folder: Path, config: TuningConfig) -> None:

@@ -19,9 +19,10 @@ from torch.nn.utils import clip_grad_norm_
 
 from atom.config import TuningConfig
 from atom.errors import AtomError
+from atom.files import replace_file
 from atom.generation.adapter import adapter_hash
 from atom.generation.generator import Generator
-from atom.tuning.adapter import add_adapter, replace_file, save_adapter
+from atom.tuning.adapter import add_adapter, save_adapter
 from atom.tuning.log_probabilities import (
     PairBatch,
     TokenizedPair,

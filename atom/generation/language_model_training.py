@@ -1,0 +1,97 @@
+"""Trains the T5 that writes motion codes to captions."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import T5ForConditionalGeneration
+
+from atom.config import Section
+from atom.errors import AtomError
+from atom.files import replace_file
+from atom.generation.vqvae_training import Precision, Progress, cosine
+
+_SAVE_EVERY = 1_000
+
+
+class LanguageModelTraining(Section):
+    """The T5's size and how it is trained."""
+
+    d_model: int = 192
+    d_ff: int = 512
+    layers: int = 3
+    heads: int = 6
+    steps: int = 40_000
+    batch: int = 16
+    learning_rate: float = 1e-2
+    warmup: int = 500
+    precision: Precision = "bfloat16"
+
+
+def train_language_model(model: T5ForConditionalGeneration, sources: Sequence[Sequence[list[int]]],
+                         targets: Sequence[list[int]], config: LanguageModelTraining, seed: int, state_file: Path,
+                         progress: Progress) -> None:  # fmt: skip
+    """Teacher forcing with Adafactor, whose steps scale with each parameter: with AdamW a T5 trained from scratch
+    stays a bag of words.
+
+    `targets` are the token ids of the answers and `sources[i]` those of the captions of answer i, of which each step
+    takes one; end tokens included. `state_file` keeps the state; a training that was cut off goes on from there.
+    """
+    optimizer = torch.optim.Adafactor(model.parameters(), lr=config.learning_rate)
+    start = 0
+    if state_file.exists():
+        saved = torch.load(state_file, weights_only=True)
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        start = saved["step"]
+    model.train()
+    rng = np.random.default_rng([seed, 2, start])
+    batches: list[np.ndarray] = []
+    smooth, began = math.nan, time.monotonic()
+    for step in range(start, config.steps):
+        if not batches:
+            batches = _length_batches(targets, config.batch, rng)
+        clips = batches.pop()
+        captions = [sources[i][rng.integers(len(sources[i]))] for i in clips]
+        inputs, labels = _padded(captions, model.config.pad_token_id), _padded([targets[i] for i in clips], -100)
+        rate = config.learning_rate * min(1, (step + 1) / config.warmup) * (0.01 + 0.99 * cosine(step / config.steps))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
+            mask = (inputs != model.config.pad_token_id).long()
+            loss = model(input_ids=inputs, attention_mask=mask, labels=labels).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        done, value = step + 1, loss.item()
+        if not math.isfinite(value):
+            raise AtomError(f"the language model's loss became {value} at step {done}: lower its learning_rate")
+        smooth = value if math.isnan(smooth) else 0.99 * smooth + 0.01 * value
+        if done % 100 == 0:
+            speed = (done - start) / (time.monotonic() - began)
+            progress("language model", done, config.steps, f"loss {smooth:.3f}, {speed:.1f} steps/s")
+        if done % _SAVE_EVERY == 0 or done == config.steps:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": done}
+            replace_file(state_file, lambda path, state=state: torch.save(state, path))
+    model.eval()
+
+
+def _length_batches(targets: Sequence[list[int]], batch: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """One pass over all clips in batches of similar length: sorted inside random pools, batches shuffled."""
+    lengths = np.array([len(target) for target in targets])
+    batches = []
+    for pool in np.array_split(rng.permutation(len(targets)), max(len(targets) // (batch * 32), 1)):
+        ranked = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += [ranked[i : i + batch] for i in range(0, len(ranked) - batch + 1, batch)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def _padded(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
+    width = max(len(row) for row in rows)
+    return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])
