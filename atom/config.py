@@ -94,7 +94,8 @@ class ResourceConfig(Section):
     """Where and how fast the work is done. Never part of a key."""
 
     device: str = Field("cpu", description="cpu, cuda, cuda:1, mps")
-    workers: int = Field(2, ge=1, description="processes that compute shards")
+    workers: int = Field(2, ge=1, description="shards computed at the same time, in threads")
+    threads: int = Field(1, ge=1, description="torch threads of each; more than there are free cores is far slower")
     batch_size: int = Field(64, ge=1, description="motions generated at once")
     retries: int = Field(2, ge=0)
 

@@ -27,18 +27,19 @@ def run(
     """Run the whole pipeline; what is already in the store is reused."""
     settings = load_config(config, set_ or [])
     Store(store).check_writable()
-    # The run's own server prints what it thinks on shutdown; a newcomer must not read that as a failure.
+    # Set before Prefect is imported. Its console would tell failures twice and as tracebacks; the server keeps them.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
-    import torch
+    from prefect.task_runners import ThreadPoolTaskRunner
 
-    from flows.pipeline import flow_with
+    from flows.pipeline import align
+    from flows.progress import listening
 
-    torch.set_num_threads(1)
-    with StageBars(Console(stderr=True)) as bars:
-        record = flow_with(bars.update, settings.resources.workers)(settings, store)
+    here = align.with_options(task_runner=ThreadPoolTaskRunner(max_workers=settings.resources.workers))
+    with StageBars(Console(stderr=True)) as bars, listening(bars.update):
+        record = here(settings, store)
     _print(record)
 
 

@@ -22,6 +22,7 @@ from atom.preferences.pairs import ScoredMotion, build_pairs
 from atom.prompts.grammar import expected_frames, write_prompts
 from atom.rendering import contact_sheet, write_video
 from atom.tuning.trainer import TrainingPair, tune
+from flows.progress import Progress
 from storage import CLIPS, CURVES, EVALUATION, MOTIONS, PREFERENCES, PROMPTS, SCORES, ArtifactRef, Recipe, Store
 
 _generators = threading.local()
@@ -207,9 +208,9 @@ def make_preferences(root: str, config: RunConfig, prompts: ArtifactRef, motions
     return _once(store, recipe, compute)
 
 
-def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
-                 progress: Callable[[int, int, dict[str, float]], None] | None = None) -> ShardResult:  # fmt: skip
-    """The tuned LoRA adapter in peft's format, with the tuning curves as its table."""
+def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef) -> ShardResult:
+    """The tuned LoRA adapter in peft's format, with the tuning curves as its table. A tuning that was cut off goes on
+    from its last checkpoint."""
     store = Store(root)
     recipe = Recipe(
         "adapter", 2, CURVES, config=config.tuning.model_dump(), seed=config.training_seed,
@@ -222,7 +223,15 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
             for row in store.read(preferences).to_pylist()
         ]
         generator = Generator.load(config.generation.checkpoint, device=config.resources.device)
-        rows = tune(generator, pairs, config.tuning, config.training_seed, writer.folder, progress)
+        progress: Progress | None = None
+
+        def told(done: int, total: int, row: dict[str, Any]) -> None:
+            nonlocal progress
+            progress = progress or Progress("steps of tuning", total)
+            progress.update(done, f"loss {row['loss']:.2f} accuracy {row['accuracy']:.2f}")
+
+        with store.scratch("adapter", recipe.key) as work:
+            rows = tune(generator, pairs, config.tuning, config.training_seed, writer.folder, told, work)
         for name in ("adapter_config.json", "adapter_model.safetensors", "README.md"):
             writer.record(name)
         writer.rows(rows)

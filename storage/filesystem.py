@@ -113,6 +113,17 @@ class FileSystem:
             folder.mkdir(parents=True)
             return folder
 
+    def scratch(self, parent: str, name: str) -> Path:
+        """A local folder of that name, made if need be, for what is not finished in `parent`."""
+        if self.local:
+            folder = Path(self.full(parent)) / UNFINISHED / name
+        else:
+            address = hashlib.sha256(self.full(parent).encode()).hexdigest()[:12]
+            folder = Path(tempfile.gettempdir()) / f"atom-store-{address}" / name
+        with writing(str(folder)):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def publish(self, prepared: Path, path: str, last: str) -> None:
         """Make a prepared folder the folder `path`, which must not exist yet.
 

@@ -130,6 +130,15 @@ class Store:
                 target.write_bytes(self.files.read(f"{folder}/{file.path}"))
             yield Path(copy)
 
+    @contextmanager
+    def scratch(self, stage: str, key: str) -> Iterator[Path]:
+        """A local folder for the state of long work on an artifact, the same one on every try. It outlives a crash, so
+        that the next try goes on from it, and goes when the block ends well; `gc` takes it if nobody comes back."""
+        folder = self.files.scratch(stage, f"scratch-{check_key(key)[:16]}")
+        with locked(folder):
+            yield folder
+            shutil.rmtree(folder)
+
     def stages(self) -> list[str]:
         """Names of the stages that have a folder."""
         names = self.files.names(folders_only=True)

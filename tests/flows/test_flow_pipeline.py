@@ -6,7 +6,7 @@ import pytest
 from prefect.testing.utilities import prefect_test_harness
 
 from atom.config import load_config
-from flows.pipeline import flow_with
+from flows.pipeline import align
 from storage import Store
 
 SMALL = [
@@ -18,7 +18,7 @@ SMALL = [
 
 def _run(root, *overrides):
     config = load_config(overrides=[*SMALL, *overrides])
-    return flow_with(lambda *_: None, workers=2)(config, str(root))
+    return align(config, str(root))
 
 
 def _computed(record):

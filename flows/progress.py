@@ -1,0 +1,45 @@
+"""Where a run stands: told to whoever listens in this process, such as the terminal, and to the Prefect UI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+Listener = Callable[[str, int, int, str], None]
+_listeners: list[Listener] = []
+_STEP = 5.0  # per cent between two updates of the UI, each of which is a request
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Calls `listener(name, done, total, note)` for all progress of this process while the block runs."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+class Progress:
+    """The progress of one piece of work. Make it inside of a flow run or task run, to which its artifact belongs."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self.name, self.total = name, total
+        self._shown = 0.0
+        self._artifact = create_progress_artifact(progress=0.0, description=f"{name}: {total} to do")
+        self.update(0)
+
+    def update(self, done: int, note: str = "") -> None:
+        """`done` of the total are done; `note` is said in the terminal."""
+        for listener in _listeners:
+            listener(self.name, done, self.total, note)
+        percent = 100.0 * done / max(self.total, 1)
+        if percent - self._shown >= _STEP or (done == self.total and self._shown < percent):
+            self._shown = percent
+            assert isinstance(self._artifact, UUID)
+            update_progress_artifact(
+                self._artifact, progress=percent, description=f"{self.name}: {done} of {self.total}"
+            )
