@@ -63,6 +63,13 @@ def _may_pass(task: Task, run: TaskRun, state: State) -> bool:
     return not isinstance(state.result(raise_on_failure=False), AtomError | StoreError)
 
 
+def _reason(state: State) -> str:
+    """Why a shard failed, in one line; the whole traceback is in the Prefect UI."""
+    error = state.result(raise_on_failure=False)
+    kind = "" if isinstance(error, AtomError | StoreError) else f"{type(error).__name__}: "
+    return (kind + " ".join(str(error).split()))[:300]
+
+
 @task(cache_policy=NO_CACHE, task_run_name="{stage} {number}", retry_delay_seconds=2, retry_condition_fn=_may_pass)
 def shard(stage: str, number: int, work: Callable[..., ShardResult], *arguments: Any) -> ShardResult:
     """One stage x one shard. The store is asked first, so a retry or a new run computes only what is missing."""
@@ -102,7 +109,9 @@ class _Run:
             "base": self._motions("test motions base", prompts, "test"),
             "tuned": self._motions("test motions tuned", prompts, "test", adapter),
         }
-        arms = {arm: list(zip(refs, self._scores(f"test scores {arm}", prompts, refs))) for arm, refs in motions.items()}
+        arms = {
+            arm: list(zip(refs, self._scores(f"test scores {arm}", prompts, refs))) for arm, refs in motions.items()
+        }
         (rows,) = self._stage("evaluation", [(stages.make_evaluation, self.root, config, prompts, arms)])
         shown = self._gallery(arms)
         gallery = self._clips("gallery", [(refs[0], [row["motion_id"] for row in shown if row["arm"] == arm])
@@ -133,7 +142,7 @@ class _Run:
             if future.state.is_completed():
                 results.append(future.result())
             else:
-                failed.append(f"{name} {number}: {' '.join(str(future.state.message).split())[:300]}")
+                failed.append(f"{name} {number}: {_reason(future.state)}")
             progress.update(number + 1)
         refs = [result.artifact for result in results]
         self.record["stages"].append({

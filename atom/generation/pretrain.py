@@ -106,4 +106,3 @@ def pretrain_config(overrides: Sequence[str]) -> PretrainConfig:
     except ValidationError as error:
         first = error.errors()[0]
         raise AtomError(f"--set {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-

@@ -234,9 +234,7 @@ class VQVAE(nn.Module):
 
 
 @torch.inference_mode()
-def encode_clips(
-    model: VQVAE, clips: Sequence[np.ndarray], mean: np.ndarray, std: np.ndarray
-) -> list[list[int]]:
+def encode_clips(model: VQVAE, clips: Sequence[np.ndarray], mean: np.ndarray, std: np.ndarray) -> list[list[int]]:
     """Codes of clips of raw features (T, 263), one for every four frames; clips of one length are encoded together."""
     device = model.quantizer.codebook.device
     codes: list[list[int]] = [[] for _ in clips]

@@ -3,48 +3,33 @@
 import json
 
 import pytest
-from prefect.testing.utilities import prefect_test_harness
+from flow_runs import computed
 
-from atom.config import load_config
-from flows.pipeline import align
 from storage import Store
-
-SMALL = [
-    "prompts.train_per_task=4", "prompts.test_per_task=3", "generation.candidates=3", "generation.evaluation_samples=1",
-    "prompts_per_shard=6", "preferences.min_gap=0.1", "tuning.max_steps=2", "tuning.batch_size=4",
-    "rendering.preview_prompts=0", "evaluation.gallery=0", "evaluation.bootstrap=100",
-]  # fmt: skip
-
-
-def _run(root, *overrides):
-    config = load_config(overrides=[*SMALL, *overrides])
-    return align(config, str(root))
-
-
-def _computed(record):
-    return {stage["name"]: stage["shards"] - stage["reused"] for stage in record["stages"]}
 
 
 @pytest.mark.slow
-def test_a_run_ends_with_a_report_and_only_what_is_missing_is_computed_again(tmp_path):
+def test_a_run_ends_with_a_report_and_only_what_is_missing_is_computed_again(tmp_path, run):
     root = tmp_path / "store"
-    with prefect_test_harness(server_startup_timeout=180):
-        first = _run(root)
-        assert first["state"] == "completed"
-        assert "<html" in (root / "runs" / first["run_id"] / "report.html").read_text()
-        figures = first["evaluation"]["kinematic"]
-        assert {"base", "tuned", "gain", "gain_low", "gain_high", "n"} <= figures["overall"].keys()
-        json.dumps(Store(str(root)).run("latest"))
+    first = run(root)
+    assert first["state"] == "completed"
+    assert "<html" in (root / "runs" / first["run_id"] / "report.html").read_text()
+    figures = first["evaluation"]["kinematic"]
+    for name in ("overall", "integrity", "temporal", "frequency", "exact_match", "length_ratio", "diversity"):
+        assert {"base", "tuned", "gain", "gain_low", "gain_high", "n"} <= figures[name].keys()
+    assert json.loads(json.dumps(Store(str(root)).run("latest")))["run_id"] == first["run_id"]
 
-        again = _run(root)
-        assert sum(_computed(again).values()) == 0
+    assert computed(run(root)) == {}
 
-        lost = next(stage for stage in first["stages"] if stage["name"] == "scores")["keys"][1]
-        next((root / "scores" / lost).glob("*.parquet")).unlink()
-        mended = _run(root)
-        assert {name: n for name, n in _computed(mended).items() if n} == {"scores": 1}
+    lost = next(stage for stage in first["stages"] if stage["name"] == "scores")["keys"][1]
+    next((root / "scores" / lost).glob("*.parquet")).unlink()
+    assert computed(run(root)) == {"scores": 1}
 
-        stricter = _run(root, "judging.sensitivity=0.8")
-        computed = _computed(stricter)
-        assert computed["motions"] == computed["clips"] == 0
-        assert computed["scores"] == 2
+    cut = next(stage for stage in first["stages"] if stage["name"] == "motions")["keys"][0]
+    part = next((root / "motions" / cut).glob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:-100])
+    assert computed(run(root)) == {"motions": 1}
+
+    again = computed(run(root, "judging.sensitivity=0.8"))
+    assert again["scores"] == 2
+    assert not {"prompts", "motions", "clips"} & again.keys()

@@ -1,0 +1,16 @@
+"""A config that runs the whole pipeline in seconds, and what to ask of a run's record."""
+
+SMALL = [
+    "prompts.train_per_task=4", "prompts.test_per_task=3", "generation.candidates=3", "generation.evaluation_samples=1",
+    "prompts_per_shard=6", "preferences.min_gap=0.1", "tuning.max_steps=2", "tuning.batch_size=4",
+    "rendering.preview_prompts=0", "evaluation.gallery=0", "evaluation.bootstrap=100",
+]  # fmt: skip
+
+
+def computed(record):
+    """How many shards each stage of a run's record computed, those with none left out."""
+    return {
+        stage["name"]: stage["shards"] - stage["reused"]
+        for stage in record["stages"]
+        if stage["shards"] > stage["reused"]
+    }

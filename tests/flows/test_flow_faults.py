@@ -1,0 +1,114 @@
+"""Shards that fail and processes that are killed: what was finished is never done again."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from flow_runs import SMALL, computed
+
+from atom.errors import AtomError
+from flows import stages
+from storage import Store
+
+TWENTY = ["prompts.train_per_task=20", "prompts_per_shard=3", "generation.candidates=2"]
+
+
+@pytest.fixture
+def two_fail_once(monkeypatch):
+    """Makes shards 3 and 11 of the first scores stage fail once; gives the attempts at each shard."""
+    attempts: dict[str, int] = {}
+    score = stages.make_scores
+
+    def failing(root, config, prompts, motions):
+        attempts[motions.key] = attempts.get(motions.key, 0) + 1
+        if attempts[motions.key] == 1 and list(attempts).index(motions.key) in (3, 11):
+            raise RuntimeError("the disk had a bad moment")
+        return score(root, config, prompts, motions)
+
+    monkeypatch.setattr(stages, "make_scores", failing)
+    return attempts
+
+
+@pytest.mark.slow
+def test_a_retry_executes_exactly_the_shards_that_failed(tmp_path, run, two_fail_once):
+    record = run(tmp_path, *TWENTY, "resources.retries=1")
+    scores = next(stage for stage in record["stages"] if stage["name"] == "scores")
+    assert (scores["shards"], scores["reused"], scores["failed"]) == (20, 0, 0)
+    assert sorted(two_fail_once[key] for key in list(two_fail_once)[:20]) == [1] * 18 + [2] * 2
+
+
+@pytest.mark.slow
+def test_a_new_run_executes_exactly_the_shards_that_failed(tmp_path, run, two_fail_once):
+    with pytest.raises(AtomError, match=r"2 of 20 shards failed.*run again.*scores 3: .*bad moment.*scores 11: "):
+        run(tmp_path, *TWENTY, "resources.retries=0")
+    failed = Store(str(tmp_path)).run("latest")
+    assert failed["state"] == "failed" and "2 of 20" in failed["error"]
+    record = run(tmp_path, *TWENTY, "resources.retries=0")
+    assert record["state"] == "completed"
+    assert computed(record)["scores"] == 2
+    assert not {"prompts", "motions"} & computed(record).keys()
+
+
+def _start(server: str, root: Path, settings: list[str]) -> subprocess.Popen:
+    code = "import sys; from atom.cli import main; sys.argv[0] = 'atom'; main()"
+    command = [sys.executable, "-c", code, "run", "--store", str(root)]
+    command += [part for setting in settings for part in ("--set", setting)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+                            env=os.environ | {"PREFECT_API_URL": server})  # fmt: skip
+
+
+def _committed(root: Path) -> dict[Path, str]:
+    """What was computed so far: each manifest and when it was written."""
+    return {path: json.loads(path.read_text())["created_at"] for path in root.glob("*/*/manifest.json")}
+
+
+@pytest.mark.slow
+def test_after_kill_9_in_any_stage_a_new_run_does_only_what_was_unfinished(tmp_path, server):
+    settings = [
+        *SMALL,
+        "prompts_per_shard=2",
+        "tuning.max_steps=70",
+        "tuning.epochs=200",
+        "rendering.preview_prompts=1",
+    ]
+    finished: dict[Path, str] = {}
+    for stage in ("motions", "clips", "scores", "steps of tuning", "test motions tuned", "evaluation"):
+        process = _start(server, tmp_path, settings)
+        wanted = 30 if stage == "steps of tuning" else random.choice([0, 1])
+        seen = []
+        for line in process.stderr:
+            seen.append(line)
+            if (found := re.match(rf"{stage} +(\d+)/", line)) and int(found[1]) >= wanted:
+                process.send_signal(signal.SIGKILL)
+                break
+        assert process.wait() == -signal.SIGKILL, f"never came to {stage}: {''.join(seen)[-2000:]}"
+        assert {path: _committed(tmp_path)[path] for path in finished} == finished
+        finished = _committed(tmp_path)
+    process = _start(server, tmp_path, settings)
+    _, said = process.communicate()
+    assert process.returncode == 0, said[-2000:]
+    assert {path: _committed(tmp_path)[path] for path in finished} == finished
+    assert not list(tmp_path.glob("adapter/.unfinished/scratch-*"))
+
+
+@pytest.mark.slow
+def test_a_tuning_that_was_killed_goes_on_from_its_checkpoint(tmp_path, server):
+    settings = [*SMALL, "tuning.max_steps=60", "tuning.epochs=200"]
+    process = _start(server, tmp_path, settings)
+    for line in process.stderr:
+        if (found := re.match(r"steps of tuning +(\d+)/", line)) and int(found[1]) >= 30:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    _, said = (process := _start(server, tmp_path, settings)).communicate()
+    assert process.returncode == 0, said[-2000:]
+    steps = [int(found[1]) for found in re.finditer(r"steps of tuning +(\d+)/", said)]
+    assert steps[1] > 25, "0 is told when it starts, the next is the step after the checkpoint"
+    curves = Store(str(tmp_path)).run("latest")["stages"][5]
+    assert (curves["name"], curves["rows"]) == ("adapter", 60)
