@@ -10,7 +10,7 @@ export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE ?= 1
 export DO_NOT_TRACK := 1
 
-.PHONY: run test lint format bench clean
+.PHONY: run test lint format bench verify clean
 
 run: $(READY)  ## the whole pipeline on the built-in defaults; ends with a report
 	$(BIN)/atom run --store $(STORE)
@@ -28,6 +28,9 @@ format: $(READY)
 
 bench: $(READY)  ## speed, as ratios in one run
 	$(BIN)/python tests/benchmarks/bench_rendering.py
+
+verify: $(READY)  ## every figure that the project claims, from scratch; fails where one is missed
+	$(BIN)/python tests/benchmarks/verify.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
@@ -124,6 +125,7 @@ def pretrain(
     console.print_json(data=figures)
 
 
+@cache
 def _add_commands() -> None:
     """`store`, and whatever installed packages offer under `atom.commands`."""
     from atom.commands.store import store_app

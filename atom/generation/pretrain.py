@@ -41,6 +41,7 @@ class PretrainConfig(Section):
     clips: int = Field(60_000, ge=250)
     workers: int = Field(2, ge=1, description="processes that make the corpus")
     captions_per_clip: int = Field(3, ge=1)
+    judged: int = Field(300, ge=1, description="motions that each figure of the quality stands on")
     vqvae: VQVAETraining = VQVAETraining()
     language_model: LanguageModelTraining = LanguageModelTraining()
 
@@ -80,10 +81,10 @@ def pretrain(output: Path, config: PretrainConfig, work: Path, progress: Progres
         "config": config.model_dump(),
         "weights": weights_hash(str(output)),
         "quality": {
-            "reconstruction": reconstruction_quality(generator),
-            "prompts": prompt_quality(generator),
-            "prompts_at_temperature_0.7": prompt_quality(generator, temperature=0.7),
-            "swap_test": swap_test(generator),
+            "reconstruction": reconstruction_quality(generator, config.judged),
+            "prompts": prompt_quality(generator, config.judged),
+            "prompts_at_temperature_0.7": prompt_quality(generator, config.judged, temperature=0.7),
+            "swap_test": swap_test(generator, config.judged),
         },
     }
     (output / "training.json").write_text(json.dumps(figures, indent=1) + "\n")

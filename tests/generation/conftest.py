@@ -1,11 +1,13 @@
 """A generator small enough to build in a moment; random weights, made so that motions end now and then."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from atom.generation.checkpoint import Checkpoint
+from atom.generation.checkpoint import BUILTIN, Checkpoint
 from atom.generation.language_model import build_language_model, small_config
 from atom.generation.tokenizer import MotionVocabulary, build_word_tokenizer
 from atom.generation.vqvae import VQVAE, VQVAEConfig
@@ -49,3 +51,9 @@ def checkpoint_maker():
 @pytest.fixture(scope="session")
 def texts() -> list[str]:
     return TEXTS
+
+
+@pytest.fixture(scope="session")
+def built_in() -> dict:
+    """What training.json says of the shipped weights."""
+    return json.loads((BUILTIN / "training.json").read_text())

@@ -1,0 +1,60 @@
+"""`atom pretrain` at the smallest size: what it writes is a generator, and a training that was cut off goes on."""
+
+import numpy as np
+import pytest
+import torch
+
+from atom.corpus.compose import make_motion
+from atom.errors import AtomError
+from atom.events import Event
+from atom.generation.generator import Generator
+from atom.generation.pretrain import pretrain, pretrain_config
+from atom.generation.quality import reconstruction_quality, swap_test
+from atom.generation.reconstruction import world_joints
+from atom.motion.features import features_to_joints, joints_to_features
+
+TINY = [
+    "clips=250", "workers=1", "judged=3", "vqvae.clips=200", "vqvae.steps=4", "vqvae.width=16", "vqvae.batch=8",
+    "vqvae.codes=32", "language_model.d_model=32", "language_model.d_ff=32", "language_model.heads=2",
+    "language_model.layers=1", "language_model.steps=4",
+]  # fmt: skip
+
+
+def test_pretraining_writes_a_generator_and_goes_on_where_it_was_cut_off(tmp_path):
+    told = []
+    figures = pretrain(tmp_path / "out", pretrain_config(TINY), tmp_path / "work", lambda *said: told.append(said))
+    generator = Generator.load(str(tmp_path / "out"))
+    assert generator.weights_hash == figures["weights"]
+    assert set(figures["quality"]) == {"reconstruction", "prompts", "prompts_at_temperature_0.7", "swap_test"}
+    assert (tmp_path / "out" / "training.json").exists()
+
+    state = torch.load(tmp_path / "work" / "language_model.pt", weights_only=True)
+    assert state["step"] == 4
+    told.clear()
+    again = pretrain(tmp_path / "out", pretrain_config(TINY), tmp_path / "work", lambda *said: told.append(said))
+    assert again == figures, "nothing was left to train"
+    assert "corpus" not in {name for name, *_ in told}
+
+
+def test_an_unknown_field_is_named():
+    with pytest.raises(AtomError, match=r"language_model\.stepps"):
+        pretrain_config(["language_model.stepps=3"])
+
+
+def test_the_world_of_the_loss_is_the_world_of_the_features():
+    features = [
+        joints_to_features(make_motion([Event(action)], np.random.default_rng(3)).joints)[:40]
+        for action in ("walk_forward", "turn_around", "sidestep_left")
+    ]
+    joints = world_joints(torch.from_numpy(np.stack(features)))
+    for clip, expected in zip(joints.numpy(), features, strict=True):
+        assert np.abs(clip - features_to_joints(expected)).max() < 1e-4
+
+
+def test_the_quality_of_the_shipped_weights_is_what_training_json_says(built_in):
+    told = built_in["quality"]
+    generator = Generator.load()
+    kept = reconstruction_quality(generator, clips=60, seed=5)
+    assert abs(kept["exact_match"] - told["reconstruction"]["exact_match"]) < 0.12
+    order = swap_test(generator, pairs=25, seed=5)
+    assert order["preferred"] > 0.8 and abs(order["distance"] - told["swap_test"]["distance"]) < 0.1
