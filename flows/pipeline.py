@@ -177,6 +177,6 @@ class _Run:
             rows = self.store.read(motions, columns=["motion_id", "prompt_id", "sample"]).to_pylist()
             for row in [row for row in rows if row["sample"] == 0][: self.config.evaluation.gallery]:
                 score = scored[row["motion_id"]]
-                shown.append(row | {"arm": arm, "task": score["task"], "score": score["score"],
+                shown.append(row | {"arm": arm, "motions": motions.to_dict(), "score": score["score"],
                                     "rationale": score["rationale"]})  # fmt: skip
         return shown

@@ -1,31 +1,71 @@
-"""Gathers what the report shows from the store and writes it into the run's folder."""
+"""Gathers what the report shows from the store and writes it, with pictures to pass on, into the run's folder."""
 
 from __future__ import annotations
 
+import tempfile
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 
-from atom.report.html import Pane, render_report
-from storage import Store
+from atom.rendering import write_side_by_side
+from atom.report.html import Pane, gains_plot, render_report
+from storage import ArtifactRef, Store
+
+PICTURE_SIZE = 288  # pixels of a pane's side
 
 
 def write_report(store: Store, record: dict[str, Any], evaluation: dict[str, Any]) -> str:
-    """Writes report.html of a run and returns its address."""
+    """Writes report.html, gains.png and example.webp of a run into its folder and returns the report's address."""
     videos: dict[str, bytes] = {}
     for ref in evaluation["gallery"]:
         for clip in store.read(ref).to_pylist():
             with fsspec.open(store.path(ref, clip["video"]["path"]), "rb") as file:
                 videos[clip["motion_id"]] = file.read()
     asked = {row["prompt_id"]: row for row in store.read(evaluation["prompts"]).to_pylist()}
-    panes: dict[str, list[Pane]] = defaultdict(list)
+    shown: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)  # by prompt and arm
     for row in evaluation["shown"]:
         if row["motion_id"] in videos:
-            panes[row["prompt_id"]].append(Pane(row["arm"], videos[row["motion_id"]], row["score"], row["rationale"]))
-    gallery = [(asked[prompt]["text"], asked[prompt]["task"], shown) for prompt, shown in panes.items()]
-    page = render_report(record, store.read(evaluation["adapter"]).to_pylist(), gallery)
-    address = f"{store.run_folder(record['run_id'])}/report.html"
-    with fsspec.open(address, "w", encoding="utf-8") as file:
-        file.write(page)
-    return address
+            shown[row["prompt_id"]][row["arm"]] = row
+    gallery = [
+        (
+            asked[prompt]["text"],
+            asked[prompt]["task"],
+            [Pane(arm, videos[row["motion_id"]], row["score"], row["rationale"]) for arm, row in arms.items()],
+        )
+        for prompt, arms in shown.items()
+    ]
+    folder = store.run_folder(record["run_id"])
+    files = {
+        "report.html": render_report(record, store.read(evaluation["adapter"]).to_pylist(), gallery).encode(),
+        "gains.png": gains_plot(record),
+    }
+    if example := _example(store, [arms for arms in shown.values() if len(arms) == 2]):
+        files["example.webp"] = example
+    for name, data in files.items():
+        with fsspec.open(f"{folder}/{name}", "wb") as file:
+            file.write(data)
+    return f"{folder}/report.html"
+
+
+def _example(store: Store, pairs: list[dict[str, dict[str, Any]]]) -> bytes | None:
+    """An animated picture of base and tuned on the prompt of the gallery whose score rose most."""
+    if not pairs:
+        return None
+    arms = max(pairs, key=lambda arms: arms["tuned"]["score"] - arms["base"]["score"])
+    panes = [
+        (f"{arm}: {row['score']:.1f} of 5", _joints(store, ArtifactRef.from_dict(row["motions"]), row["motion_id"]))
+        for arm, row in arms.items()
+    ]
+    with tempfile.TemporaryDirectory(prefix="atom-") as folder:
+        path = Path(folder) / "example.webp"
+        write_side_by_side(path, panes, size=PICTURE_SIZE)
+        return path.read_bytes()
+
+
+def _joints(store: Store, ref: ArtifactRef, motion_id: str) -> np.ndarray:
+    rows = store.read(ref, columns=["motion_id", "joints"]).to_pylist()
+    (joints,) = (row["joints"] for row in rows if row["motion_id"] == motion_id)
+    return np.asarray(joints, np.float32).reshape(-1, 22, 3)

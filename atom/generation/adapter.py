@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 
 import torch
@@ -11,6 +12,9 @@ from peft import PeftModel, get_peft_model_state_dict
 
 from atom.errors import AtomError
 from atom.generation.weights import check_fit, read_safetensors
+
+# peft asks transformers by a name that will go; users can do nothing about it.
+warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
 
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 

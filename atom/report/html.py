@@ -43,8 +43,14 @@ def render_report(record: Mapping[str, Any], curves: Sequence[Mapping[str, Any]]
         judge=judge,
         figures={name: figure for name, figure in figures.items() if isinstance(figure, dict) and "gain" in figure},
         sentence=sentence,
-        gains=plots.gains(figures, [name for name in SCORES if figures.get(name)]),
+        gains=gains_plot(record),
         curves=plots.curves(curves) if curves else None,
         gallery=gallery,
         config=yaml.safe_dump(dict(record["config"]), sort_keys=False),
     )
+
+
+def gains_plot(record: Mapping[str, Any]) -> bytes:
+    """A PNG of base and tuned mean score, overall and by task, with the intervals of the gains."""
+    figures = next(iter(record["evaluation"].values()))
+    return plots.gains(figures, [name for name in SCORES if figures.get(name)])

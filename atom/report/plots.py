@@ -16,19 +16,24 @@ BASE, TUNED = "#7f8c9a", "#d55e00"
 
 def gains(figures: Mapping[str, Any], names: Sequence[str]) -> bytes:
     """Base and tuned mean score of each name, the gain's 95 % interval as a whisker on the tuned mean."""
-    figure, axes = plt.subplots(figsize=(6.4, 0.55 * len(names) + 0.9))
+    figure, axes = plt.subplots(figsize=(6.4, 0.5 * len(names) + 1.3))
     for row, name in enumerate(names):
         f = figures[name]
         axes.plot([f["base"], f["tuned"]], [row, row], color="#c9ced6", lw=2, zorder=1)
-        axes.scatter(f["base"], row, color=BASE, s=60, zorder=3, label="base" if row == 0 else None)
-        whisker = [[f["gain"] - f["gain_low"]], [f["gain_high"] - f["gain"]]]
-        label = "tuned, 95 % interval of the gain" if row == 0 else None
-        axes.errorbar(f["tuned"], row, xerr=whisker, fmt="o", color=TUNED, ms=8, capsize=4, zorder=2, label=label)
+        axes.scatter(f["base"], row, color=BASE, s=60, zorder=3)
+        if f["gain_low"] is not None:
+            ends = [f["base"] + f["gain_low"], f["base"] + f["gain_high"]]
+            axes.plot(ends, [row, row], color=TUNED, lw=2, marker="|", ms=10, zorder=2)
+        axes.scatter(f["tuned"], row, color=TUNED, s=60, zorder=3)
+    handles = [
+        axes.scatter([], [], color=BASE, s=60, label="base"),
+        axes.plot([], [], color=TUNED, lw=2, marker="o", ms=8, label="tuned, 95 % interval of the gain")[0],
+    ]
     axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel("mean score, 1 to 5")
-    axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1))
-    return _png(figure, axes)
+    figure.legend(handles=handles, frameon=False, fontsize=9, loc="upper right", ncols=2)
+    return _png(figure, axes, top=0.9)
 
 
 def curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -46,9 +51,9 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return _png(figure, axes)
 
 
-def _png(figure: plt.Figure, axes: plt.Axes) -> bytes:
+def _png(figure: plt.Figure, axes: plt.Axes, top: float = 1.0) -> bytes:
     axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0, 1, top))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
     plt.close(figure)

@@ -124,3 +124,14 @@ def test_old_runs_go_with_what_only_they_used(two_runs):
     remove_garbage(store, garbage)
     assert [run["run_id"] for run in store.runs()] == ["new"]
     assert store.find("prompts", new.key)
+
+
+def test_gc_takes_old_scratch_that_nobody_uses(store, recipe):
+    with pytest.raises(RuntimeError), store.scratch("prompts", recipe.key):
+        raise RuntimeError
+    make_old(store)
+    (left,) = find_garbage(store)
+    assert "scratch" in left.path
+    with store.scratch("prompts", recipe.key):
+        make_old(store)
+        assert find_garbage(store) == []

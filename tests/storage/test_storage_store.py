@@ -283,3 +283,14 @@ def test_a_run_is_never_seen_half_written(store, monkeypatch):
         store.save_run("a", {"n": 2})
     monkeypatch.undo()
     assert store.run("a")["n"] == 1
+
+
+def test_scratch_outlives_a_failure_and_goes_with_success(any_store, recipe):
+    with pytest.raises(RuntimeError), any_store.scratch("prompts", recipe.key) as folder:
+        (folder / "state").write_text("half")
+        raise RuntimeError
+    with any_store.scratch("prompts", recipe.key) as again:
+        assert again == folder and (again / "state").read_text() == "half"
+        again.joinpath("state").write_text("whole")
+    assert not folder.exists()
+    assert any_store.keys("prompts") == []
