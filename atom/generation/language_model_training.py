@@ -13,7 +13,7 @@ from transformers import T5ForConditionalGeneration
 
 from atom.config import Section
 from atom.errors import AtomError
-from atom.files import replace_file
+from atom.generation.training_state import TrainingState, set_learning_rate
 from atom.generation.vqvae_training import Precision, Progress, cosine
 
 _SAVE_EVERY = 1_000
@@ -43,12 +43,8 @@ def train_language_model(model: T5ForConditionalGeneration, sources: Sequence[Se
     takes one; end tokens included. `state_file` keeps the state; a training that was cut off goes on from there.
     """
     optimizer = torch.optim.Adafactor(model.parameters(), lr=config.learning_rate)
-    start = 0
-    if state_file.exists():
-        saved = torch.load(state_file, weights_only=True)
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        start = saved["step"]
+    state = TrainingState(state_file, model, optimizer, config.steps, _SAVE_EVERY)
+    start = state.restore()
     model.train()
     rng = np.random.default_rng([seed, 2, start])
     batches: list[np.ndarray] = []
@@ -60,8 +56,7 @@ def train_language_model(model: T5ForConditionalGeneration, sources: Sequence[Se
         captions = [sources[i][rng.integers(len(sources[i]))] for i in clips]
         inputs, labels = _padded(captions, model.config.pad_token_id), _padded([targets[i] for i in clips], -100)
         rate = config.learning_rate * min(1, (step + 1) / config.warmup) * (0.01 + 0.99 * cosine(step / config.steps))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        set_learning_rate(optimizer, rate)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
             mask = (inputs != model.config.pad_token_id).long()
             loss = model(input_ids=inputs, attention_mask=mask, labels=labels).loss
@@ -76,9 +71,7 @@ def train_language_model(model: T5ForConditionalGeneration, sources: Sequence[Se
         if done % 100 == 0:
             speed = (done - start) / (time.monotonic() - began)
             progress("language model", done, config.steps, f"loss {smooth:.3f}, {speed:.1f} steps/s")
-        if done % _SAVE_EVERY == 0 or done == config.steps:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": done}
-            replace_file(state_file, lambda path, state=state: torch.save(state, path))
+        state.keep(done)
     model.eval()
 
 

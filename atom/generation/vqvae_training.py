@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from atom.config import Section
-from atom.files import replace_file
 from atom.generation.reconstruction import ReconstructionLoss
+from atom.generation.training_state import TrainingState, set_learning_rate
 from atom.generation.vqvae import VQVAE, VQVAEConfig
 
 Progress = Callable[[str, int, int, str], None]
@@ -56,12 +56,8 @@ def train_vqvae(clips: Sequence[np.ndarray], mean: np.ndarray, std: np.ndarray, 
     model = VQVAE(VQVAEConfig(codes=config.codes, width=config.width, code_dim=config.width)).train()
     model.quantizer.reset_below = config.batch / 256  # as rare as in MotionGPT's batches of 256 windows
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
-    start = 0
-    if state_file.exists():
-        saved = torch.load(state_file, weights_only=True)
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        start = saved["step"]
+    state = TrainingState(state_file, model, optimizer, config.steps, _SAVE_EVERY)
+    start = state.restore()
     loss_of = ReconstructionLoss(torch.from_numpy(mean), torch.from_numpy(std))
     rng = np.random.default_rng([seed, 1, start])
     frames = ((np.concatenate(clips) - mean) / std).astype(np.float32)
@@ -73,8 +69,7 @@ def train_vqvae(clips: Sequence[np.ndarray], mean: np.ndarray, std: np.ndarray, 
             model.quantizer.eval()  # encoder and decoder settle around codes that stand still
         share = step / config.steps
         rate = config.learning_rate * min(1, (step + 1) / config.warmup) * (0.02 + 0.98 * cosine(share))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        set_learning_rate(optimizer, rate)
         chosen = rng.choice(usable, config.batch)
         offsets = begins[chosen] + rng.integers(0, lengths[chosen] - WINDOW + 1)
         batch = torch.from_numpy(frames[offsets[:, None] + np.arange(WINDOW)])
@@ -87,9 +82,7 @@ def train_vqvae(clips: Sequence[np.ndarray], mean: np.ndarray, std: np.ndarray, 
         done = step + 1
         if done % 50 == 0:
             progress("VQ-VAE", done, config.steps, f"fit {fit.item():.4f}, {perplexity.item():.0f} codes in use")
-        if done % _SAVE_EVERY == 0 or done == config.steps:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": done}
-            replace_file(state_file, lambda path, state=state: torch.save(state, path))
+        state.keep(done)
     return model.eval()
 
 
