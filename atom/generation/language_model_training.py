@@ -26,7 +26,7 @@ class LanguageModelTraining(Section):
     d_ff: int = 512
     layers: int = 3
     heads: int = 6
-    steps: int = 40_000
+    steps: int = 16_000
     batch: int = 16
     learning_rate: float = 1e-2
     warmup: int = 500
