@@ -19,7 +19,7 @@ from atom.generation.generator import Generator
 from atom.judging.kinematic import KinematicJudge
 from atom.motion.physics import foot_skate
 from atom.preferences.pairs import ScoredMotion, build_pairs
-from atom.prompts.grammar import expected_frames, write_prompts
+from atom.prompts.grammar import expected_length, write_prompts
 from atom.rendering import contact_sheet, write_video
 from atom.tuning.trainer import TrainingPair, tune
 from flows.progress import Progress
@@ -247,7 +247,7 @@ def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
     """
     store = Store(root)
     inputs = [prompts.key] + [ref.key for arm in sorted(arms) for pair in arms[arm] for ref in pair]
-    recipe = Recipe("evaluation", 1, EVALUATION, config={"arms": sorted(arms)}, inputs=inputs)
+    recipe = Recipe("evaluation", 2, EVALUATION, config={"arms": sorted(arms)}, inputs=inputs)
 
     def compute(writer: Any) -> None:
         asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
@@ -263,7 +263,7 @@ def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
                         "prompt_id": motion["prompt_id"], "motion_id": motion["motion_id"], "task": prompt["task"],
                         "arm": arm, "sample": motion["sample"], "seed": motion["seed"], "judge": score["judge"],
                         "score": score["score"], "exact": score["exact"], "frames": motion["frames"],
-                        "true_frames": float(sum(expected_frames(event) for event in _events(prompt))),
+                        "true_frames": expected_length(_events(prompt)),
                         "foot_skate": skate if skate is not None and np.isfinite(skate) else None,
                         "descriptor": motion_descriptor(joints) if len(joints) > 4 else None,
                     })  # fmt: skip

@@ -99,6 +99,11 @@ def expected_frames(event: Event) -> float:
     return once + each * event.count
 
 
+def expected_length(events: Composition, frames_of: Callable[[Event], float] = expected_frames) -> float:
+    """Frames that a motion of these events is expected to have, with the standing before, between and after them."""
+    return _START_AND_END + _BETWEEN * (len(events) - 1) + sum(frames_of(event) for event in events)
+
+
 def sample_events(
     rng: np.random.Generator,
     task: Task | None = None,
@@ -127,7 +132,7 @@ def sample_events(
         events = tuple(Event(action, _sample_count(rng, action, task, max_count)) for action in actions)
         if task == "frequency" and all(event.count == 1 for event in events):
             continue
-        if _frames(events, frames_of) <= MAX_FRAMES and split in (None, split_of(events)):
+        if expected_length(events, frames_of) <= MAX_FRAMES and split in (None, split_of(events)):
             return events
     raise AtomError(
         f"no composition for task {task}, split {split} with max_events {max_events} and max_count {max_count}: "
@@ -181,10 +186,6 @@ def _sample_count(rng: np.random.Generator, action: str, task: Task | None, max_
     if max_count == 1 or not ACTIONS[action].countable or rng.random() >= _REPEATED[task]:
         return 1
     return int(rng.integers(2, max_count + 1))
-
-
-def _frames(events: Composition, frames_of: Callable[[Event], float]) -> float:
-    return _START_AND_END + _BETWEEN * (len(events) - 1) + sum(frames_of(event) for event in events)
 
 
 def _balanced_compositions(

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from atom.config import PromptConfig
+from atom.corpus.compose import make_motion
 from atom.errors import AtomError
 from atom.events import ACTIONS, TASKS, composition_key, postures_fit, split_of
 from atom.motion.skeleton import MAX_FRAMES
-from atom.prompts.grammar import expected_frames, prompt_id, sample_events, write_prompts
+from atom.prompts.grammar import expected_frames, expected_length, prompt_id, sample_events, write_prompts
 from atom.prompts.parsing import parse_events
 
 SMALL = PromptConfig(train_per_task=40, test_per_task=40)
@@ -127,3 +128,10 @@ def test_too_many_prompts_for_the_config_is_an_error():
     config = PromptConfig(train_per_task=1, test_per_task=1000, max_events=2, max_count=2)
     with pytest.raises(AtomError, match="test_per_task"):
         write_prompts(config, seed=0)
+
+
+def test_the_expected_length_is_that_of_the_corpus():
+    rng = np.random.default_rng(4)
+    compositions = [sample_events(rng, TASKS[number % 3]) for number in range(90)]
+    truth = np.mean([len(make_motion(events, rng).joints) for events in compositions])
+    assert abs(np.mean([expected_length(events) for events in compositions]) / truth - 1) < 0.05
