@@ -50,6 +50,8 @@ def _throw(s: Signals, i: int, run: Run, strict: float) -> Run | None:
     """From the hand's way back to its release, if a hand above the shoulder swings from behind it to far ahead."""
     ahead, lift = s.hand[:, i, 2], s.arm_lift[:, i]
     high = np.flatnonzero(lift[slice(*run)] > 80) + run[0]
+    if not len(high):  # a sensitive judge takes lower arms for lifted
+        return None
     back = int(high[ahead[high].argmin()])
     if ahead[back] > -BEHIND * strict:
         return None

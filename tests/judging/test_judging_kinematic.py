@@ -176,3 +176,12 @@ def test_real_motion_is_recognised(shared, category):
         joints = np.load(folder / f"{row['name']}.npz")["joints"][int(row["crop_start"]) : int(row["crop_end"])]
         hits.append(any(ACTIONS[event.action].family in families for event in JUDGE.detect(joints)))
     assert len(hits) >= 3 and np.mean(hits) >= least
+
+
+@pytest.mark.parametrize("sensitivity", [0.21, 0.5, 2.0, 4.9])
+def test_every_sensitivity_that_the_config_allows_works(sensitivity):
+    judge, rng = KinematicJudge(JudgingConfig(sensitivity=sensitivity)), np.random.default_rng(8)
+    for action in ACTIONS:
+        before = [Event("sit_down")] if ACTIONS[action].starts == "low" else []
+        joints = make_motion([*before, Event(action)], rng).joints
+        assert all(0 <= event.start < event.end <= len(joints) for event in judge.detect(joints))
