@@ -115,13 +115,31 @@ def pretrain(
     set_: Annotated[list[str] | None, typer.Option("--set", help="field=value, e.g. --set steps=1000")] = None,
 ) -> None:
     """Train a built-in generator from the procedural corpus and measure it."""
+    from atom.config import settings_of
+    from atom.generation.pretrain import PretrainConfig
     from atom.generation.pretrain import pretrain as run
-    from atom.generation.pretrain import pretrain_config
     from atom.progress import StageBars
 
-    config = pretrain_config(set_ or [])
+    config = settings_of(PretrainConfig, set_ or [])
     with StageBars(console) as bars:
         figures = run(output, config, work, bars.update)
+    console.print_json(data=figures)
+
+
+@app.command()
+def pretrain_judge(
+    output: Annotated[Path, typer.Argument(help="the folder to write")],
+    work: Annotated[Path, typer.Option(help="motions and state of the training; a cut-off run goes on here")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="field=value, e.g. --set steps=500")] = None,
+) -> None:
+    """Train the learned judge from the procedural corpus and measure it."""
+    from atom.config import settings_of
+    from atom.judging.learned_training import JudgeTraining, pretrain_judge
+    from atom.progress import StageBars
+
+    config = settings_of(JudgeTraining, set_ or [])
+    with StageBars(console) as bars:
+        figures = pretrain_judge(output, config, work, bars.update)
     console.print_json(data=figures)
 
 

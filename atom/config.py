@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +14,9 @@ from atom.errors import AtomError
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Settings = TypeVar("Settings", bound=Section)
 
 
 class PromptConfig(Section):
@@ -86,6 +89,9 @@ class TuningConfig(Section):
 class EvaluationConfig(Section):
     """How the comparison is summarised."""
 
+    judges: tuple[Literal["kinematic", "learned"], ...] = Field(
+        ("kinematic", "learned"), min_length=1, description="the first shows its evidence in the report"
+    )
     bootstrap: int = Field(2000, ge=100)
     gallery: int = Field(6, ge=0, description="prompts shown side by side in the report")
 
@@ -137,7 +143,18 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise AtomError(_explain(error)) from None
+        raise AtomError(_explain(error, RunConfig)) from None
+
+
+def settings_of(kind: type[Settings], overrides: Sequence[str]) -> Settings:
+    """A section's defaults with `field=value` and `section.field=value` changes. AtomError names the field at fault."""
+    values: dict[str, Any] = {}
+    for override in overrides:
+        set_override(values, override)
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise AtomError(_explain(error, kind)) from None
 
 
 def set_override(values: dict[str, Any], override: str) -> None:
@@ -157,11 +174,11 @@ def set_override(values: dict[str, Any], override: str) -> None:
         raise AtomError(f"--set {override!r}: the value is not YAML; quote it") from None
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, root: type[BaseModel]) -> str:
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        section: type[BaseModel] = RunConfig
+        section = root
         for part in first["loc"][:-1]:
             section = section.model_fields[str(part)].annotation  # type: ignore[assignment]
         return f"unknown config key {place!r}; known here: {', '.join(section.model_fields)}"

@@ -17,6 +17,7 @@ from prefect.tasks import Task
 
 from atom.config import ResourceConfig, RunConfig
 from atom.errors import AtomError
+from atom.evaluation.agreement import agreement
 from atom.evaluation.compare import compare
 from flows import stages
 from flows.progress import Progress
@@ -44,9 +45,9 @@ def align(config: RunConfig, store: str = "store") -> dict[str, Any]:
     run = _Run(config, store, artifacts)
     try:
         evaluation = run.stages()
-        run.record["evaluation"] = compare(
-            artifacts.read(evaluation["rows"]).to_pandas(), resamples=config.evaluation.bootstrap, seed=config.seed
-        )
+        rows = artifacts.read(evaluation["rows"]).to_pandas()
+        run.record["evaluation"] = compare(rows, resamples=config.evaluation.bootstrap, seed=config.seed)
+        run.record["agreement"] = agreement(rows, seed=config.seed)
         run.record |= {"state": "completed", "seconds": round(time.monotonic() - run.began, 1)}
         run.record["report"] = write_report(artifacts, run.record, evaluation)
     except BaseException as error:
@@ -109,9 +110,11 @@ class _Run:
             "base": self._motions("test motions base", prompts, "test"),
             "tuned": self._motions("test motions tuned", prompts, "test", adapter),
         }
-        arms = {
-            arm: list(zip(refs, self._scores(f"test scores {arm}", prompts, refs))) for arm, refs in motions.items()
-        }
+        arms = {}
+        for arm, refs in motions.items():
+            by_judge = [self._scores(f"test scores {arm} {judge}", prompts, refs, judge)
+                        for judge in config.evaluation.judges]  # fmt: skip
+            arms[arm] = [(ref, list(scores)) for ref, *scores in zip(refs, *by_judge)]
         (rows,) = self._stage("evaluation", [(stages.make_evaluation, self.root, config, prompts, arms)])
         shown = self._gallery(arms)
         gallery = self._clips("gallery", [(refs[0], [row["motion_id"] for row in shown if row["arm"] == arm])
@@ -124,8 +127,8 @@ class _Run:
         return self._stage(name, [(stages.make_motions, self.root, self.config, prompts, split, start, adapter)
                                   for start in range(0, total, size)])  # fmt: skip
 
-    def _scores(self, name: str, prompts: ArtifactRef, motions: Shards) -> Shards:
-        return self._stage(name, [(stages.make_scores, self.root, self.config, prompts, ref) for ref in motions])
+    def _scores(self, name: str, prompts: ArtifactRef, motions: Shards, judge: str = "kinematic") -> Shards:
+        return self._stage(name, [(stages.make_scores, self.root, self.config, prompts, ref, judge) for ref in motions])
 
     def _clips(self, name: str, wanted: Sequence[tuple[ArtifactRef, list[str]]]) -> Shards:
         return self._stage(name, [(stages.make_clips, self.root, self.config, ref, ids) for ref, ids in wanted if ids])
@@ -169,10 +172,10 @@ class _Run:
         previewed = list(dict.fromkeys(row["prompt_id"] for row in rows))[: self.config.rendering.preview_prompts]
         return [row["motion_id"] for row in rows if shard_number == 0 and row["prompt_id"] in previewed]
 
-    def _gallery(self, arms: dict[str, list[tuple[ArtifactRef, ArtifactRef]]]) -> list[dict[str, Any]]:
+    def _gallery(self, arms: dict[str, list[tuple[ArtifactRef, Shards]]]) -> list[dict[str, Any]]:
         """First samples of the first test prompts, base and tuned: not chosen by their scores."""
         shown = []
-        for arm, ((motions, scores), *_) in arms.items():
+        for arm, ((motions, (scores, *_)), *_) in arms.items():
             scored = {row["motion_id"]: row for row in self.store.read(scores).to_pylist()}
             rows = self.store.read(motions, columns=["motion_id", "prompt_id", "sample"]).to_pylist()
             for row in [row for row in rows if row["sample"] == 0][: self.config.evaluation.gallery]:

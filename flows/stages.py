@@ -16,8 +16,8 @@ from atom.evaluation.diversity import motion_descriptor
 from atom.events import Event
 from atom.generation.checkpoint import weights_hash
 from atom.generation.generator import Generator
-from atom.judging.kinematic import KinematicJudge
-from atom.motion.physics import foot_skate
+from atom.judging.judges import judge_weights, make_judge
+from atom.motion.physics import foot_skate, mean_jerk
 from atom.preferences.pairs import ScoredMotion, build_pairs
 from atom.prompts.grammar import expected_length, write_prompts
 from atom.rendering import contact_sheet, write_video
@@ -118,31 +118,35 @@ def make_motions(root: str, config: RunConfig, prompts: ArtifactRef, split: str,
     return _once(store, recipe, compute)
 
 
-def make_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef) -> ShardResult:
-    """The judge's score and evidence for each motion of a shard; a motion without frames scores 1."""
+def make_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef,
+                judge: str = "kinematic") -> ShardResult:  # fmt: skip
+    """A judge's score and evidence for each motion of a shard; a motion without frames scores 1."""
     store = Store(root)
-    recipe = Recipe("scores", 1, SCORES, config=config.judging.model_dump(), inputs=[prompts.key, motions.key])
+    settings = config.judging.model_dump() if judge == config.judging.judge else {"judge": judge}
+    recipe = Recipe(
+        "scores", 1, SCORES, config=settings, weights=judge_weights(judge), inputs=[prompts.key, motions.key]
+    )
 
     def compute(writer: Any) -> None:
         asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
-        judge = KinematicJudge(config.judging)
+        judging = make_judge(judge, config.judging)
         rows = []
         for motion in store.read(motions).to_pylist():
             prompt, began = asked[motion["prompt_id"]], time.monotonic()
             row = {
                 "motion_id": motion["motion_id"], "prompt_id": motion["prompt_id"], "task": prompt["task"],
-                "judge": config.judging.judge, "vote": 0, "score": 1.0, "exact": False, "events": [], "verdicts": [],
+                "judge": judge, "vote": 0, "score": 1.0, "exact": False, "events": [], "verdicts": [],
                 "rationale": "the model gave no motion", "tokens": 0, "cost": 0.0, "error": None,
             }  # fmt: skip
             if motion["frames"]:
-                verdict = judge.judge(_joints(motion), _events(prompt), prompt["task"])
+                judgement = judging.judge(_joints(motion), _events(prompt), prompt["task"])
                 row |= {
-                    "score": verdict.score, "exact": verdict.exact, "rationale": verdict.rationale,
-                    "events": [vars(seen) for seen in verdict.seen],
+                    "score": judgement.score, "exact": judgement.exact, "rationale": judgement.rationale,
+                    "events": [vars(seen) for seen in judgement.seen],
                     "verdicts": [
                         {"action": v.asked.action, "count": v.asked.count, "found": v.found,
                          "seen_count": v.seen_count, "start": v.start, "end": v.end}
-                        for v in verdict.verdicts
+                        for v in judgement.verdicts
                     ],
                 }  # fmt: skip
             rows.append(row | {"latency": time.monotonic() - began})
@@ -240,36 +244,48 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef) -> Shar
 
 
 def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
-                    arms: dict[str, list[tuple[ArtifactRef, ArtifactRef]]]) -> ShardResult:  # fmt: skip
-    """A row for each test motion of each arm: score, length against the truth, foot skate, descriptor.
+                    arms: dict[str, list[tuple[ArtifactRef, list[ArtifactRef]]]]) -> ShardResult:  # fmt: skip
+    """A row for each test motion of each arm and judge: score, length against the truth, foot skate, jerk, descriptor.
 
-    `arms` maps an arm to its (motions, scores) shards.
+    `arms` maps an arm to its shards of motions, each with the scores that every judge gave it.
     """
     store = Store(root)
-    inputs = [prompts.key] + [ref.key for arm in sorted(arms) for pair in arms[arm] for ref in pair]
-    recipe = Recipe("evaluation", 2, EVALUATION, config={"arms": sorted(arms)}, inputs=inputs)
+    inputs = [prompts.key]
+    inputs += [key for arm in sorted(arms) for motions, scores in arms[arm] for key in (motions.key, *_keys(scores))]
+    recipe = Recipe("evaluation", 3, EVALUATION, config={"arms": sorted(arms)}, inputs=inputs)
 
     def compute(writer: Any) -> None:
         asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
         rows = []
         for arm, shards in sorted(arms.items()):
             for motions, scores in shards:
-                scored = {row["motion_id"]: row for row in store.read(scores).to_pylist()}
-                for motion in store.read(motions).to_pylist():
-                    prompt, score = asked[motion["prompt_id"]], scored[motion["motion_id"]]
-                    joints = _joints(motion)
-                    skate = float(foot_skate(joints)) if len(joints) > 4 else None
-                    rows.append({
-                        "prompt_id": motion["prompt_id"], "motion_id": motion["motion_id"], "task": prompt["task"],
-                        "arm": arm, "sample": motion["sample"], "seed": motion["seed"], "judge": score["judge"],
-                        "score": score["score"], "exact": score["exact"], "frames": motion["frames"],
-                        "true_frames": expected_length(_events(prompt)),
-                        "foot_skate": skate if skate is not None and np.isfinite(skate) else None,
-                        "descriptor": motion_descriptor(joints) if len(joints) > 4 else None,
-                    })  # fmt: skip
+                made = {row["motion_id"]: _evaluated(row, asked[row["prompt_id"]], arm)
+                        for row in store.read(motions).to_pylist()}  # fmt: skip
+                for score in (row for ref in scores for row in store.read(ref).to_pylist()):
+                    told = {name: score[name] for name in ("judge", "score", "exact")}
+                    rows.append(made[score["motion_id"]] | told)
         writer.rows(rows)
 
     return _once(store, recipe, compute)
+
+
+def _evaluated(motion: dict[str, Any], prompt: dict[str, Any], arm: str) -> dict[str, Any]:
+    """What can be said of a motion without a judge."""
+    joints = _joints(motion)
+    long_enough = len(joints) > 4
+    skate = float(foot_skate(joints)) if long_enough else float("nan")
+    return {
+        "prompt_id": motion["prompt_id"], "motion_id": motion["motion_id"], "task": prompt["task"], "arm": arm,
+        "sample": motion["sample"], "seed": motion["seed"], "frames": motion["frames"],
+        "true_frames": expected_length(_events(prompt)),
+        "foot_skate": skate if np.isfinite(skate) else None,
+        "jerk": float(mean_jerk(joints)) if long_enough else None,
+        "descriptor": motion_descriptor(joints) if long_enough else None,
+    }  # fmt: skip
+
+
+def _keys(refs: Sequence[ArtifactRef]) -> list[str]:
+    return [ref.key for ref in refs]
 
 
 def _seed(seed: int, prompt_id: str, sample: int) -> int:

@@ -291,7 +291,7 @@ CURVES = _table(
 
 EVALUATION = _table(
     "evaluation",
-    1,
+    2,
     PROMPT_ID,
     MOTION_ID,
     TASK,
@@ -304,6 +304,7 @@ EVALUATION = _table(
     FRAMES,
     _field("true_frames", pa.float32(), "mean length in the corpus of what was asked; null if unknown", nullable=True),
     _field("foot_skate", pa.float32(), "m/s of a foot in contact with the floor; null without contact", nullable=True),
+    _field("jerk", pa.float32(), "mean size of the joints' third derivative, m/s^3; null if too short", nullable=True),
     _field("descriptor", pa.list_(pa.float32()), "what diversity compares, (360,); null if unknown", nullable=True),
 )
 

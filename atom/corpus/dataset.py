@@ -14,7 +14,7 @@ import numpy as np
 
 from atom.corpus.compose import make_motion
 from atom.errors import AtomError
-from atom.events import ACTIONS, Action, Event, postures_fit, split_of
+from atom.events import ACTIONS, Action, Event, Split, postures_fit, split_of
 from atom.motion.features import joints_to_features
 
 SHARD_CLIPS = 250
@@ -34,8 +34,8 @@ class Clip:
     events: tuple[Event, ...]
 
 
-def draw_events(rng: np.random.Generator) -> tuple[Event, ...]:
-    """A random composition of the training split: 1 to 4 events, every family of actions equally likely where the
+def draw_events(rng: np.random.Generator, split: Split = "train") -> tuple[Event, ...]:
+    """A random composition of the split: 1 to 4 events, every family of actions equally likely where the
     posture allows it, no action twice in a row; who sits or kneels gets up next half of the time."""
     while True:
         events: list[Event] = []
@@ -50,7 +50,7 @@ def draw_events(rng: np.random.Generator) -> tuple[Event, ...]:
             events.append(Event(action.name, count))
             posture = posture if action.ends == "any" else action.ends
         repeated = any(a.action == b.action for a, b in pairwise(events))
-        if postures_fit(events) and not repeated and split_of(events) == "train":
+        if postures_fit(events) and not repeated and split_of(events) == split:
             return tuple(events)
 
 

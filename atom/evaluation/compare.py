@@ -31,14 +31,15 @@ def compare(
     Args:
         rows: one a sample, judge and arm, with `prompt_id, task, arm, sample, judge, score` (1 to 5; missing where the
             judge failed) and, where known, `exact` (bool), `frames`, `true_frames` (the length a motion of that
-            prompt's events has in the corpus), `foot_skate` (m/s) and `descriptor` (see `motion_descriptor`). The arms
-            are "base", "tuned" and any others, which are the baselines.
+            prompt's events has in the corpus), `foot_skate` (m/s), `jerk` (m/s^3) and `descriptor` (see
+            `motion_descriptor`). The arms are "base", "tuned" and any others, which are the baselines.
         resamples: of the paired bootstrap over prompts, seeded with `seed`.
 
     A summary has a figure `{base, tuned, gain, gain_low, gain_high, n, verdict}` for `overall` and each task (mean
-    score), `exact_match` (share), `length_ratio` (mean frames over mean true frames), `foot_skate` (m/s), `diversity`
-    (mean distance in metres between motions of different prompts) and, with several samples a prompt, `multimodality`
-    (the same between motions of one prompt). `n` counts prompts. What the rows don't tell is absent.
+    score), `exact_match` (share), `length_ratio` (mean frames over mean true frames), `foot_skate` (m/s), `jerk`
+    (m/s^3), `diversity` (mean distance in metres between motions of different prompts) and, with several samples a
+    prompt, `multimodality` (the same between motions of one prompt). `n` counts prompts. What the rows don't tell is
+    absent.
 
     `baselines` holds the same figures for each other arm, which then stands in the place of `tuned`, and
     `tuned_over_baseline`: the mean score of the tuned model (`tuned`) against that arm (`base`).
@@ -117,6 +118,7 @@ def _figures(judge: str, base: pd.DataFrame, other: pd.DataFrame, resamples: int
     figures["exact_match"] = _mean_figure(base, other, "exact", "higher is better", resamples, seed)
     figures["length_ratio"] = _length_figure(base, other, resamples, seed)
     figures["foot_skate"] = _mean_figure(base, other, "foot_skate", "lower is better", resamples, seed)
+    figures["jerk"] = _mean_figure(base, other, "jerk", "lower is better", resamples, seed)
     figures["diversity"] = _diversity_figure(base, other, resamples, seed)
     figures["multimodality"] = _multimodality_figure(base, other, resamples, seed)
     return {name: figure for name, figure in figures.items() if figure is not None}

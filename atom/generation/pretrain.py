@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from atom.config import Section, set_override
+from atom.config import Section
 from atom.corpus.captions import CaptionNoise, imperfect_caption
 from atom.corpus.dataset import build_corpus, read_corpus
-from atom.errors import AtomError
 from atom.events import Composition
 from atom.generation.checkpoint import Checkpoint, save_checkpoint, weights_hash
 from atom.generation.generator import Generator
@@ -95,15 +94,3 @@ def corpus_captions(compositions: Sequence[Composition], config: PretrainConfig)
     """`captions_per_clip` imperfect captions of each clip: as in real data, what is wrong stays wrong."""
     rng, noise = np.random.default_rng([config.seed, 3]), CaptionNoise()
     return [[imperfect_caption(events, rng, noise) for _ in range(config.captions_per_clip)] for events in compositions]
-
-
-def pretrain_config(overrides: Sequence[str]) -> PretrainConfig:
-    """The defaults with `field=value` and `section.field=value` changes. AtomError for a field that isn't there."""
-    values: dict[str, Any] = {}
-    for override in overrides:
-        set_override(values, override)
-    try:
-        return PretrainConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise AtomError(f"--set {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

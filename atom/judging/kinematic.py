@@ -7,42 +7,18 @@ arms, a run its flights, a jump the crouch before it, a punch the guard. What is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from atom.config import JudgingConfig
-from atom.events import ACTIONS, Event, Task
-from atom.judging import rubric
+from atom.events import Event, Task
 from atom.judging.airborne import find_flights, find_jacks, find_jumps, unexplained
 from atom.judging.arms import find_arm_events
+from atom.judging.judgement import Judgement, judge_seen
 from atom.judging.posture import find_bows, find_dips
 from atom.judging.seen import SeenEvent, in_order
 from atom.judging.signals import measure
 from atom.judging.travel import find_kicks, find_sidesteps, find_turns, find_walks
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What was seen of one asked event; frames [start, end) are None when it is missing."""
-
-    asked: Event
-    found: bool
-    seen_count: int
-    start: int | None
-    end: int | None
-    in_order: bool
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """score is 1 to 5 by the task's rubric; exact: all that was seen is what was asked, with counts and order."""
-
-    score: float
-    exact: bool
-    seen: list[SeenEvent]
-    verdicts: list[Verdict]
-    rationale: str
 
 
 class KinematicJudge:
@@ -77,44 +53,4 @@ class KinematicJudge:
 
     def judge(self, joints: np.ndarray, events: Sequence[Event], task: Task) -> Judgement:
         """Scores joints (T,22,3) against the asked events. AtomError for bad joints, an unknown task or no events."""
-        seen = self.detect(joints)
-        exact = rubric.exact(events, seen)
-        verdicts = _verdicts(events, seen)
-        return Judgement(rubric.score(task, events, seen), exact, seen, verdicts, _rationale(verdicts, seen, exact))
-
-
-def _verdicts(asked: Sequence[Event], seen: Sequence[SeenEvent]) -> list[Verdict]:
-    pairs = rubric.matches([event.action for event in asked], [event.action for event in seen])
-    place = {i: (seen[j], ordered) for i, j, ordered in pairs}
-    verdicts = []
-    for i, event in enumerate(asked):
-        if i in place:
-            found, ordered = place[i]
-            verdicts.append(Verdict(event, True, found.count, found.start, found.end, ordered))
-        else:
-            verdicts.append(Verdict(event, False, 0, None, None, False))
-    return verdicts
-
-
-def _rationale(verdicts: list[Verdict], seen: list[SeenEvent], exact: bool) -> str:
-    if exact:
-        return "Everything asked happens, as often and in the order told, and nothing else."
-    parts = []
-    missing = [_named(v.asked.action) for v in verdicts if not v.found]
-    if missing:
-        parts.append(f"missing: {', '.join(missing)}")
-    if any(v.found and not v.in_order for v in verdicts):
-        parts.append("the order differs: " + ", then ".join(_named(e.action) for e in seen))
-    for v in verdicts:
-        if v.found and v.seen_count != v.asked.count and ACTIONS[v.asked.action].countable:
-            parts.append(f"{_named(v.asked.action)} {v.seen_count} times instead of {v.asked.count}")
-    known = {(v.asked.action, v.start) for v in verdicts if v.found}
-    extra = [_named(event.action) for event in seen if (event.action, event.start) not in known]
-    if extra:
-        parts.append(f"not asked for: {', '.join(extra)}")
-    sentence = "; ".join(parts) or "the same events are told in another grouping"
-    return sentence[0].upper() + sentence[1:] + "."
-
-
-def _named(action: str) -> str:
-    return action.replace("_", " ")
+        return judge_seen(self.detect(joints), events, task)

@@ -29,25 +29,34 @@ def render_report(record: Mapping[str, Any], curves: Sequence[Mapping[str, Any]]
                   gallery: Sequence[tuple[str, str, Sequence[Pane]]]) -> str:  # fmt: skip
     """The page of a run's record (as `atom runs show --json` prints it), the tuning curves' rows, and the gallery as
     (prompt, task, panes)."""
-    judge, figures = next(iter(record["evaluation"].items()))
+    summaries = {
+        judge: {name: figure for name, figure in figures.items() if isinstance(figure, dict) and "gain" in figure}
+        for judge, figures in record["evaluation"].items()
+    }
+    judge, figures = next(iter(summaries.items()))
     overall = figures["overall"]
     sentence = (
         f"Tuning moved the mean score from {overall['base']:.2f} to {overall['tuned']:.2f} "
-        f"({overall['gain']:+.2f}, 95 % interval {overall['gain_low']:+.2f} to {overall['gain_high']:+.2f}, "
-        f"{overall['n']} held-out prompts): {overall['verdict']}."
+        f"({overall['gain']:+.2f}, {_interval(overall)}{overall['n']} held-out prompts): {overall['verdict']}."
     )
     environment = Environment(loader=PackageLoader("atom.report"), autoescape=True, undefined=StrictUndefined)
     environment.filters["data"] = lambda value: base64.b64encode(value).decode()
     return environment.get_template("report.html.j2").render(
         record=record,
         judge=judge,
-        figures={name: figure for name, figure in figures.items() if isinstance(figure, dict) and "gain" in figure},
+        summaries=summaries,
         sentence=sentence,
         gains=gains_plot(record),
         curves=plots.curves(curves) if curves else None,
         gallery=gallery,
         config=yaml.safe_dump(dict(record["config"]), sort_keys=False),
     )
+
+
+def _interval(figure: Mapping[str, Any]) -> str:
+    if figure["gain_low"] is None:
+        return ""
+    return f"95 % interval {figure['gain_low']:+.2f} to {figure['gain_high']:+.2f}, "
 
 
 def gains_plot(record: Mapping[str, Any]) -> bytes:

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from atom.config import settings_of
 from atom.corpus.compose import make_motion
 from atom.errors import AtomError
 from atom.events import Event
 from atom.generation.generator import Generator
-from atom.generation.pretrain import pretrain, pretrain_config
+from atom.generation.pretrain import PretrainConfig, pretrain
 from atom.generation.quality import reconstruction_quality, swap_test
 from atom.generation.reconstruction import world_joints
 from atom.motion.features import features_to_joints, joints_to_features
@@ -22,7 +23,9 @@ TINY = [
 
 def test_pretraining_writes_a_generator_and_goes_on_where_it_was_cut_off(tmp_path):
     told = []
-    figures = pretrain(tmp_path / "out", pretrain_config(TINY), tmp_path / "work", lambda *said: told.append(said))
+    figures = pretrain(
+        tmp_path / "out", settings_of(PretrainConfig, TINY), tmp_path / "work", lambda *said: told.append(said)
+    )
     generator = Generator.load(str(tmp_path / "out"))
     assert generator.weights_hash == figures["weights"]
     assert set(figures["quality"]) == {"reconstruction", "prompts", "prompts_at_temperature_0.7", "swap_test"}
@@ -31,14 +34,16 @@ def test_pretraining_writes_a_generator_and_goes_on_where_it_was_cut_off(tmp_pat
     state = torch.load(tmp_path / "work" / "language_model.pt", weights_only=True)
     assert state["step"] == 4
     told.clear()
-    again = pretrain(tmp_path / "out", pretrain_config(TINY), tmp_path / "work", lambda *said: told.append(said))
+    again = pretrain(
+        tmp_path / "out", settings_of(PretrainConfig, TINY), tmp_path / "work", lambda *said: told.append(said)
+    )
     assert again == figures, "nothing was left to train"
     assert "corpus" not in {name for name, *_ in told}
 
 
 def test_an_unknown_field_is_named():
     with pytest.raises(AtomError, match=r"language_model\.stepps"):
-        pretrain_config(["language_model.stepps=3"])
+        settings_of(PretrainConfig, ["language_model.stepps=3"])
 
 
 def test_the_world_of_the_loss_is_the_world_of_the_features():
