@@ -75,7 +75,7 @@ def _inner_peaks(signal: np.ndarray, prominence: float) -> list[int]:
 def _raises(s: Signals, i: int, run: Run, strict: float) -> list[SeenEvent]:
     lift, over = s.arm_lift[slice(*run), i], s.over_head[slice(*run), i]
     raises = []
-    for peak in peaks(lift, 120.0, 35.0, distance=4):
+    for peak in peaks(lift, 120.0 * strict**0.3, 35.0 * strict, distance=4):
         if over[max(peak - 2, 0) : peak + 3].max() < OVERHEAD * strict:
             continue
         start, end = foot_of_peak(lift, peak, 0.5 * lift[peak])

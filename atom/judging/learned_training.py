@@ -38,14 +38,14 @@ class JudgeTraining(Section):
     """How the learned judge is trained. The defaults are what the shipped one was made with."""
 
     seed: int = Field(1, ge=0)
-    clips: int = Field(10_000, ge=_SHARD)
+    clips: int = Field(5_000, ge=_SHARD)
     workers: int = Field(2, ge=1)
     judged: int = Field(500, ge=1, description="motions that each figure of the quality stands on")
     width: int = 96
-    steps: int = 4_000
+    steps: int = 1_500
     batch: int = 24
     learning_rate: float = 2e-3
-    warmup: int = 200
+    warmup: int = 100
     count_weight: float = 0.3
 
 
