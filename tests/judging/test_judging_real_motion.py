@@ -79,3 +79,21 @@ def test_a_walk_played_backwards_is_told_from_one_forwards(captures):
 def _turned(action: str) -> str:
     name, _, side = action.rpartition("_")
     return {"left": f"{name}_right", "right": f"{name}_left"}.get(side, action)
+
+
+# Counted by eye on contact sheets of every fourth or sixth frame.
+COUNTS = {
+    "bn_1_kick_normal_001": ("kick", 3), "cmu_10_02": ("kick", 1), "cmu_10_06": ("kick", 1), "dm_spinkick": ("kick", 1),
+    "bn_1_punch_normal_002": ("punch", 5), "cmu_02_05": ("punch", 9), "dm_sie_punch_forward02": ("punch", 1),
+    "dm_sie_punch_left00": ("punch", 1), "cmu_13_13": ("jump", 1), "cmu_13_39": ("jump", 1), "cmu_13_40": ("jump", 1),
+    "cmu_13_41": ("jump", 1), "cmu_13_42": ("jump", 1),
+}  # fmt: skip
+
+
+def test_repetitions_are_counted_to_within_one_and_mostly_exactly(shared):
+    errors = []
+    for name, (family, counted) in COUNTS.items():
+        joints = np.load(shared / f"data/real_motion/{name}.npz")["joints"]
+        seen = sum(event.count for event in JUDGE.detect(joints) if event.action.startswith(family))
+        errors.append(abs(seen - counted))
+    assert max(errors) <= 1 and np.mean(np.array(errors) == 0) >= 0.7, errors
