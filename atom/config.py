@@ -22,7 +22,7 @@ Settings = TypeVar("Settings", bound=Section)
 class PromptConfig(Section):
     """How many event-level prompts are written for each task and split."""
 
-    train_per_task: int = Field(120, ge=1, description="prompts a task to collect preferences on")
+    train_per_task: int = Field(120, ge=1, description="prompts a task to collect preferences on, over all rounds")
     test_per_task: int = Field(120, ge=1, description="held-out prompts a task to compare base and tuned on")
     max_events: int = Field(4, ge=1, le=4)
     max_count: int = Field(5, ge=1, le=5)
@@ -112,6 +112,7 @@ class RunConfig(Section):
     name: str = Field("default", pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 ._-]*$")
     seed: int = Field(0, ge=0, description="prompts and sampling")
     training_seed: int = Field(0, ge=0, description="order of the pairs and start of the adapter")
+    rounds: int = Field(1, ge=1, description="rounds of generation, scoring and tuning, each with its share of prompts")
     prompts_per_shard: int = Field(40, ge=1)
     prompts: PromptConfig = PromptConfig()
     generation: GenerationConfig = GenerationConfig()

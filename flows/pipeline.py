@@ -99,16 +99,12 @@ class _Run:
         """All stages; gives what the evaluation and the report are made from."""
         config = self.config
         (prompts,) = self._stage("prompts", [(stages.make_prompts, self.root, config)])
-        candidates = self._motions("motions", prompts, "train")
-        self._clips("clips", [(ref, self._to_draw(ref, number)) for number, ref in enumerate(candidates)])
-        scores = self._scores("scores", prompts, candidates)
-        (preferences,) = self._stage(
-            "preferences", [(stages.make_preferences, self.root, config, prompts, candidates, scores)]
-        )
-        (adapter,) = self._stage("adapter", [(stages.make_adapter, self.root, config, preferences)])
+        adapters: Shards = []
+        for number in range(config.rounds):
+            adapters.append(self._round(number, prompts, adapters[-1] if adapters else None))
         motions = {
             "base": self._motions("test motions base", prompts, "test"),
-            "tuned": self._motions("test motions tuned", prompts, "test", adapter),
+            "tuned": self._motions("test motions tuned", prompts, "test", adapters[-1]),
         }
         arms = {}
         for arm, refs in motions.items():
@@ -119,13 +115,30 @@ class _Run:
         shown = self._gallery(arms)
         gallery = self._clips("gallery", [(refs[0], [row["motion_id"] for row in shown if row["arm"] == arm])
                                           for arm, refs in motions.items()])  # fmt: skip
-        return {"rows": rows, "prompts": prompts, "preferences": preferences, "adapter": adapter, "gallery": gallery,
-                "shown": shown}  # fmt: skip
+        return {"rows": rows, "prompts": prompts, "adapters": adapters, "gallery": gallery, "shown": shown}
 
-    def _motions(self, name: str, prompts: ArtifactRef, split: str, adapter: ArtifactRef | None = None) -> Shards:
+    def _round(self, number: int, prompts: ArtifactRef, adapter: ArtifactRef | None) -> ArtifactRef:
+        """The policy makes motions of its share of the prompts, they are scored, and it is tuned on the preferences
+        among them. Gives its new adapter."""
+        config, label = self.config, f" round {number + 1}" if number else ""
+        candidates = self._motions(f"motions{label}", prompts, "train", adapter, number, config.rounds)
+        if number == 0:
+            self._clips("clips", [(ref, self._to_draw(ref, shard)) for shard, ref in enumerate(candidates)])
+        scores = self._scores(f"scores{label}", prompts, candidates)
+        job = (stages.make_preferences, self.root, config, prompts, candidates, scores)
+        (preferences,) = self._stage(f"preferences{label}", [job])
+        (tuned,) = self._stage(f"adapter{label}", [(stages.make_adapter, self.root, config, preferences, adapter)])
+        return tuned
+
+    def _motions(self, name: str, prompts: ArtifactRef, split: str, adapter: ArtifactRef | None = None,
+                 part: int = 0, parts: int = 1) -> Shards:  # fmt: skip
+        """Motions of one of several equal parts of a split's prompts."""
         total, size = len(stages.prompts_of(self.store, prompts, split)), self.config.prompts_per_shard
-        return self._stage(name, [(stages.make_motions, self.root, self.config, prompts, split, start, adapter)
-                                  for start in range(0, total, size)])  # fmt: skip
+        first, last = total * part // parts, total * (part + 1) // parts
+        return self._stage(name, [
+            (stages.make_motions, self.root, self.config, prompts, split, start, min(start + size, last), adapter)
+            for start in range(first, last, size)
+        ])  # fmt: skip
 
     def _scores(self, name: str, prompts: ArtifactRef, motions: Shards, judge: str = "kinematic") -> Shards:
         return self._stage(name, [(stages.make_scores, self.root, self.config, prompts, ref, judge) for ref in motions])

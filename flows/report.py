@@ -39,7 +39,7 @@ def write_report(store: Store, record: dict[str, Any], evaluation: dict[str, Any
     ]
     folder = store.run_folder(record["run_id"])
     files = {
-        "report.html": render_report(record, store.read(evaluation["adapter"]).to_pylist(), gallery).encode(),
+        "report.html": render_report(record, _curves(store, evaluation["adapters"]), gallery).encode(),
         "gains.png": gains_plot(record),
     }
     if example := _example(store, [arms for arms in shown.values() if len(arms) == 2]):
@@ -48,6 +48,15 @@ def write_report(store: Store, record: dict[str, Any], evaluation: dict[str, Any
         with fsspec.open(f"{folder}/{name}", "wb") as file:
             file.write(data)
     return f"{folder}/report.html"
+
+
+def _curves(store: Store, adapters: list[ArtifactRef]) -> list[dict[str, Any]]:
+    """The tuning curves of all rounds, their steps numbered on."""
+    rows: list[dict[str, Any]] = []
+    for ref in adapters:
+        done = len(rows)
+        rows += [row | {"step": row["step"] + done} for row in store.read(ref).to_pylist()]
+    return rows
 
 
 def _example(store: Store, pairs: list[dict[str, dict[str, Any]]]) -> bytes | None:

@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -85,21 +86,21 @@ def make_prompts(root: str, config: RunConfig) -> ShardResult:
     )
 
 
-def make_motions(root: str, config: RunConfig, prompts: ArtifactRef, split: str, start: int,
+def make_motions(root: str, config: RunConfig, prompts: ArtifactRef, split: str, start: int, stop: int,
                  adapter: ArtifactRef | None = None) -> ShardResult:  # fmt: skip
-    """Motions of `prompts_per_shard` prompts from `start`, of the base or, with an adapter, of the tuned model."""
+    """Motions of the prompts [start, stop) of a split, of the base or, with an adapter, of the tuned model."""
     store, settings = Store(root), config.generation
     samples = settings.candidates if split == "train" else settings.evaluation_samples
     weights = {"generator": weights_hash(settings.checkpoint)} | ({"adapter": adapter.key} if adapter else {})
     recipe = Recipe(
-        "motions", 1, MOTIONS,
+        "motions", 2, MOTIONS,
         config={"temperature": settings.temperature, "top_k": settings.top_k, "samples": samples, "split": split,
-                "max_new_tokens": settings.max_new_tokens, "start": start, "prompts": config.prompts_per_shard},
+                "max_new_tokens": settings.max_new_tokens, "start": start, "stop": stop},
         seed=config.seed, weights=weights, inputs=[prompts.key],
     )  # fmt: skip
 
     def compute(writer: Any) -> None:
-        shard = prompts_of(store, prompts, split)[start : start + config.prompts_per_shard]
+        shard = prompts_of(store, prompts, split)[start:stop]
         asked = [(row, sample) for row in shard for sample in range(samples)]
         seeds = [_seed(config.seed, row["prompt_id"], sample) for row, sample in asked]
         generator = _generator(store, config, adapter)
@@ -212,14 +213,15 @@ def make_preferences(root: str, config: RunConfig, prompts: ArtifactRef, motions
     return _once(store, recipe, compute)
 
 
-def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef) -> ShardResult:
-    """The tuned LoRA adapter in peft's format, with the tuning curves as its table. A tuning that was cut off goes on
-    from its last checkpoint."""
+def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
+                 initial: ArtifactRef | None = None) -> ShardResult:  # fmt: skip
+    """The tuned LoRA adapter in peft's format, with the tuning curves as its table; `initial` is the adapter of the
+    round before. A tuning that was cut off goes on from its last checkpoint."""
     store = Store(root)
-    recipe = Recipe(
-        "adapter", 2, CURVES, config=config.tuning.model_dump(), seed=config.training_seed,
-        weights={"generator": weights_hash(config.generation.checkpoint)}, inputs=[preferences.key],
-    )  # fmt: skip
+    inputs = [preferences.key, *([initial.key] if initial else [])]
+    weights = {"generator": weights_hash(config.generation.checkpoint)}
+    recipe = Recipe("adapter", 2, CURVES, config=config.tuning.model_dump(), seed=config.training_seed,
+                    weights=weights, inputs=inputs)  # fmt: skip
 
     def compute(writer: Any) -> None:
         pairs = [
@@ -234,8 +236,11 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef) -> Shar
             progress = progress or Progress("steps of tuning", total)
             progress.update(done, f"loss {row['loss']:.2f} accuracy {row['accuracy']:.2f}")
 
-        with store.scratch("adapter", recipe.key) as work:
-            rows = tune(generator, pairs, config.tuning, config.training_seed, writer.folder, told, work)
+        with ExitStack() as stack:
+            work = stack.enter_context(store.scratch("adapter", recipe.key))
+            before = stack.enter_context(store.folder(initial)) if initial else None
+            rows = tune(generator, pairs, config.tuning, config.training_seed, writer.folder, told, work,
+                        init_adapter=before)  # fmt: skip
         for name in ("adapter_config.json", "adapter_model.safetensors", "README.md"):
             writer.record(name)
         writer.rows(rows)

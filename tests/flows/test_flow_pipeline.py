@@ -33,3 +33,23 @@ def test_a_run_ends_with_a_report_and_only_what_is_missing_is_computed_again(tmp
     again = computed(run(root, "judging.sensitivity=0.8"))
     assert again["scores"] == 2
     assert not {"prompts", "motions", "clips"} & again.keys()
+
+
+@pytest.mark.slow
+def test_each_round_goes_on_from_the_adapter_of_the_one_before(tmp_path, run):
+    record = run(tmp_path, "rounds=2", "prompts.train_per_task=6", "prompts_per_shard=4")
+    stages = {stage["name"]: stage for stage in record["stages"]}
+    store = Store(str(tmp_path))
+    first, second = stages["adapter"]["key"], stages["adapter round 2"]["key"]
+    assert first in store.manifest("adapter", second).inputs
+    assert first in json.dumps(store.manifest("motions", stages["motions round 2"]["key"]).recipe)
+    assert second in json.dumps(store.manifest("motions", stages["test motions tuned"]["key"]).recipe)
+    asked = [
+        {row["prompt_id"] for key in stages[name]["keys"] for row in _rows(store, "motions", key)}
+        for name in ("motions", "motions round 2")
+    ]
+    assert len(asked[0]) == len(asked[1]) == 9 and not asked[0] & asked[1]
+
+
+def _rows(store, stage, key):
+    return store.read(store.find(stage, key)).to_pylist()
