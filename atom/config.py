@@ -92,6 +92,12 @@ class EvaluationConfig(Section):
     judges: tuple[Literal["kinematic", "learned"], ...] = Field(
         ("kinematic", "learned"), min_length=1, description="the first shows its evidence in the report"
     )
+    baselines: tuple[Literal["cooler", "sft", "dpo"], ...] = Field(
+        ("cooler", "sft"),
+        description="what tuning has to beat beside the best of N: the base at a lower temperature, fine-tuning on the "
+        "chosen motions only, DPO",
+    )
+    cooler: float = Field(0.7, gt=0, lt=1, description="factor of the temperature of the baseline 'cooler'")
     bootstrap: int = Field(2000, ge=100)
     gallery: int = Field(6, ge=0, description="prompts shown side by side in the report")
 

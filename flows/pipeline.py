@@ -99,44 +99,61 @@ class _Run:
         """All stages; gives what the evaluation and the report are made from."""
         config = self.config
         (prompts,) = self._stage("prompts", [(stages.make_prompts, self.root, config)])
-        adapters: Shards = []
-        for number in range(config.rounds):
-            adapters.append(self._round(number, prompts, adapters[-1] if adapters else None))
+        adapters = self._tune(config, prompts)
         motions = {
             "base": self._motions("test motions base", prompts, "test"),
             "tuned": self._motions("test motions tuned", prompts, "test", adapters[-1]),
         }
+        for name in config.evaluation.baselines:
+            motions[name] = self._baseline(name, prompts)
         arms = {}
         for arm, refs in motions.items():
             by_judge = [self._scores(f"test scores {arm} {judge}", prompts, refs, judge)
                         for judge in config.evaluation.judges]  # fmt: skip
             arms[arm] = [(ref, list(scores)) for ref, *scores in zip(refs, *by_judge)]
         (rows,) = self._stage("evaluation", [(stages.make_evaluation, self.root, config, prompts, arms)])
-        shown = self._gallery(arms)
-        gallery = self._clips("gallery", [(refs[0], [row["motion_id"] for row in shown if row["arm"] == arm])
-                                          for arm, refs in motions.items()])  # fmt: skip
+        shown = self._gallery({arm: arms[arm] for arm in ("base", "tuned")})
+        gallery = self._clips("gallery", [(motions[arm][0], [row["motion_id"] for row in shown if row["arm"] == arm])
+                                          for arm in ("base", "tuned")])  # fmt: skip
         return {"rows": rows, "prompts": prompts, "adapters": adapters, "gallery": gallery, "shown": shown}
 
-    def _round(self, number: int, prompts: ArtifactRef, adapter: ArtifactRef | None) -> ArtifactRef:
-        """The policy makes motions of its share of the prompts, they are scored, and it is tuned on the preferences
-        among them. Gives its new adapter."""
-        config, label = self.config, f" round {number + 1}" if number else ""
-        candidates = self._motions(f"motions{label}", prompts, "train", adapter, number, config.rounds)
-        if number == 0:
-            self._clips("clips", [(ref, self._to_draw(ref, shard)) for shard, ref in enumerate(candidates)])
-        scores = self._scores(f"scores{label}", prompts, candidates)
-        job = (stages.make_preferences, self.root, config, prompts, candidates, scores)
-        (preferences,) = self._stage(f"preferences{label}", [job])
-        (tuned,) = self._stage(f"adapter{label}", [(stages.make_adapter, self.root, config, preferences, adapter)])
-        return tuned
+    def _tune(self, config: RunConfig, prompts: ArtifactRef, label: str = "") -> Shards:
+        """The adapters of all rounds. In each, the policy makes motions of its share of the prompts, they are scored,
+        and it is tuned on the preferences among them."""
+        adapters: Shards = []
+        for number in range(config.rounds):
+            adapter = adapters[-1] if adapters else None
+            suffix = label + (f" round {number + 1}" if number else "")
+            candidates = self._motions(f"motions{suffix}", prompts, "train", adapter, number, config.rounds)
+            if not suffix:
+                self._clips("clips", [(ref, self._to_draw(ref, shard)) for shard, ref in enumerate(candidates)])
+            scores = self._scores(f"scores{suffix}", prompts, candidates)
+            job = (stages.make_preferences, self.root, config, prompts, candidates, scores)
+            (preferences,) = self._stage(f"preferences{suffix}", [job])
+            adapters += self._stage(
+                f"adapter{suffix}", [(stages.make_adapter, self.root, config, preferences, adapter)]
+            )
+        return adapters
+
+    def _baseline(self, name: str, prompts: ArtifactRef) -> Shards:
+        """Test motions of a plainer way to the same end."""
+        if name == "cooler":
+            return self._motions("test motions cooler", prompts, "test", cooler=True)
+        plainer = self.config.model_copy(update={"tuning": self.config.tuning.model_copy(update={"loss": name})})
+        return self._motions(f"test motions {name}", prompts, "test", self._tune(plainer, prompts, f" {name}")[-1])
 
     def _motions(self, name: str, prompts: ArtifactRef, split: str, adapter: ArtifactRef | None = None,
-                 part: int = 0, parts: int = 1) -> Shards:  # fmt: skip
+                 part: int = 0, parts: int = 1, cooler: bool = False) -> Shards:  # fmt: skip
         """Motions of one of several equal parts of a split's prompts."""
-        total, size = len(stages.prompts_of(self.store, prompts, split)), self.config.prompts_per_shard
+        config, size = self.config, self.config.prompts_per_shard
+        if cooler:
+            temperature = config.evaluation.cooler * config.generation.temperature
+            sampling = config.generation.model_copy(update={"temperature": temperature})
+            config = config.model_copy(update={"generation": sampling})
+        total = len(stages.prompts_of(self.store, prompts, split))
         first, last = total * part // parts, total * (part + 1) // parts
         return self._stage(name, [
-            (stages.make_motions, self.root, self.config, prompts, split, start, min(start + size, last), adapter)
+            (stages.make_motions, self.root, config, prompts, split, start, min(start + size, last), adapter)
             for start in range(first, last, size)
         ])  # fmt: skip
 

@@ -252,12 +252,13 @@ def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
                     arms: dict[str, list[tuple[ArtifactRef, list[ArtifactRef]]]]) -> ShardResult:  # fmt: skip
     """A row for each test motion of each arm and judge: score, length against the truth, foot skate, jerk, descriptor.
 
-    `arms` maps an arm to its shards of motions, each with the scores that every judge gave it.
+    `arms` maps an arm to its shards of motions, each with the scores that every judge gave it. The arm "best of N" is
+    added: of the N samples of the base, the one that the judge who chose the preferences likes best.
     """
     store = Store(root)
     inputs = [prompts.key]
     inputs += [key for arm in sorted(arms) for motions, scores in arms[arm] for key in (motions.key, *_keys(scores))]
-    recipe = Recipe("evaluation", 3, EVALUATION, config={"arms": sorted(arms)}, inputs=inputs)
+    recipe = Recipe("evaluation", 4, EVALUATION, config={"arms": sorted(arms)}, inputs=inputs)
 
     def compute(writer: Any) -> None:
         asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
@@ -269,7 +270,7 @@ def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
                 for score in (row for ref in scores for row in store.read(ref).to_pylist()):
                     told = {name: score[name] for name in ("judge", "score", "exact")}
                     rows.append(made[score["motion_id"]] | told)
-        writer.rows(rows)
+        writer.rows(rows + _best_of_n(rows, config.judging.judge))
 
     return _once(store, recipe, compute)
 
@@ -287,6 +288,18 @@ def _evaluated(motion: dict[str, Any], prompt: dict[str, Any], arm: str) -> dict
         "jerk": float(mean_jerk(joints)) if long_enough else None,
         "descriptor": motion_descriptor(joints) if long_enough else None,
     }  # fmt: skip
+
+
+def _best_of_n(rows: list[dict[str, Any]], judge: str) -> list[dict[str, Any]]:
+    """The rows of the base's best motion of each prompt; nothing where there is only one to choose from."""
+    base = [row for row in rows if row["arm"] == "base"]
+    samples = len({row["sample"] for row in base})
+    best: dict[str, dict[str, Any]] = {}
+    for row in base:
+        if row["judge"] == judge and row["score"] > best.get(row["prompt_id"], {"score": 0})["score"]:
+            best[row["prompt_id"]] = row
+    chosen = {row["motion_id"] for row in best.values()}
+    return [row | {"arm": f"best of {samples}"} for row in base if samples > 1 and row["motion_id"] in chosen]
 
 
 def _keys(refs: Sequence[ArtifactRef]) -> list[str]:
