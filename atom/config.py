@@ -22,7 +22,7 @@ Settings = TypeVar("Settings", bound=Section)
 class PromptConfig(Section):
     """How many event-level prompts are written for each task and split."""
 
-    train_per_task: int = Field(120, ge=1, description="prompts a task to collect preferences on, over all rounds")
+    train_per_task: int = Field(200, ge=1, description="prompts a task to collect preferences on, over all rounds")
     test_per_task: int = Field(120, ge=1, description="held-out prompts a task to compare base and tuned on")
     max_events: int = Field(4, ge=1, le=4)
     max_count: int = Field(5, ge=1, le=5)
@@ -74,15 +74,30 @@ class TuningConfig(Section):
     log_probability: Literal["average", "sum"] = "sum"
     beta: float = Field(0.1, gt=0)
     label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="share of pairs believed to be the wrong way round")
-    chosen_weight: float = Field(0.2, ge=0, description="weight of the likelihood of the chosen motion")
+    chosen_weight: float = Field(1.0, ge=0, description="weight of the likelihood of the chosen motion")
     rank: int = Field(16, ge=1)
     alpha: int = Field(32, ge=1)
     targets: Literal["all-linear", "q,v"] = "all-linear"
     learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(20, ge=0, description="at most half of all steps")
     batch_size: int = Field(16, ge=1, description="pairs a step")
-    epochs: int = Field(3, ge=1)
+    epochs: int = Field(1, ge=1)
     max_steps: int = Field(0, ge=0, description="stop after so many; 0: as many as the epochs hold")
+    gradient_clip: float = Field(1.0, gt=0)
+
+
+class OnPolicyConfig(Section):
+    """The last stretch of tuning: the policy makes motions, the judge rewards them, the better ones become likelier."""
+
+    steps: int = Field(60, ge=0, description="0 leaves it out: the adapter is the one tuned on preferences")
+    prompts: int = Field(16, ge=1, description="prompts a step")
+    samples: int = Field(8, ge=2, description="motions of each")
+    exact_weight: float = Field(
+        0.5, ge=0, le=1, description="share of exact match in the reward; the rest is the score"
+    )
+    kl: float = Field(0.02, ge=0, description="pull towards the base")
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup_steps: int = Field(10, ge=0, description="at most half of all steps")
     gradient_clip: float = Field(1.0, gt=0)
 
 
@@ -118,7 +133,7 @@ class RunConfig(Section):
     name: str = Field("default", pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 ._-]*$")
     seed: int = Field(0, ge=0, description="prompts and sampling")
     training_seed: int = Field(0, ge=0, description="order of the pairs and start of the adapter")
-    rounds: int = Field(1, ge=1, description="rounds of generation, scoring and tuning, each with its share of prompts")
+    rounds: int = Field(2, ge=1, description="rounds of generation, scoring and tuning, each with its share of prompts")
     prompts_per_shard: int = Field(40, ge=1)
     prompts: PromptConfig = PromptConfig()
     generation: GenerationConfig = GenerationConfig()
@@ -126,6 +141,7 @@ class RunConfig(Section):
     judging: JudgingConfig = JudgingConfig()
     preferences: PreferenceConfig = PreferenceConfig()
     tuning: TuningConfig = TuningConfig()
+    on_policy: OnPolicyConfig = OnPolicyConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     resources: ResourceConfig = ResourceConfig()
 

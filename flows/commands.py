@@ -76,12 +76,25 @@ def _print(record: dict[str, Any]) -> None:
         table = Table(f"{judge} judge", "base", "tuned", "gain", "95 % interval", box=None)
         for name, figure in figures.items():
             if isinstance(figure, dict) and "gain" in figure:
-                low, high = figure.get("gain_low"), figure.get("gain_high")
-                interval = f"{low:+.3f} to {high:+.3f}" if low is not None and high is not None else ""
                 table.add_row(name, *(f"{figure[key]:.3f}" for key in ("base", "tuned")), f"{figure['gain']:+.3f}",
-                              interval)  # fmt: skip
+                              _interval(figure))  # fmt: skip
         out.print(table)
+        if baselines := figures.get("baselines"):
+            table = Table("baseline", "score", "exact match", "tuned is ahead by", "95 % interval", box=None)
+            for name, figure in baselines.items():
+                ahead = figure["tuned_over_baseline"]
+                table.add_row(name, f"{figure['overall']['tuned']:.3f}", f"{figure['exact_match']['tuned']:.3f}",
+                              f"{ahead['gain']:+.3f}", _interval(ahead))  # fmt: skip
+            out.print(table)
+    for found in record.get("agreement", []):
+        kappa = "undefined" if found["kappa"] is None else f"{found['kappa']:.2f}"
+        out.print(f"kappa of the {' and the '.join(found['judges'])} judge: {kappa}, on {found['n']} motions")
     if record["state"] != "completed":
         out.print(f"[red]{record['state']}[/] {record.get('error', '')}")
     elif "report" in record:
         out.print(f"report: {record['report']}", soft_wrap=True)
+
+
+def _interval(figure: dict[str, Any]) -> str:
+    low, high = figure["gain_low"], figure["gain_high"]
+    return f"{low:+.3f} to {high:+.3f}" if low is not None and high is not None else ""

@@ -100,10 +100,16 @@ class _Run:
         config = self.config
         (prompts,) = self._stage("prompts", [(stages.make_prompts, self.root, config)])
         adapters = self._tune(config, prompts)
+        rewards: Shards = []
+        if config.on_policy.steps:
+            job = (stages.make_on_policy_adapter, self.root, config, prompts, adapters[-1])
+            rewards = self._stage("on-policy adapter", [job])
         motions = {
             "base": self._motions("test motions base", prompts, "test"),
-            "tuned": self._motions("test motions tuned", prompts, "test", adapters[-1]),
+            "tuned": self._motions("test motions tuned", prompts, "test", (adapters + rewards)[-1]),
         }
+        if rewards:
+            motions[f"{config.tuning.loss} alone"] = self._motions("test motions pairs", prompts, "test", adapters[-1])
         for name in config.evaluation.baselines:
             motions[name] = self._baseline(name, prompts)
         arms = {}
@@ -115,7 +121,8 @@ class _Run:
         shown = self._gallery({arm: arms[arm] for arm in ("base", "tuned")})
         gallery = self._clips("gallery", [(motions[arm][0], [row["motion_id"] for row in shown if row["arm"] == arm])
                                           for arm in ("base", "tuned")])  # fmt: skip
-        return {"rows": rows, "prompts": prompts, "adapters": adapters, "gallery": gallery, "shown": shown}
+        return {"rows": rows, "prompts": prompts, "adapters": adapters, "rewards": rewards, "gallery": gallery,
+                "shown": shown}  # fmt: skip
 
     def _tune(self, config: RunConfig, prompts: ArtifactRef, label: str = "") -> Shards:
         """The adapters of all rounds. In each, the policy makes motions of its share of the prompts, they are scored,

@@ -39,7 +39,9 @@ def write_report(store: Store, record: dict[str, Any], evaluation: dict[str, Any
     ]
     folder = store.run_folder(record["run_id"])
     files = {
-        "report.html": render_report(record, _curves(store, evaluation["adapters"]), gallery).encode(),
+        "report.html": render_report(
+            record, _curves(store, evaluation["adapters"]), gallery, _curves(store, evaluation["rewards"])
+        ).encode(),
         "gains.png": gains_plot(record),
     }
     if example := _example(store, [arms for arms in shown.values() if len(arms) == 2]):
@@ -51,7 +53,7 @@ def write_report(store: Store, record: dict[str, Any], evaluation: dict[str, Any
 
 
 def _curves(store: Store, adapters: list[ArtifactRef]) -> list[dict[str, Any]]:
-    """The tuning curves of all rounds, their steps numbered on."""
+    """The curves of one adapter after the other, their steps numbered on."""
     rows: list[dict[str, Any]] = []
     for ref in adapters:
         done = len(rows)

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from atom.config import RunConfig
 from atom.evaluation.diversity import motion_descriptor
-from atom.events import Event
+from atom.events import Event, composition_key
 from atom.generation.checkpoint import weights_hash
 from atom.generation.generator import Generator
 from atom.judging.judges import judge_weights, make_judge
@@ -22,9 +22,22 @@ from atom.motion.physics import foot_skate, mean_jerk
 from atom.preferences.pairs import ScoredMotion, build_pairs
 from atom.prompts.grammar import expected_length, write_prompts
 from atom.rendering import contact_sheet, write_video
+from atom.tuning.on_policy import RewardedPrompt, tune_on_policy
 from atom.tuning.trainer import TrainingPair, tune
 from flows.progress import Progress
-from storage import CLIPS, CURVES, EVALUATION, MOTIONS, PREFERENCES, PROMPTS, SCORES, ArtifactRef, Recipe, Store
+from storage import (
+    CLIPS,
+    CURVES,
+    EVALUATION,
+    MOTIONS,
+    PREFERENCES,
+    PROMPTS,
+    REWARD_CURVES,
+    SCORES,
+    ArtifactRef,
+    Recipe,
+    Store,
+)
 
 _generators = threading.local()
 
@@ -241,6 +254,44 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
             before = stack.enter_context(store.folder(initial)) if initial else None
             rows = tune(generator, pairs, config.tuning, config.training_seed, writer.folder, told, work,
                         init_adapter=before)  # fmt: skip
+        for name in ("adapter_config.json", "adapter_model.safetensors", "README.md"):
+            writer.record(name)
+        writer.rows(rows)
+
+    return _once(store, recipe, compute)
+
+
+def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, initial: ArtifactRef) -> ShardResult:
+    """The adapter tuned on with the judge in the loop, with its curve as the table. Goes on where it was cut off."""
+    store, settings = Store(root), config.on_policy
+    sampling = config.generation.model_dump(include={"temperature", "top_k", "max_new_tokens"})
+    recipe = Recipe(
+        "on-policy", 1, REWARD_CURVES, seed=config.training_seed, inputs=[prompts.key, initial.key],
+        config={"on_policy": settings.model_dump(), "judging": config.judging.model_dump(), "sampling": sampling,
+                "lora": config.tuning.model_dump(include={"rank", "alpha", "targets"})},
+        weights={"generator": weights_hash(config.generation.checkpoint)},
+    )  # fmt: skip
+
+    def compute(writer: Any) -> None:
+        judge = make_judge(config.judging.judge, config.judging)
+
+        def rewarded(prompt: dict[str, Any]) -> RewardedPrompt:
+            def reward(joints: np.ndarray) -> float:
+                found = judge.judge(joints, _events(prompt), prompt["task"])
+                return settings.exact_weight * found.exact + (1 - settings.exact_weight) * (found.score - 1) / 4
+
+            return RewardedPrompt(prompt["text"], f"{prompt['task']}: {composition_key(_events(prompt))}", reward)
+
+        asked = [rewarded(prompt) for prompt in prompts_of(store, prompts, "train")]
+        generator = Generator.load(config.generation.checkpoint, device=config.resources.device)
+        progress = Progress("on-policy steps", settings.steps)
+
+        def told(done: int, total: int, row: dict[str, Any]) -> None:
+            progress.update(done, f"reward {row['reward']:.2f}")
+
+        with store.scratch("on-policy", recipe.key) as work, store.folder(initial) as before:
+            rows = tune_on_policy(generator, asked, settings, config.tuning, config.generation, config.training_seed,
+                                  writer.folder, told, work, init_adapter=before)  # fmt: skip
         for name in ("adapter_config.json", "adapter_model.safetensors", "README.md"):
             writer.record(name)
         writer.rows(rows)

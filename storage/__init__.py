@@ -17,7 +17,18 @@ from storage.errors import StoreError
 from storage.garbage import Garbage, find_garbage, remove_garbage
 from storage.keys import Recipe, canonical_json
 from storage.manifest import Manifest
-from storage.schemas import CLIPS, CURVES, EVALUATION, MOTIONS, PREFERENCES, PROMPTS, SCORES, TABLES, Table
+from storage.schemas import (
+    CLIPS,
+    CURVES,
+    EVALUATION,
+    MOTIONS,
+    PREFERENCES,
+    PROMPTS,
+    REWARD_CURVES,
+    SCORES,
+    TABLES,
+    Table,
+)
 from storage.store import ArtifactRef, ArtifactWriter, Store
 
 __all__ = [
@@ -27,6 +38,7 @@ __all__ = [
     "MOTIONS",
     "PREFERENCES",
     "PROMPTS",
+    "REWARD_CURVES",
     "SCORES",
     "TABLES",
     "ArtifactRef",

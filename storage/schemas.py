@@ -289,6 +289,19 @@ CURVES = _table(
     _field("seconds", pa.float32(), "since the tuning began"),
 )
 
+REWARD_CURVES = _table(
+    "reward_curves",
+    1,
+    _field("step", pa.int32(), "optimiser steps done"),
+    _field("loss", pa.float32(), "what is minimised"),
+    _field("reward", pa.float32(), "mean reward of the step's motions, 0 to 1"),
+    _field("kl", pa.float32(), "mean log-probability of the motions under the policy minus that under the reference"),
+    _field("tokens", pa.float32(), "mean length of the motions"),
+    _field("gradient_norm", pa.float32(), "before clipping"),
+    _field("learning_rate", pa.float32(), "in this step"),
+    _field("seconds", pa.float32(), "since the tuning began"),
+)
+
 EVALUATION = _table(
     "evaluation",
     2,
@@ -309,5 +322,5 @@ EVALUATION = _table(
 )
 
 TABLES: dict[str, Table] = {
-    table.name: table for table in (PROMPTS, MOTIONS, CLIPS, SCORES, PREFERENCES, CURVES, EVALUATION)
+    table.name: table for table in (PROMPTS, MOTIONS, CLIPS, SCORES, PREFERENCES, CURVES, REWARD_CURVES, EVALUATION)
 }

@@ -26,9 +26,10 @@ class Pane:
 
 
 def render_report(record: Mapping[str, Any], curves: Sequence[Mapping[str, Any]],
-                  gallery: Sequence[tuple[str, str, Sequence[Pane]]]) -> str:  # fmt: skip
-    """The page of a run's record (as `atom runs show --json` prints it), the tuning curves' rows, and the gallery as
-    (prompt, task, panes)."""
+                  gallery: Sequence[tuple[str, str, Sequence[Pane]]],
+                  rewards: Sequence[Mapping[str, Any]] = ()) -> str:  # fmt: skip
+    """The page of a run's record (as `atom runs show --json` prints it), the tuning curves' rows, the gallery as
+    (prompt, task, panes), and the rows of the on-policy curve."""
     summaries = {
         judge: {name: figure for name, figure in figures.items() if isinstance(figure, dict) and "gain" in figure}
         for judge, figures in record["evaluation"].items()
@@ -48,6 +49,8 @@ def render_report(record: Mapping[str, Any], curves: Sequence[Mapping[str, Any]]
         sentence=sentence,
         gains=gains_plot(record),
         curves=plots.curves(curves) if curves else None,
+        rewards=plots.rewards(rewards) if rewards else None,
+        baselines={judge: figures.get("baselines", {}) for judge, figures in record["evaluation"].items()},
         gallery=gallery,
         config=yaml.safe_dump(dict(record["config"]), sort_keys=False),
     )

@@ -51,6 +51,18 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return _png(figure, axes)
 
 
+def rewards(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Mean reward over the steps with the judge in the loop, each step and the running mean of ten."""
+    figure, axes = plt.subplots(figsize=(6.4, 2.6))
+    steps, values = [row["step"] for row in rows], [row["reward"] for row in rows]
+    axes.plot(steps, values, color=BASE, lw=1, alpha=0.6)
+    running = [sum(values[max(i - 9, 0) : i + 1]) / min(i + 1, 10) for i in range(len(values))]
+    axes.plot(steps, running, color=TUNED, lw=2)
+    axes.set_xlabel("step")
+    axes.set_ylabel("reward, 0 to 1")
+    return _png(figure, axes)
+
+
 def _png(figure: plt.Figure, axes: plt.Axes, top: float = 1.0) -> bytes:
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout(rect=(0, 0, 1, top))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,9 @@ import numpy as np
 import torch
 from peft import PeftModel
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from atom.config import TuningConfig
 from atom.errors import AtomError
-from atom.files import replace_file
 from atom.generation.adapter import adapter_hash
 from atom.generation.generator import Generator
 from atom.tuning.adapter import add_adapter, save_adapter
@@ -31,9 +28,8 @@ from atom.tuning.log_probabilities import (
     reference_log_probabilities,
 )
 from atom.tuning.losses import PREFERENCE_LOSSES
+from atom.tuning.training import AdapterTraining, Progress, Row
 
-Row = dict[str, Any]
-Progress = Callable[[int, int, Row], None]
 # Batches whose pairs are sorted together: more of them pad less and share more answers, fewer mix the prompts better.
 POOLED_BATCHES = 16
 
@@ -71,21 +67,15 @@ def tune(generator: Generator, pairs: Sequence[TrainingPair], config: TuningConf
     pairs = _once_each(pairs, by_chosen=config.loss == "sft")
     adapted = add_adapter(generator.language_model, config, seed, init_adapter)
     try:
-        training = _Training(adapted, tokenize_pairs(generator, pairs), config, seed, generator.tokenizer.pad_token_id)
-        if work is not None:
-            state_file = work / f"tuning-{_fingerprint(generator, pairs, config, seed, init_adapter)}.pt"
-            training.restore(state_file)
-        training.prepare_reference()
-        while len(training.rows) < training.steps:
-            row = training.step()
-            if work is not None and row["step"] % save_every == 0:
-                training.save(state_file)
-            if progress:
-                progress(row["step"], training.steps, row)
-        save_adapter(adapted, folder, base, _summary(training.rows[-1], len(pairs), config))
-        if work is not None:
-            state_file.unlink(missing_ok=True)
-        return training.rows
+        training = _PairTraining(
+            adapted, tokenize_pairs(generator, pairs), config, seed, generator.tokenizer.pad_token_id
+        )
+        state = work / f"tuning-{_fingerprint(generator, pairs, config, seed, init_adapter)}.pt" if work else None
+        rows = training.run(progress, state, save_every)
+        save_adapter(adapted, folder, base, _summary(rows[-1], len(pairs), config))
+        if state is not None:
+            state.unlink(missing_ok=True)
+        return rows
     finally:
         generator.language_model = adapted.unload()
 
@@ -121,41 +111,22 @@ def plan_batches(pairs: Sequence[TokenizedPair], config: TuningConfig, seed: int
     return batches[: config.max_steps] if config.max_steps else batches
 
 
-def learning_rate(step: int, steps: int, config: TuningConfig) -> float:
-    """Of step 0, 1, ...: up in a line over the warm-up, which is at most half of all steps, then down by a cosine."""
-    warmup = min(config.warmup_steps, steps // 2)
-    if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
-
-
-class _Training:
-    """The state of one tuning between two steps. Nothing is drawn at random after the batches are planned, so weights,
-    optimizer and the number of rows are all there is to keep."""
+class _PairTraining(AdapterTraining):
+    """Nothing is drawn at random after the batches are planned."""
 
     def __init__(self, adapted: PeftModel, pairs: list[TokenizedPair], config: TuningConfig, seed: int, pad: int):
-        self.adapted, self.model = adapted, adapted.get_base_model()
-        self.pairs, self.config, self.pad = pairs, config, pad
-        self.batches = plan_batches(pairs, config, seed)
-        self.steps = len(self.batches)
+        batches = plan_batches(pairs, config, seed)
+        super().__init__(adapted, len(batches), config.learning_rate, config.warmup_steps, config.gradient_clip,
+                         "lower tuning.learning_rate or raise tuning.beta")  # fmt: skip
+        self.pairs, self.config, self.pad, self.batches = pairs, config, pad, batches
         self.steps_per_epoch = math.ceil(len(pairs) / config.batch_size)
-        self.trained = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.trained, lr=config.learning_rate, weight_decay=0.0)
         self.reference: Tensor | None = None  # (pairs, 2)
-        self.rows: list[Row] = []
-        self.began = time.monotonic()
 
-    def prepare_reference(self) -> None:
+    def loss(self) -> tuple[Tensor, Row]:
+        config, done = self.config, len(self.rows)
         if self.reference is None:
             with self.adapted.disable_adapter():
-                form = self.config.log_probability
-                self.reference = reference_log_probabilities(self.model, self.pairs, self.pad, form)
-
-    def step(self) -> Row:
-        config, done = self.config, len(self.rows)
-        rate = learning_rate(done, self.steps, config)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+                self.reference = reference_log_probabilities(self.model, self.pairs, self.pad, config.log_probability)
         indices = self.batches[done]
         batch = PairBatch.of([self.pairs[i] for i in indices], self.pad, self.model.device)
         chosen, rejected = pair_log_probabilities(self.model, batch, config.log_probability)
@@ -167,47 +138,17 @@ class _Training:
         else:
             preference = PREFERENCE_LOSSES[config.loss](ratio, config.beta, config.label_smoothing).mean()
             loss = preference - config.chosen_weight * chosen.mean()
-        self.optimizer.zero_grad()
-        loss.backward()
-        norm = clip_grad_norm_(self.trained, config.gradient_clip)
-        if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
-            raise AtomError(
-                f"tuning broke down at step {done + 1} of {self.steps}: loss {loss.item():g}, gradient norm "
-                f"{norm.item():g}; lower tuning.learning_rate (now {config.learning_rate:g}) or raise tuning.beta"
-            )
-        self.optimizer.step()
-        self.rows.append({
-            "step": done + 1, "epoch": (done + 1) / self.steps_per_epoch, "loss": loss.item(),
-            "preference_loss": preference.item(), "chosen_logp": chosen.mean().item(),
-            "rejected_logp": rejected.mean().item(), "margin": ratio.mean().item(),
-            "accuracy": (ratio > 0).float().mean().item(), "gradient_norm": norm.item(), "learning_rate": rate,
-            "seconds": time.monotonic() - self.began,
-        })  # fmt: skip
-        return self.rows[-1]
-
-    def save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        state = {
-            "trained": [parameter.detach() for parameter in self.trained], "optimizer": self.optimizer.state_dict(),
-            "reference": self.reference, "rows": self.rows,
+        return loss, {
+            "epoch": (done + 1) / self.steps_per_epoch, "preference_loss": preference.item(),
+            "chosen_logp": chosen.mean().item(), "rejected_logp": rejected.mean().item(),
+            "margin": ratio.mean().item(), "accuracy": (ratio > 0).float().mean().item(),
         }  # fmt: skip
-        replace_file(path, lambda temporary: torch.save(state, temporary))
 
-    def restore(self, path: Path) -> None:
-        if not path.exists():
-            return
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch.load raises whatever the damaged bytes lead it to
-            raise AtomError(
-                f"can't go on from {path}: {str(error).splitlines()[0]}; delete it to start over"
-            ) from error
-        with torch.no_grad():
-            for parameter, value in zip(self.trained, state["trained"], strict=True):
-                parameter.copy_(value)
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.reference, self.rows = state["reference"], state["rows"]
-        self.began -= self.rows[-1]["seconds"]
+    def extra(self) -> dict[str, Any]:
+        return {"reference": self.reference}
+
+    def take_up(self, extra: dict[str, Any]) -> None:
+        self.reference = extra["reference"]
 
 
 def _once_each(pairs: Sequence[TrainingPair], by_chosen: bool) -> list[TrainingPair]:

@@ -19,7 +19,8 @@ from atom.config import TuningConfig
 from atom.errors import AtomError
 from atom.generation.adapter import load_adapter
 from atom.tuning.adapter import adapter_weights
-from atom.tuning.trainer import TrainingPair, learning_rate, plan_batches, tokenize_pairs, tune
+from atom.tuning.trainer import TrainingPair, plan_batches, tokenize_pairs, tune
+from atom.tuning.training import learning_rate
 
 SMALL = TuningConfig(rank=4, alpha=8, batch_size=4, epochs=2, warmup_steps=2, learning_rate=3e-3)
 FILES = ["README.md", "adapter_config.json", "adapter_model.safetensors"]
@@ -74,7 +75,9 @@ def test_a_fresh_adapter_starts_at_the_reference(generator, pairs, tmp_path):
     first = tune(generator, pairs, SMALL, 0, tmp_path)[0]
     assert abs(first["margin"]) < 1e-3
     assert first["preference_loss"] == pytest.approx(25, rel=1e-3)  # (0 - 1 / (2 * 0.1)) ** 2
-    assert first["loss"] == pytest.approx(first["preference_loss"] - 0.2 * first["chosen_logp"], rel=1e-5)
+    assert first["loss"] == pytest.approx(
+        first["preference_loss"] - SMALL.chosen_weight * first["chosen_logp"], rel=1e-5
+    )
 
 
 def test_the_seed_alone_decides_the_adapter_to_the_byte(pairs, tmp_path):
@@ -267,9 +270,9 @@ def test_every_pair_has_its_turn_once_an_epoch_in_batches_of_about_one_length():
 
 
 def test_the_learning_rate_rises_and_falls():
-    rates = [learning_rate(step, 100, TuningConfig(warmup_steps=10)) for step in range(100)]
+    rates = [learning_rate(step, 100, 1e-3, 10) for step in range(100)]
     assert rates[9] == max(rates) == 1e-3
     assert rates[:10] == sorted(rates[:10]) and rates[9:] == sorted(rates[9:], reverse=True)
     assert 0 < rates[-1] < 1e-5
-    assert learning_rate(0, 1, TuningConfig()) == 1e-3
-    assert max(learning_rate(step, 10, TuningConfig()) for step in range(10)) == 1e-3
+    assert learning_rate(0, 1, 1e-3, 20) == 1e-3
+    assert max(learning_rate(step, 10, 1e-3, 20) for step in range(10)) == 1e-3

@@ -1,0 +1,158 @@
+"""Tunes the adapter on motions that the policy makes itself, with a judge in the loop and no fixed set of pairs.
+
+REINFORCE with a leave-one-out baseline: a motion counts for as much as its reward lies above the mean of the other
+motions of the same prompt. Source: Ahmadian et al. 2024, "Back to Basics" (arXiv 2402.14740).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import torch
+from peft import PeftModel
+from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutput
+
+from atom.config import GenerationConfig, OnPolicyConfig, TuningConfig
+from atom.errors import AtomError
+from atom.generation.adapter import adapter_hash
+from atom.generation.generator import Generator
+from atom.tuning.adapter import add_adapter, save_adapter
+from atom.tuning.log_probabilities import IGNORED, answer_log_probabilities
+from atom.tuning.training import AdapterTraining, Progress, Row
+
+
+@dataclass(frozen=True)
+class RewardedPrompt:
+    """A text and what joints (T, 22, 3) made for it are worth, 0 to 1. `meaning` says what the reward looks for."""
+
+    text: str
+    meaning: str
+    reward: Callable[[np.ndarray], float]
+
+
+def leave_one_out(rewards: Tensor) -> Tensor:
+    """Advantages (P, K) of K samples for each of P prompts: each reward less the mean of the prompt's other ones."""
+    samples = rewards.shape[1]
+    return (rewards - rewards.mean(1, keepdim=True)) * samples / (samples - 1)
+
+
+def tune_on_policy(generator: Generator, prompts: Sequence[RewardedPrompt], config: OnPolicyConfig, lora: TuningConfig,
+                   sampling: GenerationConfig, seed: int, folder: Path, progress: Progress | None = None,
+                   work: Path | None = None, *, init_adapter: Path | None = None, base: str = "atom-motion",
+                   save_every: int = 10) -> list[Row]:  # fmt: skip
+    """Tunes an adapter (of the size that `lora` says, or on from `init_adapter`), saves it in peft's format in
+    `folder` and returns the curve, one row a step.
+
+    The reference of the KL term is the model with the adapter off. With a `work` folder the state is kept every
+    `save_every` steps, and a run that was cut off goes on from there. The generator comes back without an adapter.
+
+    Raises AtomError when the generator already has an adapter, there are fewer prompts than a step takes, or the loss
+    stops being a number.
+    """
+    if isinstance(generator.language_model, PeftModel):
+        raise AtomError("the generator already has an adapter; load it without one and give it as init_adapter")
+    if len(prompts) < config.prompts:
+        raise AtomError(
+            f"{len(prompts)} prompts are fewer than on_policy.prompts ({config.prompts}): write more or lower it"
+        )
+    adapted = add_adapter(generator.language_model, lora, seed, init_adapter)
+    generator.language_model = adapted
+    try:
+        training = _OnPolicyTraining(generator, prompts, config, sampling, seed)
+        name = _fingerprint(generator, prompts, config, lora, sampling, seed, init_adapter)
+        state = work / f"on-policy-{name}.pt" if work else None
+        rows = training.run(progress, state, save_every)
+        reward = fmean(row["reward"] for row in rows[-10:])
+        summary = (
+            f"LoRA adapter (rank {lora.rank}, {lora.targets}) tuned on-policy with a judge in the loop: {len(rows)} "
+            f"steps of {config.prompts} prompts x {config.samples} motions; mean reward at the end {reward:.2f}."
+        )
+        save_adapter(adapted, folder, base, summary)
+        if state is not None:
+            state.unlink(missing_ok=True)
+        return rows
+    finally:
+        generator.language_model = adapted.unload()
+
+
+class _OnPolicyTraining(AdapterTraining):
+    """All that is drawn at random in a step comes from the seed and the step's number."""
+
+    def __init__(self, generator: Generator, prompts: Sequence[RewardedPrompt], config: OnPolicyConfig,
+                 sampling: GenerationConfig, seed: int) -> None:  # fmt: skip
+        adapted = generator.language_model
+        super().__init__(adapted, config.steps, config.learning_rate, config.warmup_steps, config.gradient_clip,
+                         "lower on_policy.learning_rate")  # fmt: skip
+        self.generator, self.prompts, self.config, self.sampling, self.seed = generator, prompts, config, sampling, seed
+
+    def loss(self) -> tuple[Tensor, Row]:
+        config, generator = self.config, self.generator
+        asked = [self.prompts[i] for i in self._batch(len(self.rows))]
+        texts = [prompt.text for prompt in asked for _ in range(config.samples)]
+        seeds = np.random.default_rng([self.seed, 40, len(self.rows)]).integers(2**31, size=len(texts)).tolist()
+        motions = generator.sample(
+            texts, seeds, temperature=self.sampling.temperature, top_k=self.sampling.top_k,
+            max_new_tokens=self.sampling.max_new_tokens, batch_size=len(texts),
+        )  # fmt: skip
+        joints = generator.decode([motion.tokens for motion in motions])
+        rewards = torch.tensor([
+            asked[i // config.samples].reward(clip) if len(clip) else 0.0 for i, clip in enumerate(joints)
+        ]).view(config.prompts, config.samples)  # fmt: skip
+        advantages = leave_one_out(rewards).flatten()
+        end = generator.tokenizer.eos_token_id
+        answers = [generator.motions.answer(motion.tokens, end) for motion in motions]
+        # An answer that was cut off at the limit never had its end tokens.
+        answers = [ids if motion.stop_reason == "end" else ids[:-2] for ids, motion in zip(answers, motions)]
+        counts = [i for i, advantage in enumerate(advantages.tolist()) if advantage and len(answers[i]) > 1]
+        told = {"reward": rewards.mean().item(), "kl": 0.0, "tokens": fmean(len(motion.tokens) for motion in motions)}
+        if not counts:  # every prompt's motions were equally good: nothing to learn here
+            return sum(parameter.sum() for parameter in self.trained) * 0.0, told
+        inputs, mask = generator.encode_prompts([prompt.text for prompt in asked])
+        owner = torch.tensor([i // config.samples for i in counts], device=inputs.device)
+        labels = _padded([answers[i] for i in counts]).to(inputs.device)
+        policy = self._log_probabilities(inputs, mask, owner, labels)
+        weights = advantages[counts].to(policy.device)
+        loss = -(weights * policy).sum()
+        if config.kl:
+            with torch.no_grad(), self.adapted.disable_adapter():
+                reference = self._log_probabilities(inputs, mask, owner, labels)
+            apart = policy.detach() - reference
+            loss = loss + config.kl * (apart * policy).sum()
+            told["kl"] = apart.mean().item()
+        return loss / len(texts), told
+
+    def _batch(self, step: int) -> list[int]:
+        """Which prompts a step takes: all of them before one comes again."""
+        a_pass = len(self.prompts) // self.config.prompts
+        order = np.random.default_rng([self.seed, 41, step // a_pass]).permutation(len(self.prompts))
+        first = step % a_pass * self.config.prompts
+        return order[first : first + self.config.prompts].tolist()
+
+    def _log_probabilities(self, inputs: Tensor, mask: Tensor, owner: Tensor, labels: Tensor) -> Tensor:
+        hidden = self.model.get_encoder()(input_ids=inputs, attention_mask=mask).last_hidden_state
+        logits = self.model(
+            encoder_outputs=BaseModelOutput(last_hidden_state=hidden[owner]), attention_mask=mask[owner],
+            decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(labels), use_cache=False,
+        ).logits  # fmt: skip
+        return answer_log_probabilities(logits.float(), labels, "sum")
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    width = max(map(len, rows))
+    return torch.tensor([[*row, *[IGNORED] * (width - len(row))] for row in rows])
+
+
+def _fingerprint(generator: Generator, prompts: Sequence[RewardedPrompt], config: OnPolicyConfig, lora: TuningConfig,
+                 sampling: GenerationConfig, seed: int, init_adapter: Path | None) -> str:  # fmt: skip
+    parts = [
+        generator.weights_hash, adapter_hash(init_adapter) if init_adapter else None, config.model_dump(),
+        lora.model_dump(), sampling.model_dump(), seed, [(prompt.text, prompt.meaning) for prompt in prompts],
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
