@@ -40,6 +40,7 @@ class PretrainConfig(Section):
     clips: int = Field(60_000, ge=250)
     workers: int = Field(2, ge=1, description="processes that make the corpus")
     captions_per_clip: int = Field(3, ge=1)
+    imperfect_captions: bool = Field(True, description="false: every caption says what happens, as an upper mark")
     judged: int = Field(300, ge=1, description="motions that each figure of the quality stands on")
     vqvae: VQVAETraining = VQVAETraining()
     language_model: LanguageModelTraining = LanguageModelTraining()
@@ -91,6 +92,7 @@ def pretrain(output: Path, config: PretrainConfig, work: Path, progress: Progres
 
 
 def corpus_captions(compositions: Sequence[Composition], config: PretrainConfig) -> list[list[str]]:
-    """`captions_per_clip` imperfect captions of each clip: as in real data, what is wrong stays wrong."""
-    rng, noise = np.random.default_rng([config.seed, 3]), CaptionNoise()
+    """`captions_per_clip` captions of each clip, imperfect unless the config says otherwise: as in real data, what is
+    wrong stays wrong."""
+    rng, noise = np.random.default_rng([config.seed, 3]), CaptionNoise() if config.imperfect_captions else None
     return [[imperfect_caption(events, rng, noise) for _ in range(config.captions_per_clip)] for events in compositions]
