@@ -25,11 +25,11 @@ def two_fail_once(monkeypatch):
     attempts: dict[str, int] = {}
     score = stages.make_scores
 
-    def failing(root, config, prompts, motions):
+    def failing(root, config, prompts, motions, judge):
         attempts[motions.key] = attempts.get(motions.key, 0) + 1
         if attempts[motions.key] == 1 and list(attempts).index(motions.key) in (3, 11):
             raise RuntimeError("the disk had a bad moment")
-        return score(root, config, prompts, motions)
+        return score(root, config, prompts, motions, judge)
 
     monkeypatch.setattr(stages, "make_scores", failing)
     return attempts
@@ -70,17 +70,13 @@ def _committed(root: Path) -> dict[Path, str]:
 
 @pytest.mark.slow
 def test_after_kill_9_in_any_stage_a_new_run_does_only_what_was_unfinished(tmp_path, server):
-    settings = [
-        *SMALL,
-        "prompts_per_shard=2",
-        "tuning.max_steps=70",
-        "tuning.epochs=200",
-        "rendering.preview_prompts=1",
-    ]
+    settings = [*SMALL, "prompts_per_shard=2", "tuning.max_steps=70", "tuning.epochs=200"]
+    settings += ["rendering.preview_prompts=1", "on_policy.steps=25", "on_policy.prompts=4", "on_policy.samples=2"]
     finished: dict[Path, str] = {}
-    for stage in ("motions", "clips", "scores", "steps of tuning", "test motions tuned", "evaluation"):
+    stages_in_turn = ("motions", "clips", "scores", "steps of tuning", "on-policy steps", "test motions tuned")
+    for stage in (*stages_in_turn, "test scores tuned learned", "evaluation"):
         process = _start(server, tmp_path, settings)
-        wanted = 30 if stage == "steps of tuning" else random.choice([0, 1])
+        wanted = {"steps of tuning": 30, "on-policy steps": 12, "evaluation": 0}.get(stage, random.choice([0, 1]))
         seen = []
         for line in process.stderr:
             seen.append(line)
@@ -98,17 +94,19 @@ def test_after_kill_9_in_any_stage_a_new_run_does_only_what_was_unfinished(tmp_p
 
 
 @pytest.mark.slow
-def test_a_tuning_that_was_killed_goes_on_from_its_checkpoint(tmp_path, server):
+@pytest.mark.parametrize(("steps_of", "kept"), [("steps of tuning", 25), ("on-policy steps", 20)])
+def test_a_tuning_that_was_killed_goes_on_from_its_checkpoint(tmp_path, server, steps_of, kept):
     settings = [*SMALL, "tuning.max_steps=60", "tuning.epochs=200"]
+    settings += ["on_policy.steps=40", "on_policy.prompts=4", "on_policy.samples=2"]
     process = _start(server, tmp_path, settings)
     for line in process.stderr:
-        if (found := re.match(r"steps of tuning +(\d+)/", line)) and int(found[1]) >= 30:
+        if (found := re.match(rf"{steps_of} +(\d+)/", line)) and int(found[1]) >= kept + 4:
             process.send_signal(signal.SIGKILL)
             break
     process.wait()
     _, said = (process := _start(server, tmp_path, settings)).communicate()
     assert process.returncode == 0, said[-2000:]
-    steps = [int(found[1]) for found in re.finditer(r"steps of tuning +(\d+)/", said)]
-    assert steps[1] > 25, "0 is told when it starts, the next is the step after the checkpoint"
-    curves = Store(str(tmp_path)).run("latest")["stages"][5]
-    assert (curves["name"], curves["rows"]) == ("adapter", 60)
+    steps = [int(found[1]) for found in re.finditer(rf"{steps_of} +(\d+)/", said)]
+    assert steps[1] > kept, "0 is told when it starts, the next is the step after the checkpoint"
+    rows = {stage["name"]: stage["rows"] for stage in Store(str(tmp_path)).run("latest")["stages"]}
+    assert (rows["adapter"], rows["on-policy adapter"]) == (60, 40)

@@ -1,0 +1,69 @@
+"""Tuning with a judge in the loop: it learns what is rewarded, and goes on where it was cut off."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tuning_models import random_generator
+
+from atom.config import GenerationConfig, OnPolicyConfig, TuningConfig
+from atom.errors import AtomError
+from atom.generation.generator import Generator
+from atom.tuning.on_policy import RewardedPrompt, leave_one_out, tune_on_policy
+
+LORA = TuningConfig(rank=4, alpha=8)
+CONFIG = OnPolicyConfig(steps=12, prompts=2, samples=6, learning_rate=3e-2, kl=0.0, warmup_steps=1)
+SAMPLING = GenerationConfig(max_new_tokens=12)
+TEXTS = ("a person walks forward", "a person bows", "a person jumps twice")
+
+
+def prompts(reward=lambda joints: len(joints) / 48):
+    return [RewardedPrompt(text, "longer is better", reward) for text in TEXTS]
+
+
+class Stop(Exception):
+    pass
+
+
+def test_advantages_are_rewards_less_the_mean_of_the_others():
+    rewards = torch.tensor([[1.0, 0.0, 0.5], [0.2, 0.2, 0.2]])
+    found = leave_one_out(rewards)
+    assert torch.allclose(found[0], torch.tensor([1 - 0.25, 0 - 0.75, 0.5 - 0.5])) and not found[1].any()
+
+
+def test_what_is_rewarded_becomes_likelier(tmp_path):
+    """The built-in generator learns to be brief."""
+    config = OnPolicyConfig(steps=25, prompts=3, samples=12, learning_rate=3e-3, kl=0.0, warmup_steps=1)
+    rows = tune_on_policy(Generator.load(), prompts(lambda joints: float(len(joints) <= 44)), config, TuningConfig(),
+                          GenerationConfig(), 0, tmp_path)  # fmt: skip
+    assert len(rows) == 25 and (tmp_path / "adapter_model.safetensors").exists()
+    assert np.mean([row["reward"] for row in rows[-5:]]) > 0.15 + np.mean([row["reward"] for row in rows[:5]])
+
+
+def test_rewards_that_never_differ_change_nothing(tmp_path):
+    rows = tune_on_policy(random_generator(), prompts(lambda _: 1.0), CONFIG, LORA, SAMPLING, 0, tmp_path)
+    assert {row["loss"] for row in rows if row["reward"] == 1.0} <= {0.0}
+
+
+def test_a_run_that_was_cut_off_ends_with_the_same_weights_to_the_bit(tmp_path):
+    def stop(step, *_):
+        if step == 7:
+            raise Stop
+
+    run = (CONFIG.model_copy(update={"kl": 0.1}), LORA, SAMPLING, 3)
+    tune_on_policy(random_generator(), prompts(), *run, tmp_path / "unbroken")
+    with pytest.raises(Stop):
+        tune_on_policy(random_generator(), prompts(), *run, tmp_path / "broken", stop, tmp_path / "work", save_every=3)
+    steps = []
+    tune_on_policy(random_generator(), prompts(), *run, tmp_path / "broken", lambda step, *_: steps.append(step),
+                   tmp_path / "work")  # fmt: skip
+    assert steps == [7, 8, 9, 10, 11, 12]
+    first, again = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("unbroken", "broken"))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_too_few_prompts_are_refused(tmp_path):
+    with pytest.raises(AtomError, match=r"3 prompts are fewer than on_policy\.prompts \(4\)"):
+        config = CONFIG.model_copy(update={"prompts": 4})
+        tune_on_policy(random_generator(), prompts(), config, LORA, SAMPLING, 0, tmp_path)
