@@ -13,8 +13,8 @@ from transformers import T5ForConditionalGeneration
 
 from atom.config import Section
 from atom.errors import AtomError
-from atom.generation.training_state import TrainingState, set_learning_rate
-from atom.generation.vqvae_training import Precision, Progress, cosine
+from atom.generation.vqvae_training import Precision
+from atom.training_state import Progress, TrainingState, cosine, set_learning_rate
 
 _SAVE_EVERY = 1_000
 

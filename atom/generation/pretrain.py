@@ -27,8 +27,9 @@ from atom.generation.language_model_training import LanguageModelTraining, train
 from atom.generation.quality import prompt_quality, reconstruction_quality, swap_test
 from atom.generation.tokenizer import MotionVocabulary, build_word_tokenizer
 from atom.generation.vqvae import encode_clips
-from atom.generation.vqvae_training import Progress, VQVAETraining, block_statistics, train_vqvae
+from atom.generation.vqvae_training import VQVAETraining, block_statistics, train_vqvae
 from atom.prompts.wording import vocabulary
+from atom.training_state import Progress
 
 PROMPT_TEMPLATE = "{}"  # plain words: the small model gains nothing from an instruction
 

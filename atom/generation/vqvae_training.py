@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +11,9 @@ import torch
 
 from atom.config import Section
 from atom.generation.reconstruction import ReconstructionLoss
-from atom.generation.training_state import TrainingState, set_learning_rate
 from atom.generation.vqvae import VQVAE, VQVAEConfig
+from atom.training_state import Progress, TrainingState, cosine, set_learning_rate
 
-Progress = Callable[[str, int, int, str], None]
 BLOCKS = (slice(0, 1), slice(1, 3), slice(3, 4), slice(4, 67), slice(67, 193), slice(193, 259), slice(259, 263))
 WINDOW = 64  # frames
 _SETTLED = 0.7  # share of the steps after which the codes stand still
@@ -84,8 +82,3 @@ def train_vqvae(clips: Sequence[np.ndarray], mean: np.ndarray, std: np.ndarray, 
             progress("VQ-VAE", done, config.steps, f"fit {fit.item():.4f}, {perplexity.item():.0f} codes in use")
         state.keep(done)
     return model.eval()
-
-
-def cosine(share: float) -> float:
-    """1 at share 0, 0 at share 1 and after."""
-    return 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))

@@ -20,13 +20,12 @@ from atom.corpus.dataset import draw_events
 from atom.errors import AtomError
 from atom.events import ACTIONS, Split
 from atom.generation.generator import Generator
-from atom.generation.training_state import TrainingState, set_learning_rate
-from atom.generation.vqvae_training import Progress, cosine
 from atom.judging.learned import CLASSES, LearnedJudge, Segmenter, SegmenterConfig, body_frames, save_judge
 from atom.judging.quality import detection_quality, known_motions
 from atom.motion.features import joints_to_features
 from atom.motion.mirror import mirror_joints
 from atom.motion.skeleton import JOINTS
+from atom.training_state import Progress, TrainingState, cosine, set_learning_rate
 
 _NUMBER = {name: number for number, name in enumerate(CLASSES)}
 _IGNORED = -100

@@ -1,13 +1,18 @@
-"""The state of a training on disk, from which one that was cut off goes on."""
+"""What trainings share: the state on disk from which one that was cut off goes on, and the learning rate's course."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from atom.files import replace_file
+
+Progress = Callable[[str, int, int, str], None]
+"""Told (what, done, total, note) while something long goes on."""
 
 
 @dataclass(frozen=True)
@@ -39,3 +44,8 @@ class TrainingState:
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = rate
+
+
+def cosine(share: float) -> float:
+    """1 at share 0, 0 at share 1 and after."""
+    return 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
