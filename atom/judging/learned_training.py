@@ -24,6 +24,7 @@ from atom.judging.learned import CLASSES, LearnedJudge, Segmenter, SegmenterConf
 from atom.judging.quality import detection_quality, known_motions
 from atom.motion.features import joints_to_features
 from atom.motion.mirror import mirror_joints
+from atom.motion.resample import resampled
 from atom.motion.skeleton import JOINTS
 from atom.training_state import Progress, TrainingState, cosine, set_learning_rate
 
@@ -77,14 +78,8 @@ def augmented(example: Example, rng: np.random.Generator) -> Example:
         joints, spans = mirror_joints(joints), [(_mirrored(action), *rest) for action, *rest in spans]
     if rng.random() < 0.5:
         pace = rng.uniform(0.8, 1.25)
-        frames = max(round((len(joints) - 1) * pace), 8) + 1
-        at = np.linspace(0, len(joints) - 1, frames)
-        below = np.minimum(at.astype(int), len(joints) - 2)
-        share = (at - below)[:, None, None]
-        joints = joints[below] * (1 - share) + joints[below + 1] * share
-        spans = [
-            (action, count, round(start * pace), min(round(end * pace), frames)) for action, count, start, end in spans
-        ]
+        joints = resampled(joints, pace)
+        spans = [(action, count, round(start * pace), round(end * pace)) for action, count, start, end in spans]
     if rng.random() < 0.7:
         jitter = rng.normal(size=joints.shape)
         jitter = gaussian_filter1d(jitter, rng.uniform(0.01, 2), axis=0)
