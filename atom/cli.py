@@ -80,7 +80,9 @@ def judge(
         raise AtomError(f"unknown task {task!r}; choose from {', '.join(TASKS)}")
     parsed = parse_events(text)
     if not parsed.events:
-        raise AtomError(f"no event that the judge knows in {text!r}; not understood: {', '.join(parsed.unknown)}")
+        raise AtomError(
+            f"cannot judge {text!r}: joints don't show, or the lexicon doesn't know: {', '.join(parsed.unknown)}"
+        )
     judgement = KinematicJudge(JudgingConfig()).judge(read_motion(motion), parsed.events, task)
     if as_json:
         print(json.dumps(
@@ -105,7 +107,7 @@ def judge(
     out.print(table)
     out.print(f"[bold]{judgement.score:.1f} of 5[/] ({task}): {judgement.rationale}")
     if parsed.unknown:
-        out.print(f"not understood, not judged: {', '.join(parsed.unknown)}")
+        out.print(f"cannot judge: {', '.join(parsed.unknown)}")
 
 
 @app.command()

@@ -92,7 +92,7 @@ MISTAKES = {
     "cut motion": (["judge", "{}/cut.npy", "a person jumps"], ["cut.npy"]),
     "wrong shape": (["judge", "{}/shape.npy", "a person jumps"], ["(10, 21, 3)", "22"]),
     "empty text to judge": (["judge", "{}/motion.npy", ""], ["empty", "say what"]),
-    "nothing the judge knows": (["judge", "{}/motion.npy", "a person drinks tea"], ["no event", "drinks"]),
+    "nothing the judge knows": (["judge", "{}/motion.npy", "a person drinks tea"], ["cannot judge", "drinks"]),
     "unknown task": (["judge", "{}/motion.npy", "a person jumps", "--task", "x"], ["'x'", "integrity"]),
     "unknown training field": (["pretrain", "{}/o", "--work", "{}/w", "--set", "vqvae.x=1"], ["vqvae.x"]),
 }
