@@ -89,7 +89,7 @@ class TuningConfig(Section):
 class OnPolicyConfig(Section):
     """The last stretch of tuning: the policy makes motions, the judge rewards them, the better ones become likelier."""
 
-    steps: int = Field(60, ge=0, description="0 leaves it out: the adapter is the one tuned on preferences")
+    steps: int = Field(90, ge=0, description="0 leaves it out: the adapter is the one tuned on preferences")
     prompts: int = Field(16, ge=1, description="prompts a step")
     samples: int = Field(8, ge=2, description="motions of each")
     exact_weight: float = Field(
