@@ -105,7 +105,9 @@ class Store:
                 raise StoreError(f"{folder}/{part.path} can't be read: {error}; run its stage again") from error
             if hashlib.sha256(data).hexdigest() != part.sha256:
                 raise StoreError(f"{folder}/{part.path} in {self.root} is damaged; run its stage again")
-            tables.append(pq.read_table(pa.BufferReader(data), columns=None if columns is None else list(columns)))
+            # A part is small, and Arrow's thread pool now and then aborts a process that ends soon after it started.
+            file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
+            tables.append(file.read(columns=None if columns is None else list(columns), use_threads=False))
         return pa.concat_tables(tables)
 
     def path(self, ref: ArtifactRef, name: str) -> str:
