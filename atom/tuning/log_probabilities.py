@@ -48,9 +48,9 @@ class PairBatch:
         prompts = _numbered(pair.prompt for pair in pairs)
         answers = _numbered((pair.prompt, answer) for pair in pairs for answer in (pair.chosen, pair.rejected))
         tensors = (
-            _padded(list(prompts), pad),
-            _padded([(1,) * len(prompt) for prompt in prompts], 0),
-            _padded([answer for _, answer in answers], IGNORED),
+            padded(list(prompts), pad),
+            padded([(1,) * len(prompt) for prompt in prompts], 0),
+            padded([answer for _, answer in answers], IGNORED),
             torch.tensor([prompts[prompt] for prompt, _ in answers]),
             torch.tensor([answers[pair.prompt, pair.chosen] for pair in pairs]),
             torch.tensor([answers[pair.prompt, pair.rejected] for pair in pairs]),
@@ -112,6 +112,7 @@ def _numbered(items: Iterable[Item]) -> dict[Item, int]:
     return {item: number for number, item in enumerate(dict.fromkeys(items))}
 
 
-def _padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+def padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+    """Rows of token ids as (rows, longest) int64, filled up with `value` on the right."""
     width = max(map(len, rows))
     return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])

@@ -24,7 +24,7 @@ from atom.errors import AtomError
 from atom.generation.adapter import adapter_hash
 from atom.generation.generator import Generator
 from atom.tuning.adapter import add_adapter, save_adapter
-from atom.tuning.log_probabilities import IGNORED, answer_log_probabilities
+from atom.tuning.log_probabilities import IGNORED, answer_log_probabilities, padded
 from atom.tuning.training import AdapterTraining, Progress, Row
 
 
@@ -116,7 +116,7 @@ class _OnPolicyTraining(AdapterTraining):
             return sum(parameter.sum() for parameter in self.trained) * 0.0, told
         inputs, mask = generator.encode_prompts([prompt.text for prompt in asked])
         owner = torch.tensor([i // config.samples for i in counts], device=inputs.device)
-        labels = _padded([answers[i] for i in counts]).to(inputs.device)
+        labels = padded([answers[i] for i in counts], IGNORED).to(inputs.device)
         policy = self._log_probabilities(inputs, mask, owner, labels)
         weights = advantages[counts].to(policy.device)
         loss = -(weights * policy).sum()
@@ -142,11 +142,6 @@ class _OnPolicyTraining(AdapterTraining):
             decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(labels), use_cache=False,
         ).logits  # fmt: skip
         return answer_log_probabilities(logits.float(), labels, "sum")
-
-
-def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
-    width = max(map(len, rows))
-    return torch.tensor([[*row, *[IGNORED] * (width - len(row))] for row in rows])
 
 
 def _fingerprint(generator: Generator, prompts: Sequence[RewardedPrompt], config: OnPolicyConfig, lora: TuningConfig,
