@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from functools import cache
 from importlib.metadata import entry_points
@@ -11,7 +10,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from atom.errors import AtomError
 from storage import StoreError
@@ -63,54 +61,6 @@ def generate(
 
 
 @app.command()
-def judge(
-    motion: Annotated[Path, typer.Argument(help="joints (T,22,3) or features (T,263) as .npy, or .npz with joints")],
-    text: Annotated[str, typer.Argument(help="what the motion should show")],
-    task: Annotated[str, typer.Option(help="integrity, temporal or frequency")] = "integrity",
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
-) -> None:
-    """Score how well a motion follows a text, 1 to 5, with the evidence for each event."""
-    from atom.config import JudgingConfig
-    from atom.events import TASKS
-    from atom.judging.kinematic import KinematicJudge
-    from atom.motion.files import read_motion
-    from atom.prompts.parsing import parse_events
-
-    if task not in TASKS:
-        raise AtomError(f"unknown task {task!r}; choose from {', '.join(TASKS)}")
-    parsed = parse_events(text)
-    if not parsed.events:
-        raise AtomError(
-            f"cannot judge {text!r}: joints don't show, or the lexicon doesn't know: {', '.join(parsed.unknown)}"
-        )
-    judgement = KinematicJudge(JudgingConfig()).judge(read_motion(motion), parsed.events, task)
-    if as_json:
-        print(json.dumps(
-            {
-                "score": judgement.score,
-                "exact": judgement.exact,
-                "task": task,
-                "asked": [event.to_dict() for event in parsed.events],
-                "not_understood": list(parsed.unknown),
-                "seen": [vars(seen) for seen in judgement.seen],
-                "rationale": judgement.rationale,
-            },
-            default=float,
-        ))  # fmt: skip
-        return
-    out = Console()
-    table = Table("asked", "count", "seen", "from", "to", box=None, title_justify="left")
-    for event, verdict in zip(parsed.events, judgement.verdicts, strict=True):
-        seen = f"{verdict.seen_count}x" if verdict.found else "no"
-        start, end = (f"{verdict.start / 20:.1f} s", f"{verdict.end / 20:.1f} s") if verdict.found else ("", "")
-        table.add_row(event.phrase or event.action, str(event.count), seen, start, end)
-    out.print(table)
-    out.print(f"[bold]{judgement.score:.1f} of 5[/] ({task}): {judgement.rationale}")
-    if parsed.unknown:
-        out.print(f"cannot judge: {', '.join(parsed.unknown)}")
-
-
-@app.command()
 def pretrain(
     output: Annotated[Path, typer.Argument(help="the checkpoint folder to write")],
     work: Annotated[Path, typer.Option(help="corpus and checkpoints of the training; a cut-off run goes on here")],
@@ -147,10 +97,14 @@ def pretrain_judge(
 
 @cache
 def _add_commands() -> None:
-    """`store`, and whatever installed packages offer under `atom.commands`."""
+    """The sub-commands, and whatever installed packages offer under `atom.commands`."""
+    from atom.commands.double import serve_judge
+    from atom.commands.judge import judge_app
     from atom.commands.store import store_app
 
+    app.add_typer(judge_app, name="judge")
     app.add_typer(store_app, name="store")
+    app.command("serve-judge")(serve_judge)
     for point in sorted(entry_points(group="atom.commands"), key=lambda point: point.name):
         command = point.load()
         if isinstance(command, typer.Typer):

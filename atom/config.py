@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from atom.errors import AtomError
 
@@ -19,8 +19,57 @@ class Section(BaseModel):
 Settings = TypeVar("Settings", bound=Section)
 
 
+class ServiceConfig(Section):
+    """The OpenAI-compatible service that language models are asked through. Never part of a key: models are named where
+    they are used, and the same model at another address gives the same answers."""
+
+    base_url: str = Field("https://api.openai.com/v1", description="address of the API, without a key in it")
+    key_variable: str = Field(
+        "OPENAI_API_KEY", pattern=r"^[A-Z_][A-Z0-9_]*$", description="environment variable that holds the key"
+    )
+    key_block: str | None = Field(
+        None, pattern=r"^[a-z0-9-]+$", description="Prefect Secret block that holds the key; goes before the variable"
+    )
+    mode: Literal["live", "batch"] = Field("live", description="batch: the Batch API, within a day for half the price")
+    requests_per_minute: int = Field(500, ge=1)
+    tokens_per_minute: int | None = Field(None, ge=1, description="null: no limit")
+    concurrency: int = Field(32, ge=1, description="most requests in flight; fewer for a while after a 429")
+    attempts: int = Field(6, ge=1, description="tries of one request before it counts as lost")
+    timeout: float = Field(120.0, gt=0, description="seconds that one try may take")
+    budget_dollars: float | None = Field(None, gt=0, description="most that runs of this name may spend, all together")
+    budget_tokens: int | None = Field(None, gt=0, description="the same in tokens")
+    prices: str | None = Field(None, description="YAML file of prices that go before those of atom/chat/prices.yaml")
+    journal: str | None = Field(None, description="file that keeps every answer; null: journal/ in a local store")
+    token_limit: Literal["max_completion_tokens", "max_tokens"] = Field(
+        "max_completion_tokens", description="what the service calls the most tokens of an answer"
+    )
+    poll_seconds: float = Field(30.0, gt=0, description="between two looks at a batch")
+
+
+class WriterConfig(Section):
+    """A language model that writes the prompts."""
+
+    model: str = "gpt-4o-mini"
+    seeds: str | None = Field(
+        None,
+        description="texts whose events are used, in their proportions: a file with one a line, or a folder of such "
+        "files, HumanML3D's texts/ too; null: all of the lexicon",
+    )
+    per_request: int = Field(8, ge=1, le=40, description="prompts asked for at once")
+    attempts: int = Field(3, ge=1, description="tries of one composition; what was wrong is told with the next")
+    temperature: float | None = Field(None, ge=0, le=2, description="null: the model's own")
+    max_tokens: int = Field(2000, ge=50)
+    least_share: float = Field(
+        0.8, ge=0, le=1, description="share of the wanted prompts of each task and split without which the run stops"
+    )
+    refresh: int = Field(0, ge=0, description="another number asks anew, whatever the journal holds")
+
+
 class PromptConfig(Section):
-    """How many event-level prompts are written for each task and split."""
+    """How many event-level prompts are written for each task and split, and by whom."""
+
+    writer: Literal["grammar", "llm"] = "grammar"
+    llm: WriterConfig = WriterConfig()
 
     train_per_task: int = Field(200, ge=1, description="prompts a task to collect preferences on, over all rounds")
     test_per_task: int = Field(120, ge=1, description="held-out prompts a task to compare base and tuned on")
@@ -48,11 +97,46 @@ class RenderingConfig(Section):
     every: int = Field(8, ge=1, description="the contact sheet shows every n-th frame")
 
 
+class SightConfig(Section):
+    """What a vision-language model sees of a motion."""
+
+    form: Literal["frames", "sheet", "sheet and path"] = Field(
+        "sheet", description="frames: single labelled pictures, as in the paper; sheet: all in one picture"
+    )
+    every: int = Field(8, ge=1, description="every n-th frame is shown")
+    every_frequency: int = Field(4, ge=1, description="the same for prompts that ask how often")
+    size: int = Field(224, ge=64, le=1024, description="pixels of a frame's side")
+    cells: int = Field(16, ge=1, description="most frames in one sheet; services shrink large pictures")
+    encoding: Literal["jpeg", "png"] = "jpeg"
+
+
+class VisionConfig(Section):
+    """The judge that is a vision-language model: what it sees and what it is asked."""
+
+    model: str = "gpt-4o"
+    second_model: str | None = Field(None, description="scores all too; a pair on whose order it disagrees is left out")
+    sight: SightConfig = SightConfig()
+    question: Literal["events", "rating"] = Field(
+        "events", description="events: where and how often is each action seen; rating: 1 to 5, as in the paper"
+    )
+    votes: int = Field(1, ge=1, le=9, description="times that each motion is judged; their mean counts")
+    near_ties: int = Field(
+        0, ge=0, description="pairs a prompt with a gap below preferences.min_gap that are compared in both orders"
+    )
+    detail: Literal["low", "high", "auto"] = "auto"
+    temperature: float | None = Field(None, ge=0, le=2, description="null: the model's own")
+    max_tokens: int = Field(1000, ge=50)
+    least_scored: float = Field(0.8, ge=0, le=1, description="share of motions with a score without which a run stops")
+    attempt: int = Field(0, ge=0, description="another number scores again what got no answer; answers are kept")
+    refresh: int = Field(0, ge=0, description="another number asks anew, whatever the journal holds")
+
+
 class JudgingConfig(Section):
     """Who scores and how strictly."""
 
-    judge: Literal["kinematic"] = "kinematic"
-    sensitivity: float = Field(1.0, gt=0.2, lt=5, description="above 1 the judge accepts smaller movements")
+    judge: Literal["kinematic", "vision"] = "kinematic"
+    sensitivity: float = Field(1.0, gt=0.2, lt=5, description="above 1 the kinematic judge accepts smaller movements")
+    vision: VisionConfig = VisionConfig()
 
 
 class PreferenceConfig(Section):
@@ -104,7 +188,7 @@ class OnPolicyConfig(Section):
 class EvaluationConfig(Section):
     """How the comparison is summarised."""
 
-    judges: tuple[Literal["kinematic", "learned"], ...] = Field(
+    judges: tuple[Literal["kinematic", "learned", "vision"], ...] = Field(
         ("kinematic", "learned"), min_length=1, description="the first shows its evidence in the report"
     )
     baselines: tuple[Literal["cooler", "sft", "dpo"], ...] = Field(
@@ -143,7 +227,21 @@ class RunConfig(Section):
     tuning: TuningConfig = TuningConfig()
     on_policy: OnPolicyConfig = OnPolicyConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    service: ServiceConfig = ServiceConfig()
     resources: ResourceConfig = ResourceConfig()
+
+    @property
+    def uses_vision(self) -> bool:
+        return self.judging.judge == "vision" or "vision" in self.evaluation.judges
+
+    @model_validator(mode="after")
+    def _can_be_done(self) -> RunConfig:
+        if self.judging.judge == "vision" and self.on_policy.steps:
+            raise ValueError(
+                "a vision-language judge is too slow to be asked in every step: add --set on_policy.steps=0, or judge "
+                "with judging.judge=kinematic"
+            )
+        return self
 
 
 def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
@@ -200,6 +298,10 @@ def set_override(values: dict[str, Any], override: str) -> None:
 def _explain(error: ValidationError, root: type[BaseModel]) -> str:
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
+    if not place:
+        return str(first["ctx"]["error"]) if "error" in first.get("ctx", {}) else first["msg"]
+    if place.startswith("service.key"):  # somebody may have put the key itself there
+        return f"config key {place!r}: {first['msg']}; give a name here, the key goes into the environment"
     if first["type"] == "extra_forbidden":
         section = root
         for part in first["loc"][:-1]:

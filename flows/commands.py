@@ -68,9 +68,13 @@ def show(
 
 def _print(record: dict[str, Any]) -> None:
     out = Console()
-    stages = Table("stage", "shards", "reused", "rows", "seconds", box=None)
+    columns = ["shards", "reused", "rows", "seconds"]
+    columns += [
+        name for name in ("quarantined", "tokens", "cost") if any(stage.get(name) for stage in record["stages"])
+    ]
+    stages = Table("stage", *columns, box=None)
     for stage in record["stages"]:
-        stages.add_row(*(str(stage[key]) for key in ("name", "shards", "reused", "rows", "seconds")))
+        stages.add_row(stage["name"], *("" if stage.get(name) is None else str(stage[name]) for name in columns))
     out.print(stages)
     for judge, figures in record.get("evaluation", {}).items():
         table = Table(f"{judge} judge", "base", "tuned", "gain", "95 % interval", box=None)

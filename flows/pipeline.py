@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -19,9 +20,10 @@ from atom.config import ResourceConfig, RunConfig
 from atom.errors import AtomError
 from atom.evaluation.agreement import agreement
 from atom.evaluation.compare import compare
-from flows import stages
+from flows import stages, vision_stages
 from flows.progress import Progress
 from flows.report import write_report
+from flows.services import check_run
 from flows.stages import ShardResult
 from storage import ArtifactRef, Store, StoreError
 
@@ -42,6 +44,8 @@ def align(config: RunConfig, store: str = "store") -> dict[str, Any]:
     torch.set_num_threads(config.resources.threads)
     artifacts = Store(store)
     artifacts.check_writable()
+    for remark in check_run(config, artifacts):
+        get_run_logger().warning(remark)
     run = _Run(config, store, artifacts)
     try:
         evaluation = run.stages()
@@ -134,8 +138,9 @@ class _Run:
             candidates = self._motions(f"motions{suffix}", prompts, "train", adapter, number, config.rounds)
             if not suffix:
                 self._clips("clips", [(ref, self._to_draw(ref, shard)) for shard, ref in enumerate(candidates)])
-            scores = self._scores(f"scores{suffix}", prompts, candidates)
-            job = (stages.make_preferences, self.root, config, prompts, candidates, scores)
+            scores = self._scores(f"scores{suffix}", prompts, candidates, config.judging.judge)
+            ties = self._comparisons(f"comparisons{suffix}", prompts, candidates, scores)
+            job = (stages.make_preferences, self.root, config, prompts, candidates, scores, ties)
             (preferences,) = self._stage(f"preferences{suffix}", [job])
             adapters += self._stage(
                 f"adapter{suffix}", [(stages.make_adapter, self.root, config, preferences, adapter)]
@@ -164,8 +169,44 @@ class _Run:
             for start in range(first, last, size)
         ])  # fmt: skip
 
-    def _scores(self, name: str, prompts: ArtifactRef, motions: Shards, judge: str = "kinematic") -> Shards:
-        return self._stage(name, [(stages.make_scores, self.root, self.config, prompts, ref, judge) for ref in motions])
+    def _scores(self, name: str, prompts: ArtifactRef, motions: Shards, judge: str) -> Shards:
+        if judge != "vision":
+            jobs = [(stages.make_scores, self.root, self.config, prompts, ref, judge) for ref in motions]
+            return self._stage(name, jobs)
+        scores = self._stage(name, [
+            (vision_stages.make_vision_scores, self.root, self.config, prompts, ref, shown)
+            for ref, shown in zip(motions, self._pictures(name, prompts, motions), strict=True)
+        ])  # fmt: skip
+        self._check_scored(name, scores)
+        return scores
+
+    def _pictures(self, name: str, prompts: ArtifactRef, motions: Shards) -> Shards:
+        """What the vision judge sees of the motions."""
+        jobs = [(vision_stages.make_pictures, self.root, self.config, prompts, ref) for ref in motions]
+        return self._stage(name.replace("scores", "pictures"), jobs)
+
+    def _comparisons(self, name: str, prompts: ArtifactRef, motions: Shards, scores: Shards) -> Shards:
+        """Near ties shown to the vision judge side by side, if the config asks for it."""
+        if self.config.judging.judge != "vision" or not self.config.judging.vision.near_ties:
+            return []
+        pictures = self._pictures(name.replace("comparisons", "scores"), prompts, motions)
+        return self._stage(name, [
+            (vision_stages.make_comparisons, self.root, self.config, prompts, *refs)
+            for refs in zip(motions, scores, pictures, strict=True)
+        ])  # fmt: skip
+
+    def _check_scored(self, name: str, scores: Shards) -> None:
+        """AtomError when so many motions have no score that what is built on the others can't be trusted."""
+        errors = [row["error"] for ref in scores for row in self.store.read(ref, columns=["error"]).to_pylist()]
+        missing = Counter(error.split(":")[0] for error in errors if error is not None)
+        least = self.config.judging.vision.least_scored
+        if errors and 1 - missing.total() / len(errors) < least:
+            commonest = ", ".join(f"{reason} ({times})" for reason, times in missing.most_common(3))
+            raise AtomError(
+                f"{name}: {missing.total()} of {len(errors)} have no score, more than judging.vision.least_scored="
+                f"{least:g} allows: {commonest}; mend that and ask again for these with --set judging.vision.attempt="
+                f"{self.config.judging.vision.attempt + 1}"
+            )
 
     def _clips(self, name: str, wanted: Sequence[tuple[ArtifactRef, list[str]]]) -> Shards:
         return self._stage(name, [(stages.make_clips, self.root, self.config, ref, ids) for ref, ids in wanted if ids])
@@ -189,6 +230,7 @@ class _Run:
             "name": name, "keys": [ref.key for ref in refs], "key": refs[0].key if refs else None,
             "shards": len(jobs), "reused": sum(result.reused for result in results), "failed": len(failed),
             "rows": sum(ref.rows for ref in refs), "seconds": round(time.monotonic() - began, 2),
+            **self._spent(refs),
         })  # fmt: skip
         self.save()
         create_table_artifact(
@@ -200,6 +242,16 @@ class _Run:
                 f"{len(failed)} of {len(jobs)} shards failed; run again to do only these: {'; '.join(failed)}"
             )
         return refs
+
+    def _spent(self, refs: Shards) -> dict[str, Any]:
+        """What the stage set aside and what its language models took; cost is null where a price is not known."""
+        stats = [self.store.manifest(ref.stage, ref.key).stats for ref in refs]
+        costs = [each.get("cost", 0.0) for each in stats]
+        return {
+            "quarantined": sum(each.get("quarantined", 0) for each in stats),
+            "tokens": sum(each.get("tokens", 0) for each in stats),
+            "cost": None if None in costs else round(sum(costs), 6),
+        }
 
     def _to_draw(self, ref: ArtifactRef, shard_number: int) -> list[str]:
         """Which candidates of a shard are drawn: all, or those of the first prompts of the first shard."""

@@ -43,3 +43,23 @@ class Progress:
             update_progress_artifact(
                 self._artifact, progress=percent, description=f"{self.name}: {done} of {self.total}"
             )
+
+
+class Counted:
+    """Progress that is counted on a service's event loop and told by the task's own thread, which calls `tell`."""
+
+    def __init__(self, name: str, total: int = 0) -> None:
+        self._name, self._done, self._total = name, 0, total
+        self._progress: Progress | None = None
+
+    def one_more(self) -> None:
+        self._done += 1
+
+    def count(self, done: int, total: int) -> None:
+        self._done, self._total = done, total
+
+    def tell(self) -> None:
+        """Begins the progress with the first call that knows a total."""
+        if self._total:
+            self._progress = self._progress or Progress(self._name, self._total)
+            self._progress.update(self._done)

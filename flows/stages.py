@@ -10,6 +10,9 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
+from atom.prompts.seeds import read_seeds
+from atom.prompts.writer import VERSION as WRITER_VERSION
+from atom.prompts.writer import write_prompts_with
 from pydantic import BaseModel
 
 from atom.config import RunConfig
@@ -17,14 +20,17 @@ from atom.evaluation.diversity import motion_descriptor
 from atom.events import Event, composition_key
 from atom.generation.checkpoint import weights_hash
 from atom.generation.generator import Generator
+from atom.judging.judgement import Judgement
 from atom.judging.judges import judge_weights, make_judge
+from atom.judging.votes import SECOND, settled
 from atom.motion.physics import foot_skate, mean_jerk
-from atom.preferences.pairs import ScoredMotion, build_pairs
+from atom.preferences.pairs import ScoredMotion, build_pairs, decided_pairs
 from atom.prompts.grammar import expected_length, write_prompts
 from atom.rendering import contact_sheet, write_video
 from atom.tuning.on_policy import RewardedPrompt, tune_on_policy
 from atom.tuning.trainer import TrainingPair, tune
-from flows.progress import Progress
+from flows.progress import Counted, Progress
+from flows.services import ask
 from storage import (
     CLIPS,
     CURVES,
@@ -54,7 +60,7 @@ class ShardResult(BaseModel):
         return ArtifactRef.from_dict(self.ref)
 
 
-def _once(store: Store, recipe: Recipe, compute: Callable[[Any], None]) -> ShardResult:
+def once(store: Store, recipe: Recipe, compute: Callable[[Any], None]) -> ShardResult:
     """The store is the authority: what is there and sound is not computed again."""
     began = time.monotonic()
     ref = store.find(recipe.stage, recipe.key)
@@ -83,7 +89,7 @@ def _generator(store: Store, config: RunConfig, adapter: ArtifactRef | None) -> 
 
 def prompts_of(store: Store, ref: ArtifactRef, split: str) -> list[dict[str, Any]]:
     """The prompts of a split in the order in which they are sharded: tasks take turns, so shards are alike."""
-    rows = [row for row in store.read(ref).to_pylist() if row["split"] == split]
+    rows = [row for row in store.read(ref).to_pylist() if row["split"] == split and row["rejected"] is None]
     by_task: dict[str, int] = {}
     places = []
     for row in rows:
@@ -93,10 +99,43 @@ def prompts_of(store: Store, ref: ArtifactRef, split: str) -> list[dict[str, Any
 
 
 def make_prompts(root: str, config: RunConfig) -> ShardResult:
-    recipe = Recipe("prompts", 1, PROMPTS, config=config.prompts.model_dump(), seed=config.seed)
-    return _once(
-        Store(root), recipe, lambda w: w.rows([p.to_dict() for p in write_prompts(config.prompts, config.seed)])
-    )
+    """The prompts of all tasks and splits; those that a language model wrote and that can't be used lie beside them."""
+    store = Store(root)
+    if config.prompts.writer == "llm":
+        return _make_prompts_by_model(store, config)
+    settings = config.prompts.model_dump(exclude={"writer", "llm"})
+    recipe = Recipe("prompts", 1, PROMPTS, config=settings, seed=config.seed)
+
+    def compute(writer: Any) -> None:
+        written = write_prompts(config.prompts, config.seed)
+        writer.rows([prompt.to_dict() | {"rejected": None, "answer": None} for prompt in written])
+
+    return once(store, recipe, compute)
+
+
+def _make_prompts_by_model(store: Store, config: RunConfig) -> ShardResult:
+    seeds = read_seeds(config.prompts.llm.seeds)
+    settings = config.prompts.model_dump()
+    settings["llm"] = config.prompts.llm.model_dump(exclude={"seeds"}) | {"seeds": seeds.digest}
+    recipe = Recipe("prompts", 1, PROMPTS, config=settings | {"wording": WRITER_VERSION}, seed=config.seed)
+
+    def compute(writer: Any) -> None:
+        told = Counted("prompts written")
+        written = ask(
+            config, store, lambda service: write_prompts_with(service, config.prompts, config.seed, told.count), told
+        )
+        rows = [prompt.to_dict() | {"rejected": None, "answer": None} for prompt in written.prompts]
+        for turned_down in written.rejected:
+            rows.append({
+                "prompt_id": turned_down.prompt_id, "text": turned_down.text, "task": turned_down.task,
+                "events": [event.to_dict() for event in turned_down.events], "split": turned_down.split,
+                "source": config.prompts.llm.model, "seed": config.seed, "rejected": turned_down.reason,
+                "answer": turned_down.answer,
+            })  # fmt: skip
+        writer.rows(rows)
+        writer.stats = {"quarantined": len(written.rejected), "tokens": written.tokens, "cost": written.cost}
+
+    return once(store, recipe, compute)
 
 
 def make_motions(root: str, config: RunConfig, prompts: ArtifactRef, split: str, start: int, stop: int,
@@ -129,14 +168,16 @@ def make_motions(root: str, config: RunConfig, prompts: ArtifactRef, split: str,
             for (row, sample), seed, motion, place in zip(asked, seeds, made, joints, strict=True)
         ])  # fmt: skip
 
-    return _once(store, recipe, compute)
+    return once(store, recipe, compute)
 
 
 def make_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef,
                 judge: str = "kinematic") -> ShardResult:  # fmt: skip
-    """A judge's score and evidence for each motion of a shard; a motion without frames scores 1."""
+    """The score and evidence of a judge of joints for each motion of a shard; a motion without frames scores 1."""
     store = Store(root)
-    settings = config.judging.model_dump() if judge == config.judging.judge else {"judge": judge}
+    settings = {"judge": judge}
+    if judge == "kinematic":
+        settings |= config.judging.model_dump(include={"sensitivity"})
     recipe = Recipe(
         "scores", 1, SCORES, config=settings, weights=judge_weights(judge), inputs=[prompts.key, motions.key]
     )
@@ -147,26 +188,35 @@ def make_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: Art
         rows = []
         for motion in store.read(motions).to_pylist():
             prompt, began = asked[motion["prompt_id"]], time.monotonic()
-            row = {
-                "motion_id": motion["motion_id"], "prompt_id": motion["prompt_id"], "task": prompt["task"],
-                "judge": judge, "vote": 0, "score": 1.0, "exact": False, "events": [], "verdicts": [],
-                "rationale": "the model gave no motion", "tokens": 0, "cost": 0.0, "error": None,
-            }  # fmt: skip
+            row = unjudged(motion, prompt, judge)
             if motion["frames"]:
-                judgement = judging.judge(_joints(motion), _events(prompt), prompt["task"])
-                row |= {
-                    "score": judgement.score, "exact": judgement.exact, "rationale": judgement.rationale,
-                    "events": [vars(seen) for seen in judgement.seen],
-                    "verdicts": [
-                        {"action": v.asked.action, "count": v.asked.count, "found": v.found,
-                         "seen_count": v.seen_count, "start": v.start, "end": v.end}
-                        for v in judgement.verdicts
-                    ],
-                }  # fmt: skip
+                row |= judged(judging.judge(joints_of(motion), events_of(prompt), prompt["task"]))
             rows.append(row | {"latency": time.monotonic() - began})
         writer.rows(rows)
 
-    return _once(store, recipe, compute)
+    return once(store, recipe, compute)
+
+
+def unjudged(motion: dict[str, Any], prompt: dict[str, Any], judge: str) -> dict[str, Any]:
+    """The row of a motion without frames, which needs no judge to be wrong."""
+    return {
+        "motion_id": motion["motion_id"], "prompt_id": motion["prompt_id"], "task": prompt["task"],
+        "judge": judge, "vote": 0, "score": 1.0, "exact": False, "events": [], "verdicts": [],
+        "rationale": "the model gave no motion", "model": None, "answers": [], "tokens": 0, "cost": 0.0,
+        "latency": 0.0, "error": None,
+    }  # fmt: skip
+
+
+def judged(judgement: Judgement) -> dict[str, Any]:
+    return {
+        "score": judgement.score, "exact": judgement.exact, "rationale": judgement.rationale,
+        "events": [vars(seen) for seen in judgement.seen],
+        "verdicts": [
+            {"action": v.asked.action, "count": v.asked.count, "found": v.found,
+             "seen_count": v.seen_count, "start": v.start, "end": v.end}
+            for v in judgement.verdicts
+        ],
+    }  # fmt: skip
 
 
 def make_clips(root: str, config: RunConfig, motions: ArtifactRef, motion_ids: Sequence[str]) -> ShardResult:
@@ -182,7 +232,7 @@ def make_clips(root: str, config: RunConfig, motions: ArtifactRef, motion_ids: S
         for motion in store.read(motions).to_pylist():
             if motion["motion_id"] not in motion_ids or not motion["frames"]:
                 continue
-            name, joints = motion["motion_id"], _joints(motion)
+            name, joints = motion["motion_id"], joints_of(motion)
             write_video(writer.folder / f"{name}.mp4", joints, size=settings.size)
             contact_sheet(joints, every=settings.every, size=settings.size // 2).save(writer.folder / f"{name}.png")
             rows.append({
@@ -192,38 +242,56 @@ def make_clips(root: str, config: RunConfig, motions: ArtifactRef, motion_ids: S
             })  # fmt: skip
         writer.rows(rows)
 
-    return _once(store, recipe, compute)
+    return once(store, recipe, compute)
+
+
+def candidates_of(store: Store, asked: dict[str, dict[str, Any]], motions: ArtifactRef, scores: ArtifactRef,
+                  judge: str) -> list[ScoredMotion]:  # fmt: skip
+    """The motions of a shard that the judge gave a score, with that of the second judge where there is one."""
+    made = {row["motion_id"]: row for row in store.read(motions).to_pylist()}
+    by_judge = settled(store.read(scores).to_pylist())
+    candidates = []
+    for (motion_id, name), score in by_judge.items():
+        if name != judge or score["score"] is None:
+            continue
+        prompt, motion = asked[score["prompt_id"]], made[motion_id]
+        second = by_judge.get((motion_id, SECOND), {})
+        candidates.append(ScoredMotion(
+            motion_id=motion_id, prompt_id=score["prompt_id"], text=prompt["text"], task=prompt["task"],
+            split=prompt["split"], tokens=tuple(motion["tokens"]), stop_reason=motion["stop_reason"],
+            score=score["score"], exact=score["exact"], second_score=second.get("score"),
+        ))  # fmt: skip
+    return candidates
 
 
 def make_preferences(root: str, config: RunConfig, prompts: ArtifactRef, motions: Sequence[ArtifactRef],
-                     scores: Sequence[ArtifactRef]) -> ShardResult:  # fmt: skip
-    """MotionPrefer: pairs by score gap over all shards."""
+                     scores: Sequence[ArtifactRef],
+                     comparisons: Sequence[ArtifactRef] = ()) -> ShardResult:  # fmt: skip
+    """MotionPrefer: pairs by score gap over all shards, and near ties that comparisons decided."""
     store = Store(root)
-    inputs = [prompts.key, *(ref.key for ref in motions), *(ref.key for ref in scores)]
-    recipe = Recipe("preferences", 2, PREFERENCES, config=config.preferences.model_dump(), inputs=inputs)
+    inputs = [prompts.key, *_keys(motions), *_keys(scores), *_keys(comparisons)]
+    recipe = Recipe("preferences", 3, PREFERENCES, config=config.preferences.model_dump(), inputs=inputs)
 
     def compute(writer: Any) -> None:
         asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
-        made = {row["motion_id"]: row for ref in motions for row in store.read(ref).to_pylist()}
-        candidates = []
-        for score in (row for ref in scores for row in store.read(ref).to_pylist()):
-            prompt, motion = asked[score["prompt_id"]], made[score["motion_id"]]
-            candidates.append(ScoredMotion(
-                motion_id=score["motion_id"], prompt_id=score["prompt_id"], text=prompt["text"], task=prompt["task"],
-                split=prompt["split"], tokens=tuple(motion["tokens"]), stop_reason=motion["stop_reason"],
-                score=score["score"], exact=score["exact"],
-            ))  # fmt: skip
+        candidates = [
+            candidate
+            for motion_ref, score_ref in zip(motions, scores, strict=True)
+            for candidate in candidates_of(store, asked, motion_ref, score_ref, config.judging.judge)
+        ]
+        decided = decided_pairs(row for ref in comparisons for row in store.read(ref).to_pylist())
         rows = [
             {"prompt_id": pair.prompt_id, "prompt": pair.text, "task": pair.task, "split": pair.split,
              "events": asked[pair.prompt_id]["events"], "chosen_tokens": list(pair.chosen_tokens),
              "rejected_tokens": list(pair.rejected_tokens), "chosen_score": pair.chosen_score,
              "rejected_score": pair.rejected_score, "margin": pair.margin, "degree": pair.degree,
+             "decided_by": pair.decided_by,
              "chosen_motion_id": pair.chosen_id, "rejected_motion_id": pair.rejected_id}
-            for pair in build_pairs(candidates, config.preferences)
+            for pair in build_pairs(candidates, config.preferences, decided)
         ]  # fmt: skip
         writer.rows(rows)
 
-    return _once(store, recipe, compute)
+    return once(store, recipe, compute)
 
 
 def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
@@ -258,7 +326,7 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
             writer.record(name)
         writer.rows(rows)
 
-    return _once(store, recipe, compute)
+    return once(store, recipe, compute)
 
 
 def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, initial: ArtifactRef) -> ShardResult:
@@ -267,7 +335,8 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
     sampling = config.generation.model_dump(include={"temperature", "top_k", "max_new_tokens"})
     recipe = Recipe(
         "on-policy", 1, REWARD_CURVES, seed=config.training_seed, inputs=[prompts.key, initial.key],
-        config={"on_policy": settings.model_dump(), "judging": config.judging.model_dump(), "sampling": sampling,
+        config={"on_policy": settings.model_dump(), "sampling": sampling,
+                "judging": config.judging.model_dump(include={"judge", "sensitivity"}),
                 "lora": config.tuning.model_dump(include={"rank", "alpha", "targets"})},
         weights={"generator": weights_hash(config.generation.checkpoint)},
     )  # fmt: skip
@@ -277,10 +346,10 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
 
         def rewarded(prompt: dict[str, Any]) -> RewardedPrompt:
             def reward(joints: np.ndarray) -> float:
-                found = judge.judge(joints, _events(prompt), prompt["task"])
+                found = judge.judge(joints, events_of(prompt), prompt["task"])
                 return settings.exact_weight * found.exact + (1 - settings.exact_weight) * (found.score - 1) / 4
 
-            return RewardedPrompt(prompt["text"], f"{prompt['task']}: {composition_key(_events(prompt))}", reward)
+            return RewardedPrompt(prompt["text"], f"{prompt['task']}: {composition_key(events_of(prompt))}", reward)
 
         asked = [rewarded(prompt) for prompt in prompts_of(store, prompts, "train")]
         generator = Generator.load(config.generation.checkpoint, device=config.resources.device)
@@ -296,7 +365,7 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
             writer.record(name)
         writer.rows(rows)
 
-    return _once(store, recipe, compute)
+    return once(store, recipe, compute)
 
 
 def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
@@ -304,12 +373,15 @@ def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
     """A row for each test motion of each arm and judge: score, length against the truth, foot skate, jerk, descriptor.
 
     `arms` maps an arm to its shards of motions, each with the scores that every judge gave it. The arm "best of N" is
-    added: of the N samples of the base, the one that the judge who chose the preferences likes best.
+    added: of the N samples of the base, the one that the judge who chose the preferences likes best, or, where that
+    judge has no part in the evaluation, the first of the others.
     """
     store = Store(root)
     inputs = [prompts.key]
     inputs += [key for arm in sorted(arms) for motions, scores in arms[arm] for key in (motions.key, *_keys(scores))]
-    recipe = Recipe("evaluation", 4, EVALUATION, config={"arms": sorted(arms)}, inputs=inputs)
+    recipe = Recipe("evaluation", 5, EVALUATION, inputs=inputs,
+                    config={"arms": sorted(arms), "judges": list(config.evaluation.judges),
+                            "chosen_by": config.judging.judge})  # fmt: skip
 
     def compute(writer: Any) -> None:
         asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
@@ -318,23 +390,27 @@ def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
             for motions, scores in shards:
                 made = {row["motion_id"]: _evaluated(row, asked[row["prompt_id"]], arm)
                         for row in store.read(motions).to_pylist()}  # fmt: skip
-                for score in (row for ref in scores for row in store.read(ref).to_pylist()):
-                    told = {name: score[name] for name in ("judge", "score", "exact")}
-                    rows.append(made[score["motion_id"]] | told)
-        writer.rows(rows + _best_of_n(rows, config.judging.judge))
+                for (motion_id, judge), score in settled(
+                    row for ref in scores for row in store.read(ref).to_pylist()
+                ).items():
+                    if judge != SECOND:
+                        told = {"judge": judge, "score": score["score"], "exact": score["exact"]}
+                        rows.append(made[motion_id] | told)
+        judges = config.evaluation.judges
+        writer.rows(rows + _best_of_n(rows, config.judging.judge if config.judging.judge in judges else judges[0]))
 
-    return _once(store, recipe, compute)
+    return once(store, recipe, compute)
 
 
 def _evaluated(motion: dict[str, Any], prompt: dict[str, Any], arm: str) -> dict[str, Any]:
     """What can be said of a motion without a judge."""
-    joints = _joints(motion)
+    joints = joints_of(motion)
     long_enough = len(joints) > 4
     skate = float(foot_skate(joints)) if long_enough else float("nan")
     return {
         "prompt_id": motion["prompt_id"], "motion_id": motion["motion_id"], "task": prompt["task"], "arm": arm,
         "sample": motion["sample"], "seed": motion["seed"], "frames": motion["frames"],
-        "true_frames": expected_length(_events(prompt)),
+        "true_frames": expected_length(events_of(prompt)),
         "foot_skate": skate if np.isfinite(skate) else None,
         "jerk": float(mean_jerk(joints)) if long_enough else None,
         "descriptor": motion_descriptor(joints) if long_enough else None,
@@ -347,7 +423,7 @@ def _best_of_n(rows: list[dict[str, Any]], judge: str) -> list[dict[str, Any]]:
     samples = len({row["sample"] for row in base})
     best: dict[str, dict[str, Any]] = {}
     for row in base:
-        if row["judge"] == judge and row["score"] > best.get(row["prompt_id"], {"score": 0})["score"]:
+        if row["judge"] == judge and (row["score"] or 0) > best.get(row["prompt_id"], {"score": 0})["score"]:
             best[row["prompt_id"]] = row
     chosen = {row["motion_id"] for row in best.values()}
     return [row | {"arm": f"best of {samples}"} for row in base if samples > 1 and row["motion_id"] in chosen]
@@ -363,9 +439,9 @@ def _seed(seed: int, prompt_id: str, sample: int) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
-def _joints(motion: dict[str, Any]) -> np.ndarray:
+def joints_of(motion: dict[str, Any]) -> np.ndarray:
     return np.asarray(motion["joints"], np.float32).reshape(-1, 22, 3)
 
 
-def _events(prompt: dict[str, Any]) -> tuple[Event, ...]:
+def events_of(prompt: dict[str, Any]) -> tuple[Event, ...]:
     return tuple(Event(row["action"], row["count"], row["phrase"]) for row in prompt["events"])

@@ -19,9 +19,11 @@ from storage.keys import Recipe, canonical_json
 from storage.manifest import Manifest
 from storage.schemas import (
     CLIPS,
+    COMPARISONS,
     CURVES,
     EVALUATION,
     MOTIONS,
+    PICTURES,
     PREFERENCES,
     PROMPTS,
     REWARD_CURVES,
@@ -33,9 +35,11 @@ from storage.store import ArtifactRef, ArtifactWriter, Store
 
 __all__ = [
     "CLIPS",
+    "COMPARISONS",
     "CURVES",
     "EVALUATION",
     "MOTIONS",
+    "PICTURES",
     "PREFERENCES",
     "PROMPTS",
     "REWARD_CURVES",

@@ -17,7 +17,7 @@ from storage.schemas import Table
 
 KEY = re.compile(r"[0-9a-f]{64}")
 STAGE = re.compile(r"[a-z][a-z0-9_-]*")
-RESERVED_STAGES = {"runs"}
+RESERVED_STAGES = {"journal", "runs"}
 
 
 def canonical_json(value: Any) -> str:

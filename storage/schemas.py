@@ -178,11 +178,14 @@ SEED = _field("seed", pa.int64(), "what it was drawn with")
 FRAMES = _field("frames", pa.int32(), "length in frames at 20 a second")
 JUDGE = _field("judge", pa.string(), "who scored")
 SCORE = _field("score", pa.float32(), "1 to 5 by the task's rubric; null when the judge failed", nullable=True)
+MODEL = _field("model", pa.string(), "the language model that was asked; null without one", nullable=True)
+SPENT_TOKENS = _field("tokens", pa.int32(), "language-model tokens spent, 0 without one")
+COST = _field("cost", pa.float64(), "US dollars spent; null where the model's price is not known", nullable=True)
 EXACT = _field("exact", pa.bool_(), "all events, right counts, right order; null when the judge failed", nullable=True)
 
 PROMPTS = _table(
     "prompts",
-    1,
+    2,
     PROMPT_ID,
     _field("text", pa.string(), "the sentence given to the generator"),
     TASK,
@@ -190,6 +193,8 @@ PROMPTS = _table(
     SPLIT,
     _field("source", pa.string(), "who wrote it: grammar, or the name of a language model"),
     SEED,
+    _field("rejected", pa.string(), "why it is not used; null for the prompts that are", nullable=True),
+    _field("answer", pa.string(), "what the language model said, where it is not used", nullable=True),
 )
 
 MOTIONS = _table(
@@ -222,9 +227,28 @@ CLIPS = _table(
     _field("fps", pa.float32(), "frames a second of the video"),
 )
 
+PICTURES = _table(
+    "pictures",
+    1,
+    MOTION_ID,
+    PROMPT_ID,
+    _field(
+        "shown",
+        pa.list_(
+            _struct(
+                ("label", pa.string()),
+                ("media_type", pa.string()),
+                ("frames", pa.list_(pa.int32())),
+                ("data", pa.binary()),
+            )
+        ),
+        "what a vision-language model sees: the line before each picture, its kind, the frames it shows, its bytes",
+    ),
+)
+
 SCORES = _table(
     "scores",
-    1,
+    2,
     MOTION_ID,
     PROMPT_ID,
     TASK,
@@ -249,15 +273,33 @@ SCORES = _table(
         "for each asked event: how often asked, whether and how often seen, first frame, frame after the last",
     ),
     _field("rationale", pa.string(), "why, in words"),
-    _field("tokens", pa.int32(), "language-model tokens spent, 0 without one"),
-    _field("cost", pa.float64(), "US dollars spent"),
+    MODEL,
+    _field("answers", pa.list_(pa.string()), "what the model sent, each whole completion as JSON; the last one counts"),
+    SPENT_TOKENS,
+    COST,
     _field("latency", pa.float32(), "seconds the judge took"),
     _field("error", pa.string(), "why there is no score", nullable=True),
 )
 
+COMPARISONS = _table(
+    "comparisons",
+    1,
+    PROMPT_ID,
+    TASK,
+    _field("first_motion_id", pa.string(), "the motion that was shown first"),
+    _field("second_motion_id", pa.string(), "the motion that was shown second"),
+    _field("better", pa.string(), "first, second or neither; null when there is no answer", nullable=True),
+    _field("rationale", pa.string(), "why, in words"),
+    MODEL,
+    _field("answers", pa.list_(pa.string()), "what the model sent, each whole completion as JSON; the last one counts"),
+    SPENT_TOKENS,
+    COST,
+    _field("error", pa.string(), "why there is no answer", nullable=True),
+)
+
 PREFERENCES = _table(
     "preferences",
-    1,
+    2,
     PROMPT_ID,
     PROMPT,
     TASK,
@@ -267,8 +309,11 @@ PREFERENCES = _table(
     _field("rejected_tokens", TOKENS, "codebook entries of the worse motion"),
     _field("chosen_score", pa.float32(), "1 to 5"),
     _field("rejected_score", pa.float32(), "1 to 5"),
-    _field("margin", pa.float32(), "chosen_score - rejected_score"),
+    _field(
+        "margin", pa.float32(), "chosen_score - rejected_score; below 0 where a comparison overruled it"
+    ),
     _field("degree", pa.string(), "how clear the preference is, in AToM's words"),
+    _field("decided_by", pa.string(), "score, or comparison: both motions were shown together, in both orders"),
     _field("chosen_motion_id", pa.string(), "the better motion"),
     _field("rejected_motion_id", pa.string(), "the worse motion"),
 )
@@ -322,5 +367,17 @@ EVALUATION = _table(
 )
 
 TABLES: dict[str, Table] = {
-    table.name: table for table in (PROMPTS, MOTIONS, CLIPS, SCORES, PREFERENCES, CURVES, REWARD_CURVES, EVALUATION)
+    table.name: table
+    for table in (
+        PROMPTS,
+        MOTIONS,
+        CLIPS,
+        PICTURES,
+        SCORES,
+        COMPARISONS,
+        PREFERENCES,
+        CURVES,
+        REWARD_CURVES,
+        EVALUATION,
+    )
 }

@@ -8,9 +8,9 @@ chosen side that is longer on average teaches length instead of content.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import permutations
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, permutations
 from statistics import fmean
 from typing import Any, Literal
 
@@ -34,7 +34,8 @@ LENGTH_SLACK = 20  # tokens by which the first few pairs may miss the length tol
 
 @dataclass(frozen=True)
 class ScoredMotion:
-    """A sampled motion and what the judge said of it. `tokens` are codebook indices, one for every four frames."""
+    """A sampled motion and what the judge said of it. `tokens` are codebook indices, one for every four frames.
+    `second_score` is that of a second judge, None where there is none."""
 
     motion_id: str
     prompt_id: str
@@ -45,12 +46,13 @@ class ScoredMotion:
     stop_reason: Literal["end", "length", "empty"]
     score: float
     exact: bool
+    second_score: float | None = None
 
 
 @dataclass(frozen=True)
 class Preference:
-    """Two motions of one prompt. `margin` is the gap of their scores, above 0; self-contained, so it can be trained on
-    without the tables it came from."""
+    """Two motions of one prompt. `margin` is the gap of their scores, which only a comparison of the two may overrule.
+    Self-contained, so it can be trained on without the tables it came from."""
 
     prompt_id: str
     text: str
@@ -65,6 +67,7 @@ class Preference:
     chosen_exact: bool
     margin: float
     degree: Degree
+    decided_by: Literal["score", "comparison"] = "score"
 
     @property
     def longer_by(self) -> int:
@@ -77,8 +80,14 @@ def degree_of(margin: float) -> Degree:
     return next(word for least, word in DEGREES if abs(margin) >= least - ROUNDING)
 
 
-def build_pairs(candidates: Iterable[ScoredMotion], config: PreferenceConfig) -> list[Preference]:
-    """At most `pairs_per_prompt` pairs a prompt whose scores differ by `min_gap` or more.
+Decided = Mapping[tuple[str, str], str]
+"""Of two motions (ids in order), the one that a comparison found better in both orders."""
+
+
+def build_pairs(
+    candidates: Iterable[ScoredMotion], config: PreferenceConfig, decided: Decided | None = None
+) -> list[Preference]:
+    """At most `pairs_per_prompt` pairs a prompt whose scores differ by `min_gap` or more, or which `decided` decides.
 
     Prompts are taken in the order of their ids, whatever the order of the candidates. Within a prompt pairs are taken
     one by one: first those with an exactly right chosen motion, then those that bring the mean length difference of the
@@ -86,7 +95,8 @@ def build_pairs(candidates: Iterable[ScoredMotion], config: PreferenceConfig) ->
     pair that would lift the task's mean length difference above `length_tolerance` is passed over.
 
     Only motions that the model ended itself take part: answers are compared with their end token, which a motion cut
-    off at the limit never had. Of motions with equal tokens only the first takes part.
+    off at the limit never had. Of motions with equal tokens only the first takes part. A pair on whose order a second
+    judge disagrees is left out.
     """
     by_prompt: dict[str, list[ScoredMotion]] = defaultdict(list)
     for motion in sorted(candidates, key=lambda motion: (motion.prompt_id, motion.motion_id)):
@@ -95,8 +105,41 @@ def build_pairs(candidates: Iterable[ScoredMotion], config: PreferenceConfig) ->
     return [
         pair
         for motions in by_prompt.values()
-        for pair in _pairs_of_prompt(_distinct(motions), config, balances[motions[0].task])
+        for pair in _pairs_of_prompt(distinct(motions), config, balances[motions[0].task], decided or {})
     ]
+
+
+def near_ties(motions: Iterable[ScoredMotion], config: PreferenceConfig, most: int) -> list[tuple[str, str]]:
+    """Up to `most` pairs of ids of each prompt whose scores are too close to make a pair, the best motions first."""
+    by_prompt: dict[str, list[ScoredMotion]] = defaultdict(list)
+    for motion in sorted(motions, key=lambda motion: (motion.prompt_id, motion.motion_id)):
+        by_prompt[motion.prompt_id].append(motion)
+    ties = []
+    for candidates in by_prompt.values():
+        close = [
+            (one, other)
+            for one, other in combinations(distinct(candidates), 2)
+            if abs(one.score - other.score) < config.min_gap - ROUNDING
+        ]
+        close.sort(key=lambda pair: -(pair[0].score + pair[1].score))
+        ties += [(one.motion_id, other.motion_id) for one, other in close[:most]]
+    return ties
+
+
+def decided_pairs(comparisons: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """What comparisons decide: pairs that were shown in both orders with the same motion found better both times.
+
+    Rows have `first_motion_id`, `second_motion_id` and `better` (first, second, neither or None).
+    """
+    found: dict[tuple[str, str], list[str | None]] = defaultdict(list)
+    for row in comparisons:
+        pair = row["first_motion_id"], row["second_motion_id"]
+        found[min(pair), max(pair)].append({"first": pair[0], "second": pair[1]}.get(row["better"]))
+    return {
+        pair: winners[0]
+        for pair, winners in found.items()
+        if len(winners) == 2 and winners[0] is not None and winners[0] == winners[1]
+    }
 
 
 class _LengthBalance:
@@ -120,7 +163,8 @@ class _LengthBalance:
         self.total += difference
 
 
-def _distinct(motions: Sequence[ScoredMotion]) -> list[ScoredMotion]:
+def distinct(motions: Sequence[ScoredMotion]) -> list[ScoredMotion]:
+    """The motions of one prompt that can take part in pairs."""
     if len({(motion.text, motion.task, motion.split) for motion in motions}) > 1:
         raise AtomError(
             f"the motions of prompt {motions[0].prompt_id!r} disagree on its text, task or split: score them again"
@@ -130,12 +174,18 @@ def _distinct(motions: Sequence[ScoredMotion]) -> list[ScoredMotion]:
 
 
 def _pairs_of_prompt(
-    motions: Sequence[ScoredMotion], config: PreferenceConfig, balance: _LengthBalance
+    motions: Sequence[ScoredMotion], config: PreferenceConfig, balance: _LengthBalance, decided: Decided
 ) -> list[Preference]:
     possible = [
         _preference(chosen, rejected)
         for chosen, rejected in permutations(motions, 2)
-        if chosen.score - rejected.score >= config.min_gap - ROUNDING
+        if chosen.score - rejected.score >= config.min_gap - ROUNDING and _agreed(chosen, rejected)
+    ]
+    possible += [
+        replace(_preference(chosen, rejected), degree="Slightly better", decided_by="comparison")
+        for chosen, rejected in permutations(motions, 2)
+        if decided.get((min(chosen.motion_id, rejected.motion_id), max(chosen.motion_id, rejected.motion_id)))
+        == chosen.motion_id
     ]
     uses: Counter[str] = Counter()
     taken: list[Preference] = []
@@ -160,6 +210,12 @@ def _pairs_of_prompt(
         balance.add(best.longer_by)
         taken.append(best)
     return taken
+
+
+def _agreed(chosen: ScoredMotion, rejected: ScoredMotion) -> bool:
+    if chosen.second_score is None or rejected.second_score is None:
+        return True
+    return chosen.second_score >= rejected.second_score - ROUNDING
 
 
 def _preference(chosen: ScoredMotion, rejected: ScoredMotion) -> Preference:

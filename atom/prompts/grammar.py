@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -111,6 +111,7 @@ def sample_events(
     max_events: int = MAX_EVENTS,
     max_count: int = MAX_COUNT,
     frames_of: Callable[[Event], float] = expected_frames,
+    weights: Mapping[str, float] | None = None,
 ) -> Composition:
     """A random composition of the kind that the task asks for, in the wanted split (None: any).
 
@@ -120,14 +121,15 @@ def sample_events(
     - None: 1 to 4 events with any counts, among them single events that happen once.
 
     The events fit each other's postures, with at most one stay on a chair or knee; neighbours are different actions;
-    the expected frames fit into the longest clip. Raises AtomError when no such composition is found.
+    the expected frames fit into the longest clip. `weights` says how much likelier an action is drawn than others,
+    those that are not in it never; None: all alike. Raises AtomError when no such composition is found.
     """
     lengths = {length: weight for length, weight in _LENGTHS[task].items() if length <= max_events}
     bounds = np.cumsum(list(lengths.values())) / sum(lengths.values()) if lengths else []
     for _ in range(_DRAWS if lengths else 0):
         length = list(lengths)[np.searchsorted(bounds, rng.random(), side="right")]
-        actions = _sample_actions(rng, length)
-        if task == "temporal" and len(set(actions)) < length:
+        actions = _sample_actions(rng, length, weights)
+        if len(actions) < length or (task == "temporal" and len(set(actions)) < length):
             continue
         events = tuple(Event(action, _sample_count(rng, action, task, max_count)) for action in actions)
         if task == "frequency" and all(event.count == 1 for event in events):
@@ -137,6 +139,7 @@ def sample_events(
     raise AtomError(
         f"no composition for task {task}, split {split} with max_events {max_events} and max_count {max_count}: "
         "integrity, temporal and every held-out prompt need 2 events or more, frequency counts of 2 or more"
+        + _pool_in_words(weights)
     )
 
 
@@ -152,11 +155,46 @@ def write_prompts(config: PromptConfig, seed: int) -> list[Prompt]:
     for split_number, (split, wanted) in enumerate((("train", config.train_per_task), ("test", config.test_per_task))):
         for task_number, task in enumerate(TASKS):
             rng = np.random.default_rng([seed, split_number, task_number])
-            for events in _balanced_compositions(rng, task, split, wanted, config):
+            for events in balanced_compositions(rng, task, split, wanted, config):
                 text, worded = _unused_caption(events, rng, task, texts)
                 texts.add(text)
                 prompts.append(Prompt(prompt_id(text, task, events), text, task, worded, split, seed))
     return prompts
+
+
+def balanced_compositions(
+    rng: np.random.Generator,
+    task: Task,
+    split: Split,
+    wanted: int,
+    config: PromptConfig,
+    weights: Mapping[str, float] | None = None,
+) -> Iterator[Composition]:
+    """So many different compositions of a task and split, with how often actions are used evened out.
+
+    With `weights` an action is used in proportion to its weight, as far as the rules of `sample_events` allow.
+    Raises AtomError when there are too few compositions to choose from.
+    """
+    used: Counter[str] = Counter()
+    taken: set[Composition] = set()
+    for number in range(wanted):
+        fresh: list[Composition] = []
+        for _ in range(_CANDIDATES * 20):
+            events = sample_events(rng, task, split, config.max_events, config.max_count, weights=weights)
+            if events not in taken:
+                fresh.append(events)
+            if len(fresh) == _CANDIDATES:
+                break
+        if not fresh:
+            raise AtomError(
+                f"only {number} different {task} prompts found for the {split} split, and {wanted} are wanted: "
+                f"lower prompts.{split}_per_task or raise prompts.max_events or prompts.max_count"
+                + _pool_in_words(weights)
+            )
+        events = min(fresh, key=lambda events: np.mean([_use(event.action, used, weights) for event in events]))
+        taken.add(events)
+        used.update(event.action for event in events)
+        yield events
 
 
 def prompt_id(text: str, task: Task, events: Composition) -> str:
@@ -164,19 +202,32 @@ def prompt_id(text: str, task: Task, events: Composition) -> str:
     return hashlib.sha256("\n".join((task, composition_key(events), text)).encode()).hexdigest()[:16]
 
 
-def _sample_actions(rng: np.random.Generator, length: int) -> list[str]:
+def _sample_actions(rng: np.random.Generator, length: int, weights: Mapping[str, float] | None) -> list[str]:
+    """Actions that may follow one another; fewer than `length` where none of those with a weight may follow."""
     actions: list[str] = []
     posture, sat = "stand", False
     while len(actions) < length:
-        if posture == "low" and rng.random() < _GET_UP:
+        possible = _POSSIBLE[posture]
+        fitting = [
+            name
+            for name in possible
+            if name not in actions[-1:]
+            and not (sat and ACTIONS[name].ends == "low")
+            and (weights is None or weights.get(name, 0) > 0)
+        ]
+        if not fitting:
+            break
+        if posture == "low" and "get_up" in fitting and rng.random() < _GET_UP:
             action = "get_up"
+        elif weights is None:
+            action = possible[rng.integers(len(possible))]
         else:
-            options = _POSSIBLE[posture]
-            action = options[rng.integers(len(options))]
-        ends = ACTIONS[action].ends
-        if action in actions[-1:] or (sat and ends == "low"):
+            bounds = np.cumsum([weights[name] for name in fitting])
+            action = fitting[np.searchsorted(bounds, rng.random() * bounds[-1], side="right")]
+        if action not in fitting:
             continue
         actions.append(action)
+        ends = ACTIONS[action].ends
         posture = posture if ends == "any" else ends
         sat = sat or ends == "low"
     return actions
@@ -188,28 +239,16 @@ def _sample_count(rng: np.random.Generator, action: str, task: Task | None, max_
     return int(rng.integers(2, max_count + 1))
 
 
-def _balanced_compositions(
-    rng: np.random.Generator, task: Task, split: Split, wanted: int, config: PromptConfig
-) -> Iterator[Composition]:
-    used: Counter[str] = Counter()
-    taken: set[Composition] = set()
-    for number in range(wanted):
-        fresh: list[Composition] = []
-        for _ in range(_CANDIDATES * 20):
-            events = sample_events(rng, task, split, config.max_events, config.max_count)
-            if events not in taken:
-                fresh.append(events)
-            if len(fresh) == _CANDIDATES:
-                break
-        if not fresh:
-            raise AtomError(
-                f"only {number} different {task} prompts found for the {split} split, and {wanted} are wanted: "
-                f"lower prompts.{split}_per_task or raise prompts.max_events or prompts.max_count"
-            )
-        events = min(fresh, key=lambda events: np.mean([used[event.action] for event in events]))
-        taken.add(events)
-        used.update(event.action for event in events)
-        yield events
+def _use(action: str, used: Counter[str], weights: Mapping[str, float] | None) -> float:
+    return used[action] / (1.0 if weights is None else weights[action])
+
+
+def _pool_in_words(weights: Mapping[str, float] | None) -> str:
+    """The end of a complaint about compositions that are made of some actions only."""
+    if weights is None or all(weights.get(action, 0) > 0 for action in ACTIONS):
+        return ""
+    pool = ", ".join(action for action in ACTIONS if weights.get(action, 0) > 0)
+    return f"; or give more actions to choose from than {pool or 'none'}"
 
 
 def _unused_caption(

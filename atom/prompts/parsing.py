@@ -119,7 +119,7 @@ def parse_events(text: str) -> ParsedText:
     """
     text = text.lower().translate(_PUNCTUATION)
     words = [_Word(_base_form(match[0]), *match.span()) for match in _WORD.finditer(text)]
-    if not any(word.base.isalpha() for word in words):
+    if not any(word.base[0].isalpha() for word in words):
         raise AtomError("the text is empty: say what the person does, such as 'a person jumps twice'")
     told: list[_Told | str] = []
     unknown: list[str] = []

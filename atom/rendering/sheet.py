@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -15,7 +16,13 @@ from atom.rendering.labels import GROUND, caption_strip
 GAP = 3  # pixels between the cells
 
 
-def contact_sheet(joints: np.ndarray, every: int = 8, size: int = 224, columns: int | None = None) -> Image.Image:
+def contact_sheet(
+    joints: np.ndarray,
+    every: int = 8,
+    size: int = 224,
+    columns: int | None = None,
+    frames: Sequence[int] | None = None,
+) -> Image.Image:
     """A grid of the frames 0, every, 2 every ...; under each a strip such as `#16   0.8 s`.
 
     Args:
@@ -23,6 +30,7 @@ def contact_sheet(joints: np.ndarray, every: int = 8, size: int = 224, columns: 
         every: how many frames lie between two cells.
         size: pixels of a cell's side, without its strip.
         columns: cells a row; by default the grid is about square with few empty cells.
+        frames: the frames to show instead of every n-th.
 
     Raises:
         AtomError: the joints can't be drawn, or `every` or `columns` is below 1.
@@ -30,17 +38,28 @@ def contact_sheet(joints: np.ndarray, every: int = 8, size: int = 224, columns: 
     joints = check_joints(joints)
     if every < 1 or (columns is not None and columns < 1):
         raise AtomError(f"a contact sheet needs every >= 1 and columns >= 1, not every={every}, columns={columns}")
-    frames = range(0, len(joints), every)
+    frames = range(0, len(joints), every) if frames is None else frames
     columns = min(columns or best_columns(len(frames)), len(frames))
     rows = math.ceil(len(frames) / columns)
-    strip = max(14, round(size * 0.1))
-    step_x, step_y = size + GAP, size + strip + GAP
+    step_x, step_y = size + GAP, size + strip_height(size) + GAP
     sheet = Image.new("RGB", (columns * step_x - GAP, rows * step_y - GAP), GROUND)
-    for cell, (frame, image) in enumerate(zip(frames, render_frames(joints, frames, size))):
-        left, top = cell % columns * step_x, cell // columns * step_y
-        sheet.paste(Image.fromarray(image), (left, top))
-        sheet.paste(caption_strip(size, strip, f"#{frame}", f"{frame / FPS:.1f} s"), (left, top + size))
+    for cell, picture in enumerate(labelled_frames(joints, frames, size)):
+        sheet.paste(picture, (cell % columns * step_x, cell // columns * step_y))
     return sheet
+
+
+def labelled_frames(joints: np.ndarray, frames: Sequence[int], size: int) -> Iterator[Image.Image]:
+    """Single frames, each over its strip with index and time: `size` wide, `size + strip_height(size)` high."""
+    strip = strip_height(size)
+    for frame, image in zip(frames, render_frames(joints, frames, size)):
+        picture = Image.new("RGB", (size, size + strip), GROUND)
+        picture.paste(Image.fromarray(image), (0, 0))
+        picture.paste(caption_strip(size, strip, f"#{frame}", f"{frame / FPS:.1f} s"), (0, size))
+        yield picture
+
+
+def strip_height(size: int) -> int:
+    return max(14, round(size * 0.1))
 
 
 def best_columns(cells: int) -> int:

@@ -14,6 +14,8 @@ def prompt_row(number: int = 0) -> dict:
         "split": "train",
         "source": "grammar",
         "seed": number,
+        "rejected": None,
+        "answer": None,
     }
 
 

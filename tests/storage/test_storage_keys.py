@@ -113,7 +113,7 @@ BASE = Recipe("motions", 1, PROMPTS, {"top_k": 50}, 0, {"generator": "a"}, ["1" 
     [
         {"stage": "motion"},
         {"version": 2},
-        {"table": Table("prompts", 2, PROMPTS.schema)},
+        {"table": Table("prompts", PROMPTS.version + 1, PROMPTS.schema)},
         {"config": {"top_k": 51}},
         {"config": {"top_k": 50.0}},
         {"config": None},
@@ -139,7 +139,7 @@ def test_a_key_is_the_same_in_another_process_and_for_ever():
     pinned = {
         "stage": "motions",
         "version": 1,
-        "schema_version": 1,
+        "schema_version": 2,
         "config": {"top_k": 50},
         "seed": 0,
         "weights": {"generator": "a"},
@@ -148,7 +148,7 @@ def test_a_key_is_the_same_in_another_process_and_for_ever():
     assert BASE.record() == pinned
 
 
-@pytest.mark.parametrize("stage", ["", "runs", "../up", "Motions", ".hidden", "a/b"])
+@pytest.mark.parametrize("stage", ["", "runs", "journal", "../up", "Motions", ".hidden", "a/b"])
 def test_bad_stage_names_are_refused(stage):
     with pytest.raises(StoreError, match="stage"):
         Recipe(stage, 1, PROMPTS)

@@ -1,0 +1,181 @@
+"""Asking one request at a time, many at once: limits, retries, breaker, budget."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import random
+import time
+
+import httpx2
+import openai
+from pydantic import SecretStr
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+
+from atom.chat.errors import RequestFailed, ServiceError
+from atom.chat.journal import Journal
+from atom.chat.pace import Breaker, Concurrency, Rate
+from atom.chat.request import Answer, Request
+from atom.chat.service import Service, kind_of, since
+from atom.config import ServiceConfig
+
+LONGEST_PATIENCE = 600.0  # seconds of Retry-After that are waited for
+
+
+class _MayPass(Exception):
+    """A failure that the next try may not meet. `wait` is what the service asked for, in seconds."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class LiveService(Service):
+    """Requests by the chat-completions API."""
+
+    def __init__(self, settings: ServiceConfig, key: SecretStr | None, journal: Journal, account: str) -> None:
+        super().__init__(settings, key, journal, account)
+        self._requests, self._tokens = Rate(settings.requests_per_minute), Rate(settings.tokens_per_minute)
+        self._concurrency, self._breaker = Concurrency(settings.concurrency), Breaker()
+        self._sent = 0  # calls that wait for their answer
+        self._settled = asyncio.Condition()
+
+    async def _fetch(self, request: Request) -> Answer:
+        began = time.monotonic()
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(self.settings.attempts), wait=_patience,
+            retry=retry_if_exception_type(_MayPass), reraise=True,
+        )  # fmt: skip
+        try:
+            return await retrying(self._try, request)
+        except _MayPass as failure:
+            reason = f"no answer after {self.settings.attempts} tries: {failure}"
+            if self._breaker.last_success < began:
+                error = ServiceError(
+                    f"{self._scrubbed(self.settings.base_url)} does not answer: {failure}; check that it is up, then "
+                    "run again: every answer so far is kept"
+                )
+                self._breaker.give_up(error)
+                raise error from None
+            raise RequestFailed(reason) from None
+
+    async def _try(self, request: Request) -> Answer:
+        async with self._concurrency:
+            await self._breaker.ready()
+            try:
+                await self._tokens.wait((await self._expected_of(request)).tokens)
+                await self._requests.wait()
+                return await self._paid_for(request)
+            finally:
+                self._breaker.left()
+
+    async def _paid_for(self, request: Request) -> Answer:
+        call = await self._open_call(request)
+        try:
+            answer = await self._send(request)
+            await self._journaled(
+                self.journal.add, self.account, request.key, kind_of(request), request.model, answer, call
+            )
+            return answer
+        except _NotPaid as refusal:
+            await self._journaled(self.journal.close_call, call)
+            raise refusal.error from None
+        finally:
+            async with self._settled:
+                self._sent -= 1
+                self._settled.notify_all()
+
+    async def _open_call(self, request: Request) -> str:
+        """Notes the call in the journal once the budget allows it; waits while calls under way may turn out cheaper."""
+        async with self._settled:
+            while True:
+                expected = await self._expected_of(request)
+                call = await self._journaled(
+                    self.journal.open_call, self.account, request.key, expected, self._limits, self._sent
+                )
+                if call == "spent":
+                    raise self._budget_spent()
+                if call != "wait":
+                    self._sent += 1
+                    return call
+                await self._settled.wait()
+
+    async def _send(self, request: Request) -> Answer:
+        """One try. _NotPaid wraps what is wrong where the service has not made an answer; else it may have cost."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                # The plain way in of the SDK: the typed one checks every part of the messages, which takes longer
+                # than all the rest, and would not keep the answer as it came.
+                response = await self._openai.post(
+                    "/chat/completions", cast_to=httpx2.Response, body=self._body(request)
+                )
+            answer = self._answer(response.json(), request, since(began))
+        except openai.APIStatusError as error:
+            raise _NotPaid(self._judged(error)) from None
+        except (TimeoutError, openai.APITimeoutError) as error:
+            self._breaker.failed()
+            failure = _MayPass(f"no answer within {self.settings.timeout:g} s")
+            raise (_NotPaid(failure) if _never_sent(error) else failure) from None
+        except openai.APIConnectionError as error:
+            self._breaker.failed()
+            failure = _MayPass(self._scrubbed(f"the connection broke: {error.__cause__ or error}"))
+            raise (_NotPaid(failure) if _never_sent(error) else failure) from None
+        except (openai.APIResponseValidationError, ValueError, AttributeError) as error:
+            self._breaker.failed()
+            raise _MayPass(self._scrubbed(f"what came is no chat completion: {error}")) from None
+        self._breaker.succeeded()
+        self._concurrency.speed_up()
+        return answer
+
+    def _judged(self, error: openai.APIStatusError) -> Exception:
+        """Whether an error answer may pass, and what it tells about the service."""
+        body = error.body if isinstance(error.body, dict) else {}
+        reason = f"answered {error.status_code}: {self._scrubbed(body.get('message') or error.message)}"
+        if error.status_code == 429 and body.get("code") != "insufficient_quota":
+            self._breaker.alive()
+            self._concurrency.slow_down()
+            wait = _retry_after(error.response.headers)
+            if wait is not None and wait > LONGEST_PATIENCE:
+                return ServiceError(f"the service asks to wait {wait:.0f} s; run again later, every answer is kept")
+            return _MayPass(reason, wait)
+        if error.status_code in (408, 409) or error.status_code >= 500:
+            self._breaker.failed()
+            return _MayPass(reason, _retry_after(error.response.headers))
+        self._breaker.alive()
+        return self._status_error(error)
+
+
+class _NotPaid(Exception):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _patience(state: RetryCallState) -> float:
+    """Seconds before the next try: what the service asked for, else doubling; spread, so that not all come at once."""
+    failure = state.outcome.exception() if state.outcome else None
+    asked = failure.wait if isinstance(failure, _MayPass) else None
+    if asked is not None:
+        return asked + random.uniform(0, 0.1 + 0.1 * asked)
+    return random.uniform(0.5, 1.0) * min(0.5 * 2 ** (state.attempt_number - 1), 20.0)
+
+
+def _retry_after(headers: httpx2.Headers) -> float | None:
+    """Seconds to wait by `retry-after-ms` or `retry-after` (seconds, or an HTTP date)."""
+    try:
+        if milliseconds := headers.get("retry-after-ms"):
+            return max(0.0, float(milliseconds) / 1000)
+        said = headers.get("retry-after")
+        if not said:
+            return None
+        if said.strip().replace(".", "", 1).isdigit():
+            return float(said)
+        return max(0.0, email.utils.parsedate_to_datetime(said).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Whether the request can't have reached the service."""
+    return isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)

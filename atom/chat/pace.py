@@ -1,0 +1,109 @@
+"""How fast and how many at once: rates that hold in every minute, concurrency that gives way, a breaker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from aiolimiter import AsyncLimiter
+
+from atom.chat.errors import ServiceError
+
+
+class Rate:
+    """At most `per_minute` units in any 60 seconds; None: no limit.
+
+    A leaky bucket lets its capacity through at once on top of the steady flow, so the capacity is about one second's
+    worth and the flow that much slower.
+    """
+
+    def __init__(self, per_minute: int | None) -> None:
+        self._limiter: AsyncLimiter | None = None
+        if per_minute is not None:
+            self._most = max(1.0, per_minute / 61)
+            steady = per_minute - self._most if per_minute > 1 else 1  # units a minute beside the capacity
+            self._limiter = AsyncLimiter(self._most, 60 * self._most / steady)
+
+    async def wait(self, units: float = 1.0) -> None:
+        """Returns when so many units may go; more than a second's worth goes in several steps."""
+        while self._limiter and units > 0:
+            await self._limiter.acquire(min(units, self._most))
+            units -= self._most
+
+
+class Concurrency:
+    """At most `most` at once; fewer after the service asked for patience, slowly more again with each success."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.allowed, self.busy = most, float(most), 0
+        self._condition = asyncio.Condition()
+        self._slowed = 0.0
+
+    async def __aenter__(self) -> None:
+        async with self._condition:
+            await self._condition.wait_for(lambda: self.busy < max(1, int(self.allowed)))
+            self.busy += 1
+
+    async def __aexit__(self, *_: object) -> None:
+        async with self._condition:
+            self.busy -= 1
+            self._condition.notify(max(1, int(self.allowed) - self.busy))
+
+    def slow_down(self) -> None:
+        """Requests that were sent together are refused together, so a second counts as one refusal."""
+        if time.monotonic() - self._slowed > 1.0:
+            self._slowed = time.monotonic()
+            self.allowed = max(1.0, 0.7 * self.allowed)
+
+    def speed_up(self) -> None:
+        self.allowed = min(float(self.most), self.allowed + 0.2)
+
+
+class Breaker:
+    """Stops asking a service that only fails: after so many failures in a row everyone waits, then one tries again.
+
+    Each further failure doubles the wait. Whoever still has failed after all its tries while nobody had an answer gives
+    up for all.
+    """
+
+    FAILURES, PAUSE, LONGEST = 10, 2.0, 60.0
+
+    def __init__(self) -> None:
+        self.last_success = -1.0
+        self._failures = 0
+        self._until = 0.0
+        self._probing = False
+        self._gone: ServiceError | None = None
+
+    async def ready(self) -> None:
+        """Returns when a request may be sent; raises ServiceError once the service is given up."""
+        while True:
+            if self._gone:
+                raise self._gone
+            wait = self._until - time.monotonic()
+            if self._failures < self.FAILURES or (wait <= 0 and not self._probing):
+                self._probing = self._failures >= self.FAILURES
+                return
+            await asyncio.sleep(min(max(wait, 0.05), 1.0))
+
+    def succeeded(self) -> None:
+        self.last_success = time.monotonic()
+        self.alive()
+
+    def alive(self) -> None:
+        """The service is there, though it did not give what was asked for."""
+        self._failures, self._probing = 0, False
+
+    def left(self) -> None:
+        """A request is over, however it ended: if it was the one that tried again, another may."""
+        self._probing = False
+
+    def failed(self) -> None:
+        self._failures += 1
+        if self._failures >= self.FAILURES:
+            self._probing = False
+            pause = self.PAUSE * 2 ** min(self._failures - self.FAILURES, 5)
+            self._until = time.monotonic() + min(pause, self.LONGEST)
+
+    def give_up(self, error: ServiceError) -> None:
+        self._gone = error

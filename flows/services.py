@@ -1,0 +1,55 @@
+"""The service that a run asks: its key, its journal, and what has to be right before anything is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from prefect.blocks.system import Secret
+from pydantic import SecretStr
+
+from atom.chat.running import check_service, journal_of, read_key, with_service
+from atom.chat.service import Service
+from atom.config import RunConfig, ServiceConfig
+from atom.errors import AtomError
+from flows.progress import Counted
+from storage import Store
+
+T = TypeVar("T")
+
+
+def ask(config: RunConfig, store: Store, work: Callable[[Service], Awaitable[T]], told: Counted) -> T:
+    """Runs `work` on the run's service and tells its progress; equal settings share one service in this process."""
+    result = with_service(config.service, service_key(config.service), journal_of(config.service, store), config.name,
+                          work, told.tell)  # fmt: skip
+    told.tell()
+    return result
+
+
+def check_run(config: RunConfig, store: Store) -> list[str]:
+    """AtomError when the run would fail at its first question; remarks that a person should read."""
+    if not (models := models_of(config)):
+        return []
+    journal_of(config.service, store)
+    return check_service(config.service, models, service_key(config.service))
+
+
+def models_of(config: RunConfig) -> list[str]:
+    """The language models that a run asks."""
+    models = [config.prompts.llm.model] if config.prompts.writer == "llm" else []
+    if config.uses_vision:
+        models += [config.judging.vision.model, config.judging.vision.second_model or ""]
+    return [model for model in dict.fromkeys(models) if model]
+
+
+def service_key(settings: ServiceConfig) -> SecretStr | None:
+    """The key from the Prefect Secret block, else from the environment; read where it is used and never passed on."""
+    if settings.key_block is None:
+        return read_key(settings)
+    try:
+        return SecretStr(str(Secret.load(settings.key_block).get()))
+    except ValueError:
+        raise AtomError(
+            f"there is no Prefect Secret block {settings.key_block!r}: make it in the UI under Blocks, or leave "
+            f"service.key_block out and set {settings.key_variable}"
+        ) from None

@@ -1,0 +1,323 @@
+"""A model's texts become prompts when they tell their events; what doesn't is asked for again, with the reason."""
+
+import asyncio
+import json
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from atom.chat.errors import BudgetSpent, RequestFailed, ServiceError
+from atom.chat.request import Answer
+from atom.config import PromptConfig, WriterConfig
+from atom.errors import AtomError
+from atom.events import ACTIONS, TASKS, Event, split_of
+from atom.judging.vision.questions import known_actions
+from atom.prompts.grammar import balanced_compositions, prompt_id
+from atom.prompts.parsing import parse_events
+from atom.prompts.seeds import read_seeds
+from atom.prompts.validation import fault
+from atom.prompts.wording import caption
+from atom.prompts.writer import EXAMPLES, WANTED, write_prompts_with
+
+LINE = re.compile(r"(\d+)\. (\w+): (.+)")
+
+
+class Model:
+    """A model in this process. `say(number, task, events, attempt)` gives what it writes for one composition: a text,
+    entries of the answer, or nothing."""
+
+    def __init__(self, say=None, price=0.001, whole=None, form="schema"):
+        self.say, self.price, self.whole, self.form = say or good, price, whole, form
+        self.requests, self.finished = [], 0
+
+    def form_of(self, request):
+        return self.form
+
+    async def ask(self, request):
+        self.requests.append(request)
+        await asyncio.sleep(0.001 * (len(self.requests) % 3))  # answers don't come in the order of asking
+        text = self.whole(request) if self.whole else self._answer(request)
+        self.finished += 1
+        return Answer(text, None, "stop", request.model, 100, 20, self.price, 0.1, "{}")
+
+    def _answer(self, request):
+        prompts = []
+        for number, task, events in lists(request):
+            said = self.say(number, task, events, request.vote + 1)
+            if isinstance(said, str):
+                said = [entry(number, said, events)]
+            prompts += said or []
+        return json.dumps({"prompts": prompts})
+
+
+def lists(request):
+    """The numbered compositions of a request."""
+    body = request.parts[0].split(WANTED + "\n")[1].split("\n\n")[0]
+    for number, task, listed in (LINE.fullmatch(line).groups() for line in body.splitlines()):
+        events = (item.rsplit(" x", 1) for item in listed.split("; "))
+        yield int(number), task, tuple(Event(known_actions()[words], int(count)) for words, count in events)
+
+
+def entry(number, text, events):
+    words = {action: said for said, action in known_actions().items()}
+    claims = [{"action": words[event.action], "count": event.count} for event in events]
+    return {"number": number, "text": text, "events": claims}
+
+
+def good(number, task, events, attempt):
+    return caption(events, np.random.default_rng([number, attempt]), task)[0]
+
+
+def wrong_count(number, task, events, attempt):
+    event = max(events, key=lambda event: event.count)
+    other = Event(event.action, event.count % 5 + 1) if ACTIONS[event.action].countable else Event("jump_up")
+    return good(number, task, [other if one is event else one for one in events], attempt)
+
+
+def swapped(number, task, events, attempt):
+    return good(number, task, events[::-1], attempt)
+
+
+SMALL = PromptConfig(train_per_task=12, test_per_task=5, llm=WriterConfig(model="tiny", per_request=5))
+
+
+def changed(**llm):
+    return SMALL.model_copy(update={"llm": SMALL.llm.model_copy(update=llm)})
+
+
+def write(model, config=SMALL, seed=0, told=lambda done, total: None):
+    return asyncio.run(write_prompts_with(model, config, seed, told))
+
+
+@pytest.fixture(scope="module")
+def written():
+    return write(Model())
+
+
+def test_good_texts_become_prompts(written):
+    assert [(prompt.split, prompt.task) for prompt in written.prompts] == [
+        (split, task) for split, wanted in (("train", 12), ("test", 5)) for task in TASKS for _ in range(wanted)
+    ]
+    for prompt in written.prompts:
+        assert fault(prompt.text, prompt.events, prompt.task) is None
+        assert split_of(prompt.events) == prompt.split
+        assert all(event.phrase in prompt.text for event in prompt.events)
+        assert prompt.prompt_id == prompt_id(prompt.text, prompt.task, prompt.events)
+        assert (prompt.source, prompt.seed) == ("tiny", 0)
+    assert len({prompt.text for prompt in written.prompts}) == len(written.prompts)
+
+
+def test_the_compositions_are_those_that_we_drew(written):
+    weights = read_seeds(None).weights
+    for split_number, (split, wanted) in enumerate((("train", 12), ("test", 5))):
+        for task_number, task in enumerate(TASKS):
+            rng = np.random.default_rng([0, split_number, task_number])
+            events = list(balanced_compositions(rng, task, split, wanted, SMALL, weights))
+            mine = [p.events for p in written.prompts if (p.split, p.task) == (split, task)]
+            assert mine == events
+
+
+def test_the_same_answers_give_the_same_prompts(written):
+    again = write(Model())
+    assert (again.prompts, again.rejected) == (written.prompts, written.rejected)
+    assert write(Model(), seed=1).prompts != written.prompts
+
+
+def test_requests_hold_as_many_lists_of_one_task_as_they_may():
+    model = Model()
+    write(model)
+    sizes = Counter()
+    for request in model.requests:
+        assert request.schema.__name__ == "PromptsAnswer"
+        tasks = [task for _, task, _ in lists(request)]
+        assert len(set(tasks)) == 1
+        sizes[len(tasks)] += 1
+        assert request.parts[0].splitlines().count(WANTED) == 1
+        assert "About 1:" not in request.parts[0]
+    assert sizes == {5: 9, 2: 3}
+
+
+def test_what_it_took_is_counted():
+    took = write(Model(price=0.5))
+    assert (took.requests, took.tokens, took.cost) == (12, 12 * 120, 6.0)
+    assert write(Model(price=None)).cost is None
+
+
+def test_progress_grows_to_the_whole():
+    heard = []
+    write(Model(), told=lambda done, total: heard.append((done, total)))
+    assert {total for _, total in heard} == {51}
+    done = [done for done, _ in heard]
+    assert (done[0], done[-1]) == (0, 51)
+    assert done == sorted(done)
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (wrong_count, "wrong count|missing"),
+        (lambda *about: "A person juggles.", "not understood: juggles"),
+        (lambda *about: "", "empty"),
+        (lambda *about: "**bold** move_forward", "not plain words"),
+        (lambda *about: None, "no text: number"),
+        (lambda number, task, events, attempt: [entry(number, good(number, task, events, 1), [])], "beside the text"),
+    ],
+)
+def test_a_bad_text_is_asked_for_again_with_the_reason(bad, reason):
+    model = Model(lambda number, task, events, attempt: (bad if attempt == 1 else good)(number, task, events, attempt))
+    written = write(model)
+    assert len(written.prompts) >= 50  # a second text may happen to be a twin
+    first = [no for no in written.rejected if no.attempt == 1]
+    assert len(first) == 51
+    for no in first:
+        assert re.search(reason, no.reason), no.reason
+        assert json.loads(no.answer)["prompts"] is not None
+        assert no.prompt_id == prompt_id(no.text, no.task, no.events)
+    again = [request for request in model.requests if request.vote == 1]
+    for request in again:
+        for number, *_ in lists(request):
+            (about,) = re.findall(rf"^About {number}: .+$", request.parts[0], re.MULTILINE)
+            assert re.search(reason, about) or "had no text" in about
+
+
+def test_a_swapped_order_is_not_taken():
+    written = write(Model(swapped), changed(least_share=0))
+    assert all(len(prompt.events) == 1 or prompt.events == prompt.events[::-1] for prompt in written.prompts)
+    assert "wrong order" in {no.reason.split(":")[0] for no in written.rejected}
+
+
+def test_what_cannot_be_composed_is_found_out_before_anything_is_asked():
+    model = Model()
+    with pytest.raises(AtomError, match="frequency"):
+        write(model, SMALL.model_copy(update={"max_count": 1}))
+    assert model.requests == []
+
+
+def test_twins_are_sent_back(tmp_path):
+    seeds = tmp_path / "seeds.txt"
+    seeds.write_text("he bows\nhe claps\nhe squats\nhe jumps\nhe punches with the left hand")
+    config = PromptConfig(
+        train_per_task=10, test_per_task=1, max_events=2,
+        llm=WriterConfig(seeds=str(seeds), per_request=4, least_share=0, attempts=2),
+    )  # fmt: skip
+    written = write(
+        Model(lambda number, task, events, attempt: caption(events, np.random.default_rng(3), "temporal")[0]), config
+    )
+    by_events = Counter(prompt.events for prompt in written.prompts)
+    assert set(by_events.values()) == {1}
+    twins = [no for no in written.rejected if no.reason.startswith("too much like another text")]
+    assert twins
+    assert all(no.events in by_events for no in twins)
+    assert {event.action for prompt in written.prompts for event in prompt.events} <= {
+        "bow", "clap", "squat", "jump_up", "punch_left"
+    }  # fmt: skip
+
+
+def test_a_number_that_was_not_asked_for_or_came_before_is_left_out():
+    def say(number, task, events, attempt):
+        text = good(number, task, events, attempt)
+        if number == 1 and attempt == 1:
+            return [entry(1, text, events), entry(1, "A person jumps.", []), entry(77, "A person bows.", [])]
+        return text
+
+    written = write(Model(say))
+    assert len(written.prompts) == 51
+    reasons = Counter(no.reason for no in written.rejected)
+    assert reasons == {"answered twice: number 1": 12, "not asked for: number 77": 12}
+    assert all(no.events == () for no in written.rejected if "77" in no.reason)
+
+
+def test_an_answer_of_another_shape_rejects_its_compositions():
+    model = Model(whole=lambda request: "I can't do that.")
+    with pytest.raises(AtomError, match="0 of 12 integrity prompts for the train split") as raised:
+        write(model)
+    assert "invalid answer" in str(raised.value)
+    written = write(Model(whole=lambda request: "no JSON"), changed(least_share=0, attempts=1))
+    assert written.prompts == []
+    assert len(written.rejected) == 51
+    assert written.requests == 24  # each was asked once more in another form
+    assert {no.answer for no in written.rejected} == {"no JSON"}
+
+
+def test_a_failed_request_costs_only_its_own_compositions():
+    class Failing(Model):
+        async def ask(self, request):
+            if request.vote == 0 and "temporal" in request.parts[0].split(WANTED)[1]:
+                self.requests.append(request)
+                raise RequestFailed("refused with 400: too long")
+            return await super().ask(request)
+
+    written = write(Failing())
+    assert len(written.prompts) == 51
+    lost = [no for no in written.rejected if no.reason == "refused with 400: too long"]
+    assert (len(lost), {no.task for no in lost}, {no.answer for no in lost}) == (17, {"temporal"}, {""})
+
+
+@pytest.mark.parametrize("error", [BudgetSpent("the budget is spent"), ServiceError("it is down")])
+def test_what_is_wrong_with_the_service_is_raised_after_the_others_have_ended(error):
+    class Broken(Model):
+        async def ask(self, request):
+            if not self.requests:
+                self.requests.append(request)
+                raise error
+            return await super().ask(request)
+
+    model = Broken()
+    with pytest.raises(type(error), match=str(error)):
+        write(model)
+    assert model.finished == len(model.requests) - 1 == 11
+
+
+def test_too_few_good_texts_stop_the_run_with_figures_and_remedies():
+    def say(number, task, events, attempt):
+        bad = task == "temporal" and number % 2
+        return "A person juggles." if bad else good(number, task, events, attempt)
+
+    with pytest.raises(AtomError) as raised:
+        write(Model(say), changed(attempts=2))
+    message = str(raised.value)
+    assert re.search(r"tiny wrote \d+ of 12 temporal prompts for the train split", message)
+    assert re.search(r"80%; most often wrong: \d+ times \(not understood: juggles; missing:", message)
+    for remedy in ("prompts.llm.model", "prompts.llm.attempts", "prompts.llm.least_share"):
+        assert remedy in message
+    assert "\n" not in message
+    assert len(write(Model(say), changed(attempts=2, least_share=0.3)).prompts) >= 40
+
+
+def test_an_attempt_is_another_question_even_with_the_same_words():
+    model = Model(whole=lambda request: "no JSON")
+    write(model, changed(least_share=0, attempts=3, refresh=4))
+    assert len({request.key for request in model.requests}) == len(model.requests)
+    assert {request.refresh for request in model.requests} == {4}
+
+
+def test_the_prompts_follow_the_seed_texts(tmp_path):
+    seeds = tmp_path / "seeds.txt"
+    seeds.write_text("he jumps\n" * 6 + "he bows\nhe claps\nhe walks forward\nhe squats\n")
+    config = PromptConfig(
+        train_per_task=40, test_per_task=2, llm=WriterConfig(seeds=str(seeds), least_share=0, attempts=1)
+    )
+    written = write(Model(), config)
+    used = Counter(e.action for p in [*written.prompts, *written.rejected] if p.split == "train" for e in p.events)
+    assert set(used) == {"jump_up", "bow", "clap", "walk_forward", "squat"}
+    assert max(used, key=used.get) == "jump_up"
+    assert used["jump_up"] > 1.5 * max(count for action, count in used.items() if action != "jump_up")
+
+
+def test_seed_texts_with_too_few_actions_are_an_error_before_anything_is_asked(tmp_path):
+    seeds = tmp_path / "seeds.txt"
+    seeds.write_text("he bows\nhe claps")
+    model = Model()
+    with pytest.raises(AtomError, match="more actions to choose from than bow, clap"):
+        write(model, changed(seeds=str(seeds)))
+    assert model.requests == []
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_our_own_examples_are_good(task):
+    for events, text in EXAMPLES[task]:
+        assert fault(text, events, task) is None
+        assert split_of(events) == "train"
+        assert parse_events(text).unknown == []
