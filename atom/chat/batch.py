@@ -19,7 +19,7 @@ import openai
 from pydantic import SecretStr
 
 from atom.chat.errors import RequestFailed, ServiceError
-from atom.chat.journal import Journal
+from atom.chat.journal import Journal, Limits
 from atom.chat.prices import BATCH_DISCOUNT
 from atom.chat.request import Answer, Request
 from atom.chat.service import FormRefused, Service, kind_of, since
@@ -127,6 +127,8 @@ class BatchService(Service):
 
     async def _open_calls(self, tag: str, keys: list[str]) -> bool:
         """Notes the whole batch in the journal, or nothing of it if the budget can't pay for all."""
+        if self._limits == Limits():
+            return True
         for number, key in enumerate(keys):
             expected = await self._expected_of(self._waiting[key][0], BATCH_DISCOUNT)
             call = await self._journaled(

@@ -1,8 +1,8 @@
 """The journal: every answer that was paid for, kept from the moment it arrives; and what each account has spent.
 
 SQLite with a write-ahead log, so that several processes may use one journal and a `kill -9` at any moment loses nothing
-that had arrived. A call is noted as open before it is sent. One whose answer never came stays open: it may have been
-paid for, so it counts as spent.
+that had arrived. Where there is a budget, a call is noted as open before it is sent. One whose answer never came stays
+open: it may have been paid for, so it counts as spent.
 """
 
 from __future__ import annotations
@@ -114,11 +114,13 @@ class Journal:
             run("INSERT INTO spending VALUES (?, ?, ?) ON CONFLICT (account) DO UPDATE SET "
                 "tokens = tokens + excluded.tokens, cost = cost + excluded.cost",
                 (account, answer.tokens, answer.cost or 0.0))  # fmt: skip
-            if call is not None:
+            if call:
                 run("DELETE FROM open_calls WHERE call = ?", (call,))
 
     def close_call(self, call: str) -> None:
         """The service refused the call, so it costs nothing."""
+        if not call:
+            return
         with self._transaction() as run:
             run("DELETE FROM open_calls WHERE call = ?", (call,))
 

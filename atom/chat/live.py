@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
 from atom.chat.errors import RequestFailed, ServiceError
-from atom.chat.journal import Journal
+from atom.chat.journal import Journal, Limits
 from atom.chat.pace import Breaker, Concurrency, Rate
 from atom.chat.request import Answer, Request
 from atom.chat.service import Service, kind_of, since
@@ -81,12 +81,15 @@ class LiveService(Service):
             await self._journaled(self.journal.close_call, call)
             raise refusal.error from None
         finally:
-            async with self._settled:
-                self._sent -= 1
-                self._settled.notify_all()
+            if call:
+                async with self._settled:
+                    self._sent -= 1
+                    self._settled.notify_all()
 
     async def _open_call(self, request: Request) -> str:
         """Notes the call in the journal once the budget allows it; waits while calls under way may turn out cheaper."""
+        if self._limits == Limits():
+            return ""
         async with self._settled:
             while True:
                 expected = await self._expected_of(request)

@@ -14,14 +14,14 @@ class Rate:
     """At most `per_minute` units in any 60 seconds; None: no limit.
 
     A leaky bucket lets its capacity through at once on top of the steady flow, so the capacity is about one second's
-    worth and the flow that much slower.
+    worth and the flow that much slower; and one in a hundred less, as what is sent apart may arrive together.
     """
 
     def __init__(self, per_minute: int | None) -> None:
         self._limiter: AsyncLimiter | None = None
         if per_minute is not None:
             self._most = max(1.0, per_minute / 61)
-            steady = per_minute - self._most if per_minute > 1 else 1  # units a minute beside the capacity
+            steady = 0.99 * per_minute - self._most if per_minute > 1 else 0.99  # units a minute beside the capacity
             self._limiter = AsyncLimiter(self._most, 60 * self._most / steady)
 
     async def wait(self, units: float = 1.0) -> None:

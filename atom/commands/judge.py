@@ -300,9 +300,14 @@ def _tell_calibration(results: Any) -> None:
             figure for figure in groups["overall"] if isinstance(groups["overall"][figure], dict)
             and groups["overall"][figure]["value"] is not None
         ]  # fmt: skip
-        table = Table(*[name, *groups], box=None)
+        table = Table("", *groups, box=None, title=name, title_justify="left")
         for figure in figures:
-            table.add_row(figure.replace("_", " "), *(_in_brackets(group[figure]) for group in groups.values()))
+            tasks = [group[figure]["value"] for task, group in groups.items() if task != "overall"]
+            table.add_row(
+                figure.replace("_", " "),
+                _in_brackets(groups["overall"][figure]),
+                *("" if value is None else f"{value:.2f}" for value in tasks),
+            )
         table.add_row("clips scored", *(str(group["n"]) for group in groups.values()))
         table.add_row("without a score", *(str(group["unscored"]) for group in groups.values()))
         out.print(table)

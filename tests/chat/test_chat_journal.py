@@ -40,8 +40,8 @@ def test_an_answer_comes_back_as_it_was_and_says_where_from(journal):
 
 
 def test_what_is_open_counts_as_spent_until_it_is_refused_or_answered(journal):
-    none = Limits()
-    calls = [journal.open_call("a", f"k{i}", Spending(100, 1.0), none, i) for i in range(3)]
+    ample = Limits(cost=99.0)
+    calls = [journal.open_call("a", f"k{i}", Spending(100, 1.0), ample, i) for i in range(3)]
     assert journal.spent("a") == Spending(300, 3.0)
     journal.close_call(calls[0])
     journal.add("a", "k1", "text", "m", answered(cost=0.5), calls[1])
