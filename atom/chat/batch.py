@@ -182,19 +182,24 @@ class BatchService(Service):
             while batch.status not in _OVER:
                 await asyncio.sleep(self.settings.poll_seconds)
                 batch = await self._free.batches.retrieve(name)
-            told: set[str] = set()
+            outcomes: dict[str, Answer | Exception] = {}
             for file in filter(None, (batch.output_file_id, batch.error_file_id)):
                 content = await self._free.files.content(file)
                 for line in content.text.splitlines():
                     if line.strip():
-                        told.add(await self._keep(json.loads(line), tag, since(began)))
+                        row = json.loads(line)
+                        outcomes[row["custom_id"]] = await self._keep(row, tag, since(began))
             errors = batch.errors.data if batch.errors and batch.errors.data else []
             reason = "; ".join(self._scrubbed(error.message) for error in errors[:3])
-            await self._give_back(tag, [key for key in keys if key not in told])
-            failure = RequestFailed(
-                f"the batch {batch.status} without an answer to it{f': {reason}' if reason else ''}"
-            )
-            self._fail([key for key in keys if key not in told], failure)
+            silent = [key for key in keys if key not in outcomes]
+            await self._give_back(tag, silent)
+            reason = f": {reason}" if reason else ""
+            self._fail(silent, RequestFailed(f"the batch is {batch.status} without an answer to it{reason}"))
+            for key, outcome in outcomes.items():
+                if isinstance(outcome, Answer):
+                    self._tell(key, outcome)
+                else:
+                    self._fail([key], outcome)
         except openai.NotFoundError:
             await self._give_back(tag, keys)
             self._fail(keys, ServiceError(f"the service does not know the batch {name} any more; run again to send it"))
@@ -203,8 +208,8 @@ class BatchService(Service):
         except Exception as error:
             self._fail(keys, error)
 
-    async def _keep(self, line: dict[str, Any], tag: str, latency: float) -> str:
-        """Journals one line of an output or error file and tells who waits for it; gives its key."""
+    async def _keep(self, line: dict[str, Any], tag: str, latency: float) -> Answer | Exception:
+        """Journals one line of an output or error file; gives the answer, or why there is none."""
         key, response = line["custom_id"], line.get("response") or {}
         body, status = response.get("body") or {}, response.get("status_code")
         request, _ = self._waiting.get(key, (None, None))
@@ -212,14 +217,15 @@ class BatchService(Service):
         if status == 200 and body.get("choices"):
             asked = request or Request(body.get("model", ""), "", ())
             answer = self._answer(body, asked, latency, BATCH_DISCOUNT)
+            known = await self._journaled(self.journal.find, key)
+            if known and known.raw == answer.raw:  # we crashed while we collected, and it is booked already
+                return known
             await self._journaled(self.journal.add, self.account, key, kind_of(asked), asked.model, answer, call)
-            self._tell(key, answer)
-            return key
+            return answer
         await self._journaled(self.journal.close_call, call)
         said = self._scrubbed((body.get("error") or line.get("error") or {}).get("message", "no reason given"))
         refused = status == 400 and any(word in said for word in ("response_format", "json_schema", "json_object"))
-        self._fail([key], FormRefused(said) if refused else RequestFailed(f"answered {status} in a batch: {said}"))
-        return key
+        return FormRefused(said) if refused else RequestFailed(f"answered {status} in a batch: {said}")
 
     async def _give_back(self, tag: str, keys: list[str]) -> None:
         """These were never answered, so they cost nothing and the batch is done with."""

@@ -36,7 +36,7 @@ class LiveService(Service):
     def __init__(self, settings: ServiceConfig, key: SecretStr | None, journal: Journal, account: str) -> None:
         super().__init__(settings, key, journal, account)
         self._requests, self._tokens = Rate(settings.requests_per_minute), Rate(settings.tokens_per_minute)
-        self._concurrency, self._breaker = Concurrency(settings.concurrency), Breaker()
+        self._concurrency, self._breaker = Concurrency(settings.concurrency), Breaker(self._scrubbed(settings.base_url))
         self._sent = 0  # calls that wait for their answer
         self._settled = asyncio.Condition()
 
@@ -49,15 +49,9 @@ class LiveService(Service):
         try:
             return await retrying(self._try, request)
         except _MayPass as failure:
-            reason = f"no answer after {self.settings.attempts} tries: {failure}"
             if self._breaker.last_success < began:
-                error = ServiceError(
-                    f"{self._scrubbed(self.settings.base_url)} does not answer: {failure}; check that it is up, then "
-                    "run again: every answer so far is kept"
-                )
-                self._breaker.give_up(error)
-                raise error from None
-            raise RequestFailed(reason) from None
+                raise self._breaker.give_up(failure) from None
+            raise RequestFailed(f"no answer after {self.settings.attempts} tries: {failure}") from None
 
     async def _try(self, request: Request) -> Answer:
         async with self._concurrency:
@@ -117,16 +111,17 @@ class LiveService(Service):
         except openai.APIStatusError as error:
             raise _NotPaid(self._judged(error)) from None
         except (TimeoutError, openai.APITimeoutError) as error:
-            self._breaker.failed()
             failure = _MayPass(f"no answer within {self.settings.timeout:g} s")
+            self._breaker.failed(failure)
             raise (_NotPaid(failure) if _never_sent(error) else failure) from None
         except openai.APIConnectionError as error:
-            self._breaker.failed()
             failure = _MayPass(self._scrubbed(f"the connection broke: {error.__cause__ or error}"))
+            self._breaker.failed(failure)
             raise (_NotPaid(failure) if _never_sent(error) else failure) from None
         except (openai.APIResponseValidationError, ValueError, AttributeError) as error:
-            self._breaker.failed()
-            raise _MayPass(self._scrubbed(f"what came is no chat completion: {error}")) from None
+            failure = _MayPass(self._scrubbed(f"what came is no chat completion: {error}"))
+            self._breaker.failed(failure)
+            raise failure from None
         self._breaker.succeeded()
         self._concurrency.speed_up()
         return answer
@@ -143,7 +138,7 @@ class LiveService(Service):
                 return ServiceError(f"the service asks to wait {wait:.0f} s; run again later, every answer is kept")
             return _MayPass(reason, wait)
         if error.status_code in (408, 409) or error.status_code >= 500:
-            self._breaker.failed()
+            self._breaker.failed(reason)
             return _MayPass(reason, _retry_after(error.response.headers))
         self._breaker.alive()
         return self._status_error(error)

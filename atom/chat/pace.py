@@ -62,17 +62,17 @@ class Concurrency:
 class Breaker:
     """Stops asking a service that only fails: after so many failures in a row everyone waits, then one tries again.
 
-    Each further failure doubles the wait. Whoever still has failed after all its tries while nobody had an answer gives
-    up for all.
+    Each such try that fails too doubles the wait, up to a limit, and after so many of them the service is given up.
     """
 
-    FAILURES, PAUSE, LONGEST = 10, 2.0, 60.0
+    FAILURES, PAUSE, LONGEST, TRIES = 10, 2.0, 60.0, 6
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "the service") -> None:
         self.last_success = -1.0
-        self._failures = 0
+        self._name = name
+        self._failures = self._pauses = 0
         self._until = 0.0
-        self._probing = False
+        self._trying = False
         self._gone: ServiceError | None = None
 
     async def ready(self) -> None:
@@ -81,8 +81,8 @@ class Breaker:
             if self._gone:
                 raise self._gone
             wait = self._until - time.monotonic()
-            if self._failures < self.FAILURES or (wait <= 0 and not self._probing):
-                self._probing = self._failures >= self.FAILURES
+            if not self._pauses or (wait <= 0 and not self._trying):
+                self._trying = bool(self._pauses)
                 return
             await asyncio.sleep(min(max(wait, 0.05), 1.0))
 
@@ -92,18 +92,24 @@ class Breaker:
 
     def alive(self) -> None:
         """The service is there, though it did not give what was asked for."""
-        self._failures, self._probing = 0, False
+        self._failures, self._pauses, self._trying = 0, 0, False
+
+    def failed(self, reason: object) -> None:
+        """What was under way when the waiting began fails too, and counts no more."""
+        self._failures += 1
+        if self._failures >= self.FAILURES and (self._trying or not self._pauses):
+            self._until = time.monotonic() + min(self.PAUSE * 2**self._pauses, self.LONGEST)
+            self._pauses, self._trying = self._pauses + 1, False
+            if self._pauses > self.TRIES:
+                self.give_up(reason)
 
     def left(self) -> None:
         """A request is over, however it ended: if it was the one that tried again, another may."""
-        self._probing = False
+        self._trying = False
 
-    def failed(self) -> None:
-        self._failures += 1
-        if self._failures >= self.FAILURES:
-            self._probing = False
-            pause = self.PAUSE * 2 ** min(self._failures - self.FAILURES, 5)
-            self._until = time.monotonic() + min(pause, self.LONGEST)
-
-    def give_up(self, error: ServiceError) -> None:
-        self._gone = error
+    def give_up(self, reason: object) -> ServiceError:
+        """Everyone else stops too; gives the error."""
+        self._gone = ServiceError(
+            f"{self._name} does not answer: {reason}; check that it is up, then run again: every answer so far is kept"
+        )
+        return self._gone

@@ -85,7 +85,7 @@ def test_a_breaker_lets_one_probe_through_and_closes_after_a_success(monkeypatch
         breaker = Breaker()
         for _ in range(Breaker.FAILURES):
             await breaker.ready()
-            breaker.failed()
+            breaker.failed("answered 500")
         began, passed = time.monotonic(), []
 
         async def one():
@@ -107,8 +107,25 @@ def test_a_breaker_lets_one_probe_through_and_closes_after_a_success(monkeypatch
 def test_a_service_that_was_given_up_is_not_asked():
     async def ask():
         breaker = Breaker()
-        breaker.give_up(ServiceError("down"))
+        breaker.give_up("down")
         await breaker.ready()
 
     with pytest.raises(ServiceError, match="down"):
         asyncio.run(ask())
+
+
+def test_failures_of_what_was_under_way_count_once_and_failed_tries_end_it(monkeypatch):
+    monkeypatch.setattr(Breaker, "PAUSE", 0.0)
+
+    async def story():
+        breaker = Breaker()
+        for _ in range(64):
+            breaker.failed("broken")
+        for _ in range(Breaker.TRIES + 1):
+            await breaker.ready()
+            for _ in range(5):
+                breaker.failed("broken")
+
+
+    with pytest.raises(ServiceError, match="the service does not answer: broken"):
+        asyncio.run(story())

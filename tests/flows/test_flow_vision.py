@@ -1,0 +1,178 @@
+"""The pipeline judged by a vision-language model and prompted by a language model, both the double over HTTP."""
+
+import json
+import os
+import sqlite3
+import urllib.request
+from pathlib import Path
+
+import pytest
+from flow_runs import computed
+from prefect.blocks.system import Secret
+from pydantic import SecretStr
+
+from atom.double import ClipIndex, DoubleSettings, FaultRates, running
+from atom.errors import AtomError
+from storage import Store
+
+VISION = [
+    "judging.judge=vision", "judging.vision.model=atom-double", "evaluation.judges=[vision, kinematic]",
+    "judging.vision.sight.size=64", "service.requests_per_minute=60000", "evaluation.bootstrap=100",
+]  # fmt: skip
+MARKED = "sk-marked-4f1c9a7e2b"
+
+
+@pytest.fixture
+def double(tmp_path):
+    """`double(noise=0.1, ...)` starts one that knows the pictures of the test's store."""
+    started = []
+
+    def start(**settings):
+        faults = {name: settings.pop(name) for name in list(settings) if name in FaultRates.model_fields}
+        context = running(
+            DoubleSettings(faults=FaultRates(**faults), **settings), ClipIndex(store=Store(str(tmp_path)))
+        )
+        started.append(context)
+        return context.__enter__()
+
+    yield start
+    for context in started:
+        context.__exit__(None, None, None)
+
+
+def spent(record):
+    return sum(stage["tokens"] for stage in record["stages"])
+
+
+def rows_of(root, table):
+    store = Store(str(root))
+    return [row for key in store.keys(table) for row in store.read(store.find(table, key)).to_pylist()]
+
+
+def test_a_run_by_models_pays_once_and_tells_what_it_paid(run, double, tmp_path):
+    there = double()
+    settings = [*VISION, f"service.base_url={there.address}", "prompts.writer=llm", "prompts.llm.model=atom-double",
+                "judging.vision.near_ties=1", "judging.vision.votes=2",
+                "judging.vision.second_model=gpt-4o-mini"]  # fmt: skip
+    record = run(tmp_path, *settings)
+    seen = there.statistics()
+    assert record["state"] == "completed"
+    # Comparing a motion with itself by two votes is no question here, so all that was answered was paid once.
+    assert seen["repeated"] == 0 and spent(record) == seen["tokens"] > 0
+    scores = [row for row in rows_of(tmp_path, "scores") if row["judge"] != "kinematic"]
+    assert {(row["judge"], row["vote"]) for row in scores} == {
+        (judge, vote) for judge in ("vision", "second vision") for vote in (0, 1)
+    }
+    assert all(json.loads(row["answers"][-1])["choices"] for row in scores)
+    kinematic = {row["motion_id"]: row["score"] for row in rows_of(tmp_path, "scores") if row["judge"] == "kinematic"}
+    same = [row["score"] == pytest.approx(kinematic[row["motion_id"]]) for row in scores
+            if row["motion_id"] in kinematic]  # fmt: skip
+    assert sum(same) > 0.9 * len(same)  # the double says what the kinematic judge sees, in whole frames
+    assert all(row["source"] == "atom-double" for row in rows_of(tmp_path, "prompts"))
+
+    again = run(tmp_path, *settings)
+    assert computed(again) == {} and there.statistics()["requests"] == seen["requests"]
+
+    lost = Store(str(tmp_path))
+    key = next(stage["key"] for stage in record["stages"] if stage["name"] == "scores")
+    Path(lost.path(lost.find("scores", key), "part-00000.parquet")).unlink()
+    mended = run(tmp_path, *settings)
+    assert computed(mended)["scores"] == 1 and there.statistics()["requests"] == seen["requests"]
+
+    rated = run(tmp_path, *settings, "judging.vision.question=rating")
+    assert not {"motions", "pictures", "prompts"} & set(computed(rated)) and "scores" in computed(rated)
+
+
+def test_a_batch_run_scores_the_same(run, double, tmp_path, monkeypatch):
+    monkeypatch.setattr("atom.chat.batch.QUIET", 0.1)
+    there = double()
+    record = run(tmp_path, *VISION, f"service.base_url={there.address}", "service.mode=batch",
+                 "service.poll_seconds=0.1")  # fmt: skip
+    seen = there.statistics()
+    assert record["state"] == "completed" and seen["requests"] == 0
+    assert seen["answered_in_batches"] == sum(row["judge"] == "vision" for row in rows_of(tmp_path, "scores"))
+
+
+def test_what_gets_no_score_is_counted_and_too_much_of_it_stops_the_run(run, double, tmp_path):
+    there = double(refusal=1.0)
+    settings = [*VISION, f"service.base_url={there.address}"]
+    with pytest.raises(AtomError, match=r"have no score.*refused.*judging\.vision\.attempt=1"):
+        run(tmp_path, *settings)
+    rows = rows_of(tmp_path, "scores")
+    assert rows and all(row["error"].startswith("refused") and row["score"] is None for row in rows)
+    assert all(len(row["answers"]) == 2 for row in rows)
+
+
+def test_the_budget_ends_a_run_and_a_larger_one_goes_on(run, double, tmp_path):
+    there = double()
+    settings = [*VISION, f"service.base_url={there.address}"]
+    with pytest.raises(AtomError, match="budget") as caught:
+        run(tmp_path, *settings, "service.budget_tokens=9000")
+    assert "Traceback" not in str(caught.value)
+    before = there.statistics()
+    assert 0 < before["tokens"] <= 9000
+    record = run(tmp_path, *settings, "service.budget_tokens=9000000")
+    assert record["state"] == "completed" and there.statistics()["repeated"] == 0
+
+
+def files_with(secret, *folders):
+    found = []
+    for folder in folders:
+        for path in Path(folder).rglob("*"):
+            if path.is_file() and secret.encode() in path.read_bytes():
+                found.append(str(path))
+    return found
+
+
+def test_the_key_is_nowhere_but_in_the_environment(run, double, server, tmp_path, monkeypatch, capfd, caplog):
+    from prefect.settings import PREFECT_HOME
+
+    there = double(key=SecretStr(MARKED))
+    monkeypatch.setenv("ATOM_TEST_KEY", MARKED)
+    settings = [*VISION, f"service.base_url={there.address}", "service.key_variable=ATOM_TEST_KEY"]
+    assert run(tmp_path, *settings)["state"] == "completed"
+    assert there.statistics()["requests"] > 0  # so the key was used
+    wrong = MARKED + "-wrong"  # the double repeats it in its answer
+    monkeypatch.setenv("ATOM_TEST_KEY", wrong)
+    with pytest.raises(AtomError, match="401") as caught:
+        run(tmp_path, *settings, "judging.vision.refresh=1")
+    assert MARKED not in repr(caught.getrepr(chain=True))
+    said = capfd.readouterr()
+    assert MARKED not in said.out + said.err + caplog.text
+    database = sqlite3.connect(tmp_path / "journal" / "answers.sqlite")
+    assert MARKED not in "".join(database.iterdump())
+    assert files_with(MARKED, tmp_path, PREFECT_HOME.value()) == []
+    assert_not_told_by_the_server(server)
+
+
+def assert_not_told_by_the_server(server):
+    """What the UI shows comes from these."""
+    for what in ("flow_runs", "task_runs", "logs", "artifacts"):
+        offset = 0
+        while True:
+            body = json.dumps({"limit": 200, "offset": offset}).encode()
+            request = urllib.request.Request(f"{server}/{what}/filter", body, {"Content-Type": "application/json"})
+            told = urllib.request.urlopen(request).read()
+            assert MARKED.encode() not in told, what
+            if len(json.loads(told)) < 200:
+                break
+            offset += 200
+
+
+def test_the_key_may_be_a_secret_block(run, double, server, tmp_path, monkeypatch):
+    there = double(key=SecretStr(MARKED))
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    Secret(value=MARKED).save("atom-test-key", overwrite=True)
+    settings = [*VISION, f"service.base_url={there.address}"]
+    assert run(tmp_path, *settings, "service.key_block=atom-test-key")["state"] == "completed"
+    with pytest.raises(AtomError, match="no Prefect Secret block 'none-such'"):
+        run(tmp_path, *settings, "service.key_block=none-such")
+    assert files_with(MARKED, tmp_path) == [] and "OPENAI_API_KEY" not in os.environ
+
+
+def test_mistakes_are_said_before_anything_is_made(run, tmp_path):
+    with pytest.raises(AtomError, match="there is no key"):
+        run(tmp_path, *VISION)
+    with pytest.raises(AtomError, match=r"on_policy\.steps=0"):
+        run(tmp_path, *VISION, "on_policy.steps=3")
+    assert not (tmp_path / "prompts").exists()
