@@ -96,6 +96,9 @@ def _print(record: dict[str, Any]) -> None:
     for found in record.get("agreement", []):
         kappa = "undefined" if found["kappa"] is None else f"{found['kappa']:.2f}"
         out.print(f"kappa of the {' and the '.join(found['judges'])} judge: {kappa}, on {found['n']} motions")
+    if spent := record.get("spent"):
+        name = record["config"]["name"]
+        out.print(f"spent by runs named {name!r}: ${spent['cost']:.4f}, {spent['tokens']:,} tokens")
     if record["state"] != "completed":
         out.print(f"[red]{record['state']}[/] {record.get('error', '')}")
     elif "report" in record:

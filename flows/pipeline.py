@@ -23,7 +23,7 @@ from atom.evaluation.compare import compare
 from flows import stages, vision_stages
 from flows.progress import Progress
 from flows.report import write_report
-from flows.services import check_run
+from flows.services import check_run, spent_by
 from flows.stages import ShardResult
 from storage import ArtifactRef, Store, StoreError
 
@@ -58,6 +58,7 @@ def align(config: RunConfig, store: str = "store") -> dict[str, Any]:
         run.record |= {"state": "failed", "error": " ".join(f"{type(error).__name__}: {error}".split())}
         raise
     finally:
+        run.record["spent"] = spent_by(config, artifacts)
         run.save()
     create_markdown_artifact(f"Run `{run.run_id}`: report at `{run.record['report']}`", key="report")
     return run.record

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
+from atom.chat.journal import Journal
 from atom.chat.running import check_service, journal_of, read_key, with_service
 from atom.chat.service import Service
 from atom.config import RunConfig, ServiceConfig
@@ -32,6 +34,17 @@ def check_run(config: RunConfig, store: Store) -> list[str]:
         return []
     journal_of(config.service, store)
     return check_service(config.service, models, service_key(config.service))
+
+
+def spent_by(config: RunConfig, store: Store) -> dict[str, Any] | None:
+    """What runs of this name have spent so far, all together; None for a run that asks no model."""
+    if not models_of(config):
+        return None
+    journal = Journal(journal_of(config.service, store))
+    try:
+        return asdict(journal.spent(config.name))
+    finally:
+        journal.close()
 
 
 def models_of(config: RunConfig) -> list[str]:

@@ -179,8 +179,8 @@ FRAMES = _field("frames", pa.int32(), "length in frames at 20 a second")
 JUDGE = _field("judge", pa.string(), "who scored")
 SCORE = _field("score", pa.float32(), "1 to 5 by the task's rubric; null when the judge failed", nullable=True)
 MODEL = _field("model", pa.string(), "the language model that was asked; null without one", nullable=True)
-SPENT_TOKENS = _field("tokens", pa.int32(), "language-model tokens spent, 0 without one")
-COST = _field("cost", pa.float64(), "US dollars spent; null where the model's price is not known", nullable=True)
+SPENT_TOKENS = _field("tokens", pa.int32(), "tokens of the answers; rows that share an answer all count it")
+COST = _field("cost", pa.float64(), "their US dollars; null where the model's price is not known", nullable=True)
 EXACT = _field("exact", pa.bool_(), "all events, right counts, right order; null when the judge failed", nullable=True)
 
 PROMPTS = _table(
@@ -309,9 +309,7 @@ PREFERENCES = _table(
     _field("rejected_tokens", TOKENS, "codebook entries of the worse motion"),
     _field("chosen_score", pa.float32(), "1 to 5"),
     _field("rejected_score", pa.float32(), "1 to 5"),
-    _field(
-        "margin", pa.float32(), "chosen_score - rejected_score; below 0 where a comparison overruled it"
-    ),
+    _field("margin", pa.float32(), "chosen_score - rejected_score; below 0 where a comparison overruled it"),
     _field("degree", pa.string(), "how clear the preference is, in AToM's words"),
     _field("decided_by", pa.string(), "score, or comparison: both motions were shown together, in both orders"),
     _field("chosen_motion_id", pa.string(), "the better motion"),
