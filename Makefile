@@ -31,6 +31,7 @@ bench: $(READY)  ## speed, as ratios in one run
 
 verify: $(READY)  ## every figure that the project claims, from scratch; fails where one is missed
 	$(BIN)/python tests/benchmarks/verify.py
+	$(BIN)/python tests/benchmarks/verify_service.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -16,3 +16,21 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no shared/ folder beside the checkout: parity and real motion can't be compared")
     return SHARED
+
+
+@pytest.fixture
+def atom(monkeypatch, capsys):
+    """`atom("judge", ...)` gives (exit status, standard output, standard error)."""
+    from atom import cli
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["atom", *map(str, arguments)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = end.code or 0
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return call

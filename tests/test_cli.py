@@ -5,26 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from atom import cli
 from atom.corpus.compose import make_motion
 from atom.events import Event
-
-
-@pytest.fixture
-def atom(monkeypatch, capsys):
-    """`atom("judge", ...)` gives (exit status, standard output, standard error)."""
-
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["atom", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = end.code or 0
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
 
 
 @pytest.fixture

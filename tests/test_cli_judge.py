@@ -1,0 +1,117 @@
+"""`atom judge` with a model: one motion, two motions, a calibration; the model is the double over HTTP."""
+
+import json
+import socket
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from atom.corpus.compose import make_motion
+from atom.double import ClipIndex, DoubleSettings, running
+from atom.events import Event
+from atom.judging.vision.sight import pictures_of
+from storage import Store
+
+TEXT = "a person jumps twice, then waves with the left hand"
+RIGHT, WRONG = [Event("jump_up", 2), Event("wave_left")], [Event("wave_left"), Event("jump_up", 3)]
+
+
+@pytest.fixture
+def double(tmp_path):
+    """The double, which knows two motions, and the options that lead to it."""
+    from atom.config import VisionConfig
+
+    index = ClipIndex(store=Store(str(tmp_path / "store")))
+    for name, events in (("right", RIGHT), ("wrong", WRONG)):
+        joints = make_motion(events, np.random.default_rng(0)).joints
+        np.save(tmp_path / f"{name}.npy", joints)
+        for task in ("temporal", "frequency"):
+            for picture in pictures_of(joints, VisionConfig().sight, task):
+                index.add(picture.data, joints)
+    with running(DoubleSettings(), index) as there:
+        yield there, ["--store", tmp_path / "store", "--set", f"service.base_url={there.address}", "--set",
+                      "judging.vision.model=atom-double", "--set", "service.requests_per_minute=60000"]  # fmt: skip
+
+
+def test_a_motion_is_judged_by_a_model_and_its_answer_is_kept(atom, double, tmp_path):
+    there, options = double
+    call = ["judge", tmp_path / "right.npy", TEXT, "--task", "temporal", "--by", "vision", "--json", *options]
+    status, out, said = atom(*call)
+    found = json.loads(out)
+    assert status == 0, said
+    assert found["score"] == 5 and found["exact"] and found["answers"][0]["model"] == "atom-double"
+    assert json.loads(atom(*call)[1])["tokens"] == found["tokens"] and there.statistics()["answered"] == 1
+    status, out, _ = atom("judge", tmp_path / "wrong.npy", TEXT, "--task", "temporal", "--by", "vision", *options)
+    assert status == 0 and "model saw: The person waves" in " ".join(out.split()) and "order" in out
+
+
+def test_two_motions_are_compared_in_both_orders(atom, double, tmp_path):
+    there, options = double
+    call = ["judge", "compare", tmp_path / "wrong.npy", tmp_path / "right.npy", TEXT, "--task", "temporal", *options]
+    status, out, said = atom(*call, "--json")
+    assert status == 0, said
+    found = json.loads(out)
+    assert found["better"] == "second" and [row["better"] for row in found["orders"]] == ["second", "first"]
+    assert "better in both orders" in atom(*call)[1] and there.statistics()["answered"] == 2
+
+
+def test_a_calibration_writes_a_report_and_the_rows(atom, double, tmp_path):
+    there, options = double
+    status, out, said = atom("judge", "calibrate", "-o", tmp_path / "out", "--prompts", 6, "--by", "vision", "--by",
+                             "kinematic", "--form", "sheet", "--form", "frames", *options)  # fmt: skip
+    assert status == 0, said
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "calibration.html", "calibration.png", "calibration.json", "clips.parquet"
+    }  # fmt: skip
+    judges = json.loads((tmp_path / "out" / "calibration.json").read_text())["judges"]
+    assert list(judges) == ["atom-double, sheet, events", "atom-double, frames, events", "kinematic judge"]
+    assert all(result["overall"]["weighted_kappa"]["value"] > 0.95 for result in judges.values())
+    rows = pd.read_parquet(tmp_path / "out" / "clips.parquet")
+    assert len(rows) == 3 * 24 and {"truth", "score", "change", "answers"} <= set(rows.columns)
+    assert "weighted kappa" in out and "calibration.html" in out
+    assert there.statistics()["answered"] == 48
+
+
+MISTAKES = {
+    "unknown judge": (["judge", "{}/right.npy", TEXT, "--by", "oracle"], ["'oracle'", "kinematic or vision"]),
+    "unknown judge to calibrate": (["judge", "calibrate", "-o", "{}/o", "--by", "oracle"], ["'oracle'", "learned"]),
+    "unknown form": (["judge", "calibrate", "-o", "{}/o", "--form", "film", "--prompts", "1"], ["'film'", "sheet"]),
+    "no key": (["judge", "{}/right.npy", TEXT, "--by", "vision"], ["no key", "OPENAI_API_KEY"]),
+    "no price": (
+        ["judge", "{}/right.npy", TEXT, "--by", "vision", "--set", "service.base_url=http://127.0.0.1:9/v1", "--set",
+         "judging.vision.model=new", "--set", "service.budget_dollars=1"],
+        ["no price for new", "service.prices"],
+    ),
+    "nobody there": (
+        ["judge", "{}/right.npy", TEXT, "--by", "vision", "--set", "service.base_url=http://127.0.0.1:9/v1", "--set",
+         "service.attempts=1"],
+        ["does not answer", "127.0.0.1:9"],
+    ),
+    "a key where a name belongs": (
+        ["run", "--set", "service.key_variable=sk-proj-abc"], ["service.key_variable", "environment"],
+    ),
+    "labelled set that is not there": (["judge", "calibrate", "-o", "{}/o", "--labelled", "{}/x.jsonl"], ["x.jsonl"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_gets_one_line_with_cause_and_remedy(atom, tmp_path, monkeypatch, mistake):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    np.save(tmp_path / "right.npy", make_motion(RIGHT, np.random.default_rng(0)).joints)
+    arguments, words = MISTAKES[mistake]
+    status, out, said = atom(*(argument.format(tmp_path) for argument in arguments))
+    assert status == 2 and out == "", (out, said)
+    assert said.startswith("atom: ") and said.count("\n") == 1, said
+    assert "sk-proj" not in said
+    for word in words:
+        assert word in said
+
+
+def test_a_port_in_use_is_said_so(atom, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        status, _, said = atom("serve-judge", "--store", tmp_path, "--port", taken.getsockname()[1])
+    assert status == 2 and "in use" in said and "--port" in said
