@@ -31,7 +31,7 @@ class ServiceConfig(Section):
         None, pattern=r"^[a-z0-9-]+$", description="Prefect Secret block that holds the key; goes before the variable"
     )
     mode: Literal["live", "batch"] = Field("live", description="batch: the Batch API, within a day for half the price")
-    requests_per_minute: int = Field(500, ge=1)
+    requests_per_minute: int = Field(500, ge=1, description="of one process, as all limits here")
     tokens_per_minute: int | None = Field(None, ge=1, description="null: no limit")
     concurrency: int = Field(32, ge=1, description="most requests in flight; fewer for a while after a 429")
     attempts: int = Field(6, ge=1, description="tries of one request before it counts as lost")

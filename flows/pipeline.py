@@ -218,18 +218,20 @@ class _Run:
         retrying = shard.with_options(retries=self.config.resources.retries)
         futures = [retrying.submit(name, number, *job) for number, job in enumerate(jobs)]
         progress = Progress(name, len(jobs))
-        results, failed = [], []
+        results: list[ShardResult] = []
+        failed: dict[str, list[int]] = {}  # shards by why they failed
         for number, future in enumerate(futures):
             future.wait()
             if future.state.is_completed():
                 results.append(future.result())
             else:
-                failed.append(f"{name} {number}: {_reason(future.state)}")
+                failed.setdefault(_reason(future.state), []).append(number)
             progress.update(number + 1)
         refs = [result.artifact for result in results]
         self.record["stages"].append({
             "name": name, "keys": [ref.key for ref in refs], "key": refs[0].key if refs else None,
-            "shards": len(jobs), "reused": sum(result.reused for result in results), "failed": len(failed),
+            "shards": len(jobs), "reused": sum(result.reused for result in results),
+            "failed": len(jobs) - len(results),
             "rows": sum(ref.rows for ref in refs), "seconds": round(time.monotonic() - began, 2),
             **self._spent(refs),
         })  # fmt: skip
@@ -239,8 +241,9 @@ class _Run:
             key="stages", description="What each stage did so far",
         )  # fmt: skip
         if failed:
+            told = "; ".join(f"{name} {', '.join(map(str, shards))}: {why}" for why, shards in failed.items())
             raise AtomError(
-                f"{len(failed)} of {len(jobs)} shards failed; run again to do only these: {'; '.join(failed)}"
+                f"{len(jobs) - len(results)} of {len(jobs)} shards failed; run again to do only these: {told}"
             )
         return refs
 

@@ -36,11 +36,9 @@ def make_pictures(root: str, config: RunConfig, prompts: ArtifactRef, motions: A
                 pictures = sight.pictures_of(stages.joints_of(motion), seen, tasks[motion["prompt_id"]])
             except AtomError:
                 pictures = []
-            shown = [
-                {"label": p.label, "media_type": p.media_type, "frames": list(p.frames), "data": p.data}
-                for p in pictures
-            ]
-            rows.append({"motion_id": motion["motion_id"], "prompt_id": motion["prompt_id"], "shown": shown})
+            rows.append({
+                "motion_id": motion["motion_id"], "prompt_id": motion["prompt_id"], "shown": sight.to_cells(pictures)
+            })  # fmt: skip
         writer.rows(rows)
         writer.stats = {"quarantined": sum(not row["shown"] for row in rows)}
 
@@ -152,14 +150,8 @@ def _judges(config: RunConfig) -> Iterable[tuple[str, str]]:
 
 
 def _shown(store: Store, pictures: ArtifactRef) -> dict[str, list[Picture]]:
-    return {
-        row["motion_id"]: [
-            Picture(shown["data"], shown["media_type"], shown["label"], tuple(shown["frames"]))
-            for shown in row["shown"]
-        ]
-        for row in store.read(pictures).to_pylist()
-        if row["shown"]
-    }
+    rows = store.read(pictures).to_pylist()
+    return {row["motion_id"]: sight.from_cells(row["shown"]) for row in rows if row["shown"]}
 
 
 def _subject(motion: dict[str, Any], prompt: dict[str, Any], shown: dict[str, list[Picture]]) -> Subject:

@@ -42,6 +42,8 @@ def test_a_motion_is_judged_by_a_model_and_its_answer_is_kept(atom, double, tmp_
     assert status == 0, said
     assert found["score"] == 5 and found["exact"] and found["answers"][0]["model"] == "atom-double"
     assert json.loads(atom(*call)[1])["tokens"] == found["tokens"] and there.statistics()["answered"] == 1
+    status, out, _ = atom("store", "spending", "--store", tmp_path / "store")
+    assert status == 0 and "default" in out and f"{found['tokens']:,}" in out
     status, out, _ = atom("judge", tmp_path / "wrong.npy", TEXT, "--task", "temporal", "--by", "vision", *options)
     assert status == 0 and "model saw: The person waves" in " ".join(out.split()) and "order" in out
 

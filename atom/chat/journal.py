@@ -129,6 +129,12 @@ class Journal:
         with self._lock:
             return self._spent(account) + self._open(account)
 
+    def accounts(self) -> list[tuple[str, int, Spending]]:
+        """Each account with its answers and what it spent, as `spent` tells it."""
+        with self._lock:
+            rows = self._connection.execute("SELECT account, count(*) FROM answers GROUP BY account ORDER BY account")
+            return [(name, count, self._spent(name) + self._open(name)) for name, count in rows.fetchall()]
+
     def dearest(self, model: str, kind: str) -> Spending | None:
         """The most that an answer of this kind took so far."""
         with self._lock:

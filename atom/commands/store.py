@@ -44,6 +44,27 @@ def list_stages(root: Root = "store") -> None:
 
 
 @store_app.command()
+def spending(
+    root: Root = "store",
+    journal: Annotated[str | None, typer.Option(help="the file of answers, if service.journal named one")] = None,
+) -> None:
+    """Show what runs have paid language models, by the runs' names."""
+    from atom.chat.journal import Journal
+    from atom.chat.running import journal_of
+    from atom.config import ServiceConfig
+
+    path = journal_of(ServiceConfig(journal=journal), _existing(root))
+    accounts = Journal(path).accounts() if path.exists() else []
+    if not accounts:
+        Console().print(f"no answer of a language model in {path}", soft_wrap=True)
+        return
+    table = Table("name", *_right("answers", "tokens", "US dollars"))
+    for name, answers, spent in accounts:
+        table.add_row(name, f"{answers:,}", f"{spent.tokens:,}", f"{spent.cost:.4f}")
+    Console().print(table)
+
+
+@store_app.command()
 def verify(root: Root = "store") -> None:
     """Read every byte again. Exit status 1 when an artifact is damaged; the next run makes such ones again."""
     store = _existing(root)

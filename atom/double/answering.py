@@ -52,9 +52,8 @@ class Answering:
             sentence = "This is a test double of AToM and no language model; it only answers AToM's own questions."
             return sentence if asked.form == "text" else json.dumps({"answer": sentence})
         content = json.dumps(value)
-        return (
-            f"```json\n{content}\n```" if asked.form == "text" else content
-        )  # as models do whom nothing holds to JSON
+        # Models that nothing holds to JSON put it into a code fence.
+        return f"```json\n{content}\n```" if asked.form == "text" else content
 
     def _events(self, asked: Asked, listing: str) -> dict[str, Any]:
         listed = {int(number): _ACTIONS.get(phrase) for number, phrase in _NUMBERED.findall(listing)}

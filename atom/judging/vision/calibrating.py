@@ -10,7 +10,7 @@ from atom.chat.service import Service
 from atom.config import SightConfig, VisionConfig
 from atom.judging.calibration import CalibrationClip
 from atom.judging.vision.judge import Opinion, Subject, judge_motion
-from atom.judging.vision.sight import VERSION, pictures_of
+from atom.judging.vision.sight import VERSION, pictures_of, to_cells
 from storage import MOTIONS, PICTURES, Recipe, Store
 
 Shown = dict[str, Subject]
@@ -36,11 +36,7 @@ def show(clips: Sequence[CalibrationClip], sight: SightConfig, store: Store, dra
     for clip in clips:
         pictures = pictures_of(clip.joints, sight, clip.task)
         shown[clip.clip_id] = Subject(pictures, len(clip.joints), clip.text, clip.asked, clip.task)
-        rows.append({
-            "motion_id": clip.clip_id, "prompt_id": clip.prompt_id,
-            "shown": [{"label": p.label, "media_type": p.media_type, "frames": list(p.frames), "data": p.data}
-                      for p in pictures],
-        })  # fmt: skip
+        rows.append({"motion_id": clip.clip_id, "prompt_id": clip.prompt_id, "shown": to_cells(pictures)})
         drawn()
     if ref is None:
         with store.write(recipe) as writer:

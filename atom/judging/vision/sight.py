@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -33,6 +34,15 @@ def pictures_of(joints: np.ndarray, sight: SightConfig, task: Task) -> list[Pict
         Picture(_encoded(image, sight.encoding), f"image/{sight.encoding}", label, tuple(shown))
         for image, label, shown in _views(joints, frames, sight)
     ]
+
+
+def to_cells(pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+    """Pictures as a cell of the pictures table; `from_cells` reads them back."""
+    return [{"label": p.label, "media_type": p.media_type, "frames": list(p.frames), "data": p.data} for p in pictures]
+
+
+def from_cells(cells: Sequence[Mapping[str, Any]]) -> list[Picture]:
+    return [Picture(cell["data"], cell["media_type"], cell["label"], tuple(cell["frames"])) for cell in cells]
 
 
 def _views(
