@@ -10,9 +10,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-from atom.prompts.seeds import read_seeds
-from atom.prompts.writer import VERSION as WRITER_VERSION
-from atom.prompts.writer import write_prompts_with
 from pydantic import BaseModel
 
 from atom.config import RunConfig
@@ -26,6 +23,9 @@ from atom.judging.votes import SECOND, settled
 from atom.motion.physics import foot_skate, mean_jerk
 from atom.preferences.pairs import ScoredMotion, build_pairs, decided_pairs
 from atom.prompts.grammar import expected_length, write_prompts
+from atom.prompts.seeds import read_seeds
+from atom.prompts.writer import VERSION as WRITER_VERSION
+from atom.prompts.writer import write_prompts_with
 from atom.rendering import contact_sheet, write_video
 from atom.tuning.on_policy import RewardedPrompt, tune_on_policy
 from atom.tuning.trainer import TrainingPair, tune

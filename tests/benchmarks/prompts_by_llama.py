@@ -68,7 +68,7 @@ def main() -> None:
     wanted = parser.parse_args().prompts
     config = PromptConfig(
         writer="llm", train_per_task=wanted, test_per_task=max(1, wanted // 3), max_events=2,
-        llm=WriterConfig(model="smollm2", per_request=1, attempts=3, max_tokens=200, least_share=0.0),
+        llm=WriterConfig(model="smollm2", per_request=1, attempts=3, max_tokens=200, least_share=0.0, temperature=0.1),
     )  # fmt: skip
     began = time.monotonic()
     with llama() as address, tempfile.TemporaryDirectory() as folder:

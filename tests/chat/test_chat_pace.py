@@ -126,6 +126,5 @@ def test_failures_of_what_was_under_way_count_once_and_failed_tries_end_it(monke
             for _ in range(5):
                 breaker.failed("broken")
 
-
     with pytest.raises(ServiceError, match="the service does not answer: broken"):
         asyncio.run(story())
