@@ -1,0 +1,19 @@
+"""The configs that come with the project are valid, and what they name has a price."""
+
+from pathlib import Path
+
+import pytest
+
+import flows
+from atom.chat.prices import price_of, read_prices
+from atom.config import load_config
+from flows.services import models_of
+
+CONFIGS = sorted((Path(flows.__file__).parent / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_config_loads_and_its_budget_can_be_kept(path):
+    config = load_config(path)
+    assert all(price_of(model, read_prices()) for model in models_of(config))
+    assert "vision" not in path.stem or config.uses_vision
