@@ -73,13 +73,13 @@ class Breaker:
         self._failures = self._pauses = 0
         self._until = 0.0
         self._trying = False
-        self._gone: ServiceError | None = None
+        self._gone = ""
 
     async def ready(self) -> None:
         """Returns when a request may be sent; raises ServiceError once the service is given up."""
         while True:
             if self._gone:
-                raise self._gone
+                raise ServiceError(self._gone)  # anew for each, or they would share one endless traceback
             wait = self._until - time.monotonic()
             if not self._pauses or (wait <= 0 and not self._trying):
                 self._trying = bool(self._pauses)
@@ -109,7 +109,7 @@ class Breaker:
 
     def give_up(self, reason: object) -> ServiceError:
         """Everyone else stops too; gives the error."""
-        self._gone = ServiceError(
+        self._gone = (
             f"{self._name} does not answer: {reason}; check that it is up, then run again: every answer so far is kept"
         )
-        return self._gone
+        return ServiceError(self._gone)
