@@ -179,7 +179,7 @@ def make_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: Art
     if judge == "kinematic":
         settings |= config.judging.model_dump(include={"sensitivity"})
     recipe = Recipe(
-        "scores", 1, SCORES, config=settings, weights=judge_weights(judge), inputs=[prompts.key, motions.key]
+        "scores", 3, SCORES, config=settings, weights=judge_weights(judge), inputs=[prompts.key, motions.key]
     )
 
     def compute(writer: Any) -> None:
@@ -334,7 +334,7 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
     store, settings = Store(root), config.on_policy
     sampling = config.generation.model_dump(include={"temperature", "top_k", "max_new_tokens"})
     recipe = Recipe(
-        "on-policy", 1, REWARD_CURVES, seed=config.training_seed, inputs=[prompts.key, initial.key],
+        "on-policy", 2, REWARD_CURVES, seed=config.training_seed, inputs=[prompts.key, initial.key],
         config={"on_policy": settings.model_dump(), "sampling": sampling,
                 "judging": config.judging.model_dump(include={"judge", "sensitivity"}),
                 "lora": config.tuning.model_dump(include={"rank", "alpha", "targets"})},

@@ -50,7 +50,7 @@ def make_vision_scores(root: str, config: RunConfig, prompts: ArtifactRef, motio
     """A row for each motion of a shard, vote and model. What got no score has the reason in `error`."""
     store, settings = Store(root), config.judging.vision
     recipe = Recipe(
-        "scores", 2, SCORES, inputs=[prompts.key, motions.key, pictures.key],
+        "scores", 3, SCORES, inputs=[prompts.key, motions.key, pictures.key],
         config={"judge": "vision", "wording": questions.VERSION,
                 **settings.model_dump(exclude={"sight", "near_ties", "least_scored"})},
     )  # fmt: skip

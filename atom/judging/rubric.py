@@ -11,7 +11,7 @@ temporal   with no event missing and O = 1: 5 - 2.5 (1 - P); else 1 + 3 R - 0.4 
            3, 2 and 1 for one, two and three missing), spread over any number of events.
 integrity  1 + 4 F, F = 2 m / (asked + seen) the harmonic mean of P and R over m matched events.
 frequency  1 + 4 Q (1 + P) / 2, Q the mean over asked actions of min(told, seen) / max(told, seen) repetitions; an
-           action that can't be counted gives 1 or 0.
+           action that can't be counted counts once for each place where it is told or seen.
 
 So each reaches 5 only if its own matter is exactly right and nothing else was done, and doing everything scores low.
 """
@@ -126,7 +126,7 @@ def _frequency(asked: Pairs, seen: Pairs) -> float:
 def _totals(events: Pairs) -> Counter[str]:
     totals: Counter[str] = Counter()
     for action, count in events:
-        totals[action] = totals[action] + count if ACTIONS[action].countable else 1
+        totals[action] += count
     return totals
 
 

@@ -51,6 +51,12 @@ def test_5_only_if_the_matter_of_the_task_is_right(asked, seen):
         assert len(names[0]) == len(names[1]) and set(names[0]) == set(names[1])
 
 
+def test_walking_in_two_places_is_more_often_than_in_one():
+    walks = [Event("walk_forward"), Event("jump_up"), Event("walk_forward")]
+    assert score("frequency", walks, walks) == 5
+    assert score("frequency", walks, walks[1:]) == 4  # half of the walks, every jump
+
+
 @given(st.sampled_from(TASKS), asked_lists)
 def test_nothing_seen_scores_1(task, asked):
     assert score(task, asked, []) == 1
