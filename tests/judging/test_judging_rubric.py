@@ -1,5 +1,6 @@
 """What the rubrics promise: bounds, 5 for exactly right only, falling scores, and no reward for doing everything."""
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -40,6 +41,14 @@ def test_exactly_what_was_asked_scores_5(task, asked):
     assert exact(asked, asked) and score(task, asked, asked) == 5
 
 
+def totals(events):
+    """How often each action is done, wherever it is."""
+    found = Counter()
+    for action, count in merged(events):
+        found[action] += count
+    return found
+
+
 @given(asked_lists, seen_lists)
 def test_5_only_if_the_matter_of_the_task_is_right(asked, seen):
     names = [[action for action, _ in merged(side)] for side in (asked, seen)]
@@ -48,7 +57,7 @@ def test_5_only_if_the_matter_of_the_task_is_right(asked, seen):
     if score("integrity", asked, seen) == 5:
         assert sorted(names[0]) == sorted(names[1])
     if score("frequency", asked, seen) == 5:
-        assert len(names[0]) == len(names[1]) and set(names[0]) == set(names[1])
+        assert totals(asked) == totals(seen)
 
 
 def test_walking_in_two_places_is_more_often_than_in_one():
