@@ -39,7 +39,8 @@ def run(
     from flows.services import check_run
 
     if settings.service.key_block is None:  # a block is on the server, which is not there yet
-        check_run(settings, Store(store))
+        for remark in check_run(settings, Store(store)):
+            Console(stderr=True).print(remark, markup=False)
     here = align.with_options(task_runner=ThreadPoolTaskRunner(max_workers=settings.resources.workers))
     with StageBars(Console(stderr=True)) as bars, listening(bars.update):
         record = here(settings, store)

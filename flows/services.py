@@ -14,6 +14,7 @@ from atom.chat.running import check_service, journal_of, read_key, with_service
 from atom.chat.service import Service
 from atom.config import RunConfig, ServiceConfig
 from atom.errors import AtomError
+from atom.prompts.seeds import read_seeds
 from flows.progress import Counted
 from storage import Store
 
@@ -33,7 +34,14 @@ def check_run(config: RunConfig, store: Store) -> list[str]:
     if not (models := models_of(config)):
         return []
     journal_of(config.service, store)
-    return check_service(config.service, models, service_key(config.service))
+    remarks = check_service(config.service, models, service_key(config.service))
+    if config.prompts.writer == "llm" and config.prompts.llm.seeds:
+        seeds = read_seeds(config.prompts.llm.seeds)
+        missed = ", ".join(f"{phrase!r} ({times})" for phrase, times in seeds.not_understood[:5])
+        remarks.append(
+            f"{seeds.understood} of {seeds.texts} seed texts tell known actions; most often not known: {missed}"
+        )
+    return remarks
 
 
 def spent_by(config: RunConfig, store: Store) -> dict[str, Any] | None:

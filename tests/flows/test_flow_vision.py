@@ -11,8 +11,10 @@ from flow_runs import computed
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
+from atom.config import load_config
 from atom.double import ClipIndex, DoubleSettings, FaultRates, running
 from atom.errors import AtomError
+from flows.services import check_run
 from storage import Store
 
 VISION = [
@@ -166,6 +168,17 @@ def test_the_key_may_be_a_secret_block(run, double, server, tmp_path, monkeypatc
     with pytest.raises(AtomError, match="no Prefect Secret block 'none-such'"):
         run(tmp_path, *settings, "service.key_block=none-such")
     assert files_with(MARKED, tmp_path) == [] and "OPENAI_API_KEY" not in os.environ
+
+
+def test_what_a_person_should_know_is_said_before_anything_is_asked(tmp_path):
+    (tmp_path / "seeds.txt").write_text("a person jumps twice\na person drinks tea\n")
+    config = load_config(overrides=[
+        "prompts.writer=llm", "prompts.llm.model=unheard-of", "service.base_url=http://127.0.0.1:9/v1",
+        f"prompts.llm.seeds={tmp_path / 'seeds.txt'}",
+    ])  # fmt: skip
+    price, seeds = check_run(config, Store(str(tmp_path)))
+    assert "no price is known for unheard-of" in price
+    assert "1 of 2 seed texts" in seeds and "'drinks tea' (1)" in seeds
 
 
 def test_mistakes_are_said_before_anything_is_made(run, tmp_path):
