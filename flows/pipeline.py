@@ -119,7 +119,9 @@ class _Run:
             motions[name] = self._baseline(name, prompts)
         arms = {}
         for arm, refs in motions.items():
-            by_judge = [self._scores(f"test scores {arm} {judge}", prompts, refs, judge)
+            by_vision = "vision" in config.evaluation.judges
+            pictures = self._pictures(f"test pictures {arm}", prompts, refs) if by_vision else []
+            by_judge = [self._scores(f"test scores {arm} {judge}", prompts, refs, judge, pictures)
                         for judge in config.evaluation.judges]  # fmt: skip
             arms[arm] = [(ref, list(scores)) for ref, *scores in zip(refs, *by_judge)]
         (rows,) = self._stage("evaluation", [(stages.make_evaluation, self.root, config, prompts, arms)])
@@ -139,8 +141,10 @@ class _Run:
             candidates = self._motions(f"motions{suffix}", prompts, "train", adapter, number, config.rounds)
             if not suffix:
                 self._clips("clips", [(ref, self._to_draw(ref, shard)) for shard, ref in enumerate(candidates)])
-            scores = self._scores(f"scores{suffix}", prompts, candidates, config.judging.judge)
-            ties = self._comparisons(f"comparisons{suffix}", prompts, candidates, scores)
+            by_vision = config.judging.judge == "vision"
+            pictures = self._pictures(f"pictures{suffix}", prompts, candidates) if by_vision else []
+            scores = self._scores(f"scores{suffix}", prompts, candidates, config.judging.judge, pictures)
+            ties = self._comparisons(f"comparisons{suffix}", prompts, candidates, scores, pictures)
             job = (stages.make_preferences, self.root, config, prompts, candidates, scores, ties)
             (preferences,) = self._stage(f"preferences{suffix}", [job])
             adapters += self._stage(
@@ -170,13 +174,14 @@ class _Run:
             for start in range(first, last, size)
         ])  # fmt: skip
 
-    def _scores(self, name: str, prompts: ArtifactRef, motions: Shards, judge: str) -> Shards:
+    def _scores(self, name: str, prompts: ArtifactRef, motions: Shards, judge: str, pictures: Shards) -> Shards:
+        """A judge's scores; only the vision judge needs the pictures."""
         if judge != "vision":
             jobs = [(stages.make_scores, self.root, self.config, prompts, ref, judge) for ref in motions]
             return self._stage(name, jobs)
         scores = self._stage(name, [
             (vision_stages.make_vision_scores, self.root, self.config, prompts, ref, shown)
-            for ref, shown in zip(motions, self._pictures(name, prompts, motions), strict=True)
+            for ref, shown in zip(motions, pictures, strict=True)
         ])  # fmt: skip
         self._check_scored(name, scores)
         return scores
@@ -184,13 +189,13 @@ class _Run:
     def _pictures(self, name: str, prompts: ArtifactRef, motions: Shards) -> Shards:
         """What the vision judge sees of the motions."""
         jobs = [(vision_stages.make_pictures, self.root, self.config, prompts, ref) for ref in motions]
-        return self._stage(name.replace("scores", "pictures"), jobs)
+        return self._stage(name, jobs)
 
-    def _comparisons(self, name: str, prompts: ArtifactRef, motions: Shards, scores: Shards) -> Shards:
+    def _comparisons(self, name: str, prompts: ArtifactRef, motions: Shards, scores: Shards,
+                     pictures: Shards) -> Shards:  # fmt: skip
         """Near ties shown to the vision judge side by side, if the config asks for it."""
-        if self.config.judging.judge != "vision" or not self.config.judging.vision.near_ties:
+        if not pictures or not self.config.judging.vision.near_ties:
             return []
-        pictures = self._pictures(name.replace("comparisons", "scores"), prompts, motions)
         return self._stage(name, [
             (vision_stages.make_comparisons, self.root, self.config, prompts, *refs)
             for refs in zip(motions, scores, pictures, strict=True)

@@ -22,8 +22,9 @@ from atom.chat.errors import RequestFailed, ServiceError
 from atom.chat.journal import Journal, Limits
 from atom.chat.prices import BATCH_DISCOUNT
 from atom.chat.request import Answer, Request
-from atom.chat.service import FormRefused, Service, kind_of, since
+from atom.chat.service import FormRefused, Service, is_about_form, kind_of, since
 from atom.config import ServiceConfig
+from atom.errors import AtomError
 
 QUIET = 0.5  # seconds without a new request after which those that wait are sent
 MOST_REQUESTS, MOST_BYTES = 50_000, 190_000_000  # of a batch; the service takes 200 MB
@@ -224,8 +225,9 @@ class BatchService(Service):
             return answer
         await self._journaled(self.journal.close_call, call)
         said = self._scrubbed((body.get("error") or line.get("error") or {}).get("message", "no reason given"))
-        refused = status == 400 and any(word in said for word in ("response_format", "json_schema", "json_object"))
-        return FormRefused(said) if refused else RequestFailed(f"answered {status} in a batch: {said}")
+        if status == 400 and is_about_form(said):
+            return FormRefused(said)
+        return RequestFailed(f"answered {status} in a batch: {said}")
 
     async def _give_back(self, tag: str, keys: list[str]) -> None:
         """These were never answered, so they cost nothing and the batch is done with."""
@@ -246,7 +248,8 @@ class BatchService(Service):
             if self._under_way is not None:
                 self._under_way.discard(key)
             if future and not future.done():
-                future.set_exception(error)
+                # Anew for each, or all who wait would add to one endless traceback.
+                future.set_exception(type(error)(*error.args) if isinstance(error, AtomError) else error)
 
     def _unreachable(self, error: Exception) -> ServiceError:
         return ServiceError(

@@ -102,8 +102,8 @@ class LiveService(Service):
         began = time.monotonic()
         try:
             async with asyncio.timeout(self.settings.timeout):
-                # The plain way in of the SDK: the typed one checks every part of the messages, which takes longer
-                # than all the rest, and would not keep the answer as it came.
+                # The plain way in of the SDK: the typed one walks through every part of the messages first, and would
+                # not give the answer as it came.
                 response = await self._openai.post(
                     "/chat/completions", cast_to=httpx2.Response, body=self._body(request)
                 )

@@ -169,11 +169,14 @@ class Service(ABC):
             )
         if status in (402, 404):
             return ServiceError(f"{where}: {said}; check service.base_url and the model's name")
-        if "response_format" in (body.get("param") or "") or any(
-            word in said for word in ("response_format", "json_schema", "json_object")
-        ):
+        if "response_format" in (body.get("param") or "") or is_about_form(said):
             return FormRefused(said)
         return RequestFailed(f"refused with {status}: {said}")
+
+
+def is_about_form(said: str) -> bool:
+    """Whether a refusal is about the way in which the answer's shape was asked for."""
+    return any(word in said for word in ("response_format", "json_schema", "json_object"))
 
 
 def kind_of(request: Request) -> str:

@@ -163,7 +163,7 @@ def test_the_budget_stops_below_its_limit_and_goes_on_when_raised(double, ask):
     assert 18 <= before <= 21  # the question's number takes a token or two more
     answers = ask(there.address, all_of(60), budget_dollars=70 * one)
     assert len(answers) == 60 and there.statistics()["repeated"] == 0
-    assert sum(not answer.journaled for answer in answers) == 60 - before - 1 + 0
+    assert sum(not answer.journaled for answer in answers) == 60 - before - 1  # the other account asked one of them
 
 
 def test_a_budget_in_tokens_holds_without_a_price(double, ask):

@@ -11,9 +11,7 @@ import numpy as np
 
 from atom.corpus.compose import make_motion
 from atom.errors import AtomError
-from atom.evaluation.agreement import (
-    rounded,
-)
+from atom.evaluation.agreement import rounded
 from atom.events import ACTIONS, MAX_COUNT, MAX_EVENTS, TASKS, Composition, Event, Task, postures_fit
 from atom.judging import rubric
 from atom.judging.calibration.clip import CalibrationClip
