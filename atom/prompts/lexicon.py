@@ -263,7 +263,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     ),
     "squat": (
         "squat|crouch down?",
-        "squat|crouch down? and then? stand|get|rise|come back? up?",
+        "squat|crouch down? and then? stand|rise back? up?",
+        "squat|crouch down? and then? get|come back? up",
+        "squat|crouch down? and then? come back",
         f"{_DO} {{n}}? squat|crouch",
         f"{_DO} {{n}}? knee bend",
     ),

@@ -146,3 +146,8 @@ def test_the_example_prompts_of_the_authors(shared):
     assert unknown == ["make a throwing motion (left or right?)"]
     hands_and_knees = next(read for text, read in found.items() if "crawling" in text)
     assert hands_and_knees == ([], ["bends down", "gets on their hands and knees", "crawling to the left"])
+
+
+def test_getting_down_after_a_squat_is_an_event_of_its_own():
+    assert read("a person squats down and gets down on one knee") == ([("squat", 1), ("kneel_down", 1)], [])
+    assert read("a person squats and gets back up") == ([("squat", 1)], [])
