@@ -299,19 +299,28 @@ COMPARISONS = _table(
 
 PREFERENCES = _table(
     "preferences",
-    2,
+    3,
     PROMPT_ID,
     PROMPT,
-    TASK,
+    _field(
+        "task",
+        pa.string(),
+        "integrity, temporal or frequency; null where those who labelled did not say",
+        nullable=True,
+    ),
     SPLIT,
     ASKED,
-    _field("chosen_tokens", TOKENS, "codebook entries of the better motion"),
-    _field("rejected_tokens", TOKENS, "codebook entries of the worse motion"),
-    _field("chosen_score", pa.float32(), "1 to 5"),
-    _field("rejected_score", pa.float32(), "1 to 5"),
-    _field("margin", pa.float32(), "chosen_score - rejected_score; below 0 where a comparison overruled it"),
-    _field("degree", pa.string(), "how clear the preference is, in AToM's words"),
-    _field("decided_by", pa.string(), "score, or comparison: both motions were shown together, in both orders"),
+    _field("chosen_tokens", TOKENS, "codebook entries of the better motion; empty if its generator has no codebook"),
+    _field("rejected_tokens", TOKENS, "codebook entries of the worse motion; empty if its generator has no codebook"),
+    _field("chosen_score", pa.float32(), "1 to 5; null where only the order is known", nullable=True),
+    _field("rejected_score", pa.float32(), "1 to 5; null where only the order is known", nullable=True),
+    _field(
+        "margin", pa.float32(), "chosen_score - rejected_score; below 0 where a comparison overruled it", nullable=True
+    ),
+    _field("degree", pa.string(), "how clear the preference is, in AToM's words; null if unknown", nullable=True),
+    _field(
+        "decided_by", pa.string(), "score, comparison (both motions were shown together, in both orders) or annotator"
+    ),
     _field("chosen_motion_id", pa.string(), "the better motion"),
     _field("rejected_motion_id", pa.string(), "the worse motion"),
 )
