@@ -96,6 +96,12 @@ class Event:
         return asdict(self)
 
 
+def other_side(action: str) -> str:
+    """The same action by the other side of the body; an action without a side is its own."""
+    name, _, side = action.rpartition("_")
+    return {"left": f"{name}_right", "right": f"{name}_left"}.get(side, action)
+
+
 Composition = tuple[Event, ...]
 
 

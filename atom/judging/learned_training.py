@@ -18,7 +18,7 @@ from atom.config import Section
 from atom.corpus.compose import make_motion
 from atom.corpus.dataset import draw_events
 from atom.errors import AtomError
-from atom.events import ACTIONS, Split
+from atom.events import ACTIONS, Split, other_side
 from atom.generation.generator import Generator
 from atom.judging.learned import CLASSES, LearnedJudge, Segmenter, SegmenterConfig, body_frames, save_judge
 from atom.judging.quality import detection_quality, known_motions
@@ -75,7 +75,7 @@ def augmented(example: Example, rng: np.random.Generator) -> Example:
     """The same events done by someone else and captured worse: mirrored, faster or slower, jittered, drifting."""
     joints, spans = example
     if rng.random() < 0.5:
-        joints, spans = mirror_joints(joints), [(_mirrored(action), *rest) for action, *rest in spans]
+        joints, spans = mirror_joints(joints), [(other_side(action), *rest) for action, *rest in spans]
     if rng.random() < 0.5:
         pace = rng.uniform(0.8, 1.25)
         joints = resampled(joints, pace)
@@ -203,8 +203,3 @@ def _write_shard(work: Path, seed: int, number: int) -> None:
     temporary = path.with_name(path.name + ".tmp.npz")
     np.savez(temporary, **content)
     temporary.replace(path)
-
-
-def _mirrored(action: str) -> str:
-    name, _, side = action.rpartition("_")
-    return {"left": f"{name}_right", "right": f"{name}_left"}.get(side, action)

@@ -1,0 +1,34 @@
+"""The evaluator that a config asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from atom.config import MetricsConfig
+from atom.errors import AtomError
+from atom.evaluation.evaluator.base import Evaluator
+from atom.evaluation.evaluator.guo import load_guo
+from atom.evaluation.evaluator.small import load_small
+from atom.humanml3d.dataset import HumanML3D
+from atom.motion.statistics import Statistics, read_statistics
+
+
+def load_evaluator(settings: MetricsConfig, device: str = "cpu") -> Evaluator:
+    """The built-in evaluator or Guo's, ready for use. AtomError names what is missing or does not fit."""
+    if settings.evaluator == "built-in":
+        return load_small(device=device)
+    if settings.words is None:
+        raise AtomError("Guo's evaluator needs its word vectors: give evaluation.metrics.words")
+    statistics = _statistics(settings)
+    return load_guo(Path(settings.evaluator), Path(settings.words), statistics.mean, statistics.std, settings.variant,
+                    device)  # fmt: skip
+
+
+def _statistics(settings: MetricsConfig) -> Statistics:
+    if settings.mean and settings.std:
+        return read_statistics(Path(settings.mean), Path(settings.std))
+    if settings.mean or settings.std:
+        raise AtomError("evaluation.metrics.mean and .std belong together: give both, or none for the dataset's")
+    if settings.dataset is None:
+        raise AtomError("Guo's evaluator needs a mean and std: give evaluation.metrics.mean and .std, or a dataset")
+    return HumanML3D(settings.dataset).statistics()

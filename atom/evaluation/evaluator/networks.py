@@ -1,0 +1,130 @@
+"""The three networks of Guo et al. 2022 (Generating Diverse and Natural 3D Human Motions from Text), any size.
+
+A movement encoder makes one vector of every 4 frames, a motion encoder one of all movements, a text encoder one of a
+caption; texts and motions that belong together are near each other. Module names follow the authors' repository
+(text-to-motion), so that its weights load under their own keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from atom.errors import AtomError
+
+FRAMES_PER_MOVEMENT = 4
+SLOPE = 0.2  # of the leaky ReLUs
+
+
+class MovementEncoder(nn.Module):
+    """Frames (B, T, input_size), normalised and without foot contacts -> movements (B, T // 4, output_size).
+
+    The last movement of a clip reads up to 4 frames beyond it, so a clip that is padded with zeros differs slightly
+    from one that just ends.
+    """
+
+    def __init__(self, input_size: int = 259, hidden_size: int = 512, output_size: int = 512) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.Conv1d(input_size, hidden_size, 4, stride=2, padding=1),
+            nn.Dropout(0.2),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv1d(hidden_size, output_size, 4, stride=2, padding=1),
+            nn.Dropout(0.2),
+            nn.LeakyReLU(SLOPE),
+        )
+        self.out_net = nn.Linear(output_size, output_size)
+        self.input_size, self.output_size = input_size, output_size
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Tensor]) -> Self:
+        """An encoder of the size that a state dict was made with; its weights are not loaded."""
+        hidden_size, input_size, _ = _shape(state, "main.0.weight", 3)
+        output_size, *_ = _shape(state, "main.3.weight", 3)
+        return cls(input_size, hidden_size, output_size)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.out_net(self.main(frames.transpose(1, 2)).transpose(1, 2))
+
+
+class RecurrentEncoder(nn.Module):
+    """Sequences (B, n, input_size) of which the first `lengths` (B,) steps count -> (B, output_size).
+
+    `packed` stops each sequence at its own length, in both directions. Without it the padding is read like the rest,
+    so that a result depends on how far its batch was padded. Lengths are 1 or more, in any order.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int, *, packed: bool = True) -> None:
+        super().__init__()
+        self.input_emb = nn.Linear(input_size, hidden_size)
+        self.gru = nn.GRU(hidden_size, hidden_size, batch_first=True, bidirectional=True)
+        self.output_net = nn.Sequential(
+            nn.Linear(2 * hidden_size, hidden_size),
+            nn.LayerNorm(hidden_size),
+            nn.LeakyReLU(SLOPE),
+            nn.Linear(hidden_size, output_size),
+        )
+        self.hidden = nn.Parameter(torch.randn(2, 1, hidden_size))
+        self.input_size, self.output_size, self.packed = input_size, output_size, packed
+
+    def forward(self, sequences: Tensor, lengths: Tensor) -> Tensor:
+        steps = self.input_emb(sequences)
+        if self.packed:
+            steps = pack_padded_sequence(steps, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        _, (onward, backward) = self.gru(steps, self.hidden.repeat(1, len(sequences), 1))
+        return self.output_net(torch.cat([onward, backward], dim=-1))
+
+
+class MotionEncoder(RecurrentEncoder):
+    """Movements (B, n, input_size), of which the first `lengths` (B,) count -> (B, output_size).
+
+    Guo's encoder is `packed`; the copies of it in MotionGPT, InstructMotion and AToM are not.
+    """
+
+    def __init__(
+        self, input_size: int = 512, hidden_size: int = 1024, output_size: int = 512, *, packed: bool = True
+    ) -> None:
+        super().__init__(input_size, hidden_size, output_size, packed=packed)
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Tensor], *, packed: bool = True) -> Self:
+        """An encoder of the size that a state dict was made with; its weights are not loaded."""
+        hidden_size, input_size = _shape(state, "input_emb.weight", 2)
+        output_size, _ = _shape(state, "output_net.3.weight", 2)
+        return cls(input_size, hidden_size, output_size, packed=packed)
+
+
+class TextEncoder(RecurrentEncoder):
+    """Word vectors (B, n, word_size) and their parts of speech, one-hot (B, n, pos_size) -> (B, output_size).
+
+    Packed in every copy.
+    """
+
+    def __init__(
+        self, word_size: int = 300, pos_size: int = 15, hidden_size: int = 512, output_size: int = 512
+    ) -> None:
+        super().__init__(word_size, hidden_size, output_size)
+        self.pos_emb = nn.Linear(pos_size, word_size)
+        self.pos_size = pos_size
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Tensor]) -> Self:
+        """An encoder of the size that a state dict was made with; its weights are not loaded."""
+        word_size, pos_size = _shape(state, "pos_emb.weight", 2)
+        hidden_size, _ = _shape(state, "input_emb.weight", 2)
+        output_size, _ = _shape(state, "output_net.3.weight", 2)
+        return cls(word_size, pos_size, hidden_size, output_size)
+
+    def forward(self, words: Tensor, parts_of_speech: Tensor, lengths: Tensor) -> Tensor:
+        return super().forward(words + self.pos_emb(parts_of_speech), lengths)
+
+
+def _shape(state: Mapping[str, Tensor], key: str, dims: int) -> torch.Size:
+    if key not in state or state[key].ndim != dims:
+        found = f"is {tuple(state[key].shape)}" if key in state else "is missing"
+        raise AtomError(f"{key!r} {found}: it must have {dims} dimensions to tell the size of this network")
+    return state[key].shape
