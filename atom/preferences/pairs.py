@@ -29,13 +29,15 @@ DEGREES: tuple[tuple[float, Degree], ...] = (
 )
 
 ROUNDING = 1e-6  # scores pass through float32 columns: a gap of 0.4999999 is 0.5
+FRAMES_PER_TOKEN = 4
 LENGTH_SLACK = 20  # tokens by which the first few pairs may miss the length tolerance
 
 
 @dataclass(frozen=True)
 class ScoredMotion:
-    """A sampled motion and what the judge said of it. `tokens` are codebook indices, one for every four frames.
-    `second_score` is that of a second judge, None where there is none."""
+    """A sampled motion and what the judge said of it. `tokens` are codebook indices, one for every four frames, empty
+    where the generator has no codebook; then `frames` tells the length. `second_score` is that of a second judge, None
+    where there is none."""
 
     motion_id: str
     prompt_id: str
@@ -47,6 +49,12 @@ class ScoredMotion:
     score: float
     exact: bool
     second_score: float | None = None
+    frames: int = 0
+
+    @property
+    def length(self) -> int:
+        """In tokens, or what would be tokens."""
+        return len(self.tokens) or self.frames // FRAMES_PER_TOKEN
 
 
 @dataclass(frozen=True)
@@ -67,12 +75,14 @@ class Preference:
     chosen_exact: bool
     margin: float
     degree: Degree
+    chosen_length: int
+    rejected_length: int
     decided_by: Literal["score", "comparison"] = "score"
 
     @property
     def longer_by(self) -> int:
         """Tokens by which the chosen motion is longer than the rejected one; negative if it is shorter."""
-        return len(self.chosen_tokens) - len(self.rejected_tokens)
+        return self.chosen_length - self.rejected_length
 
 
 def degree_of(margin: float) -> Degree:
@@ -87,7 +97,8 @@ Decided = Mapping[tuple[str, str], str]
 def build_pairs(
     candidates: Iterable[ScoredMotion], config: PreferenceConfig, decided: Decided | None = None
 ) -> list[Preference]:
-    """At most `pairs_per_prompt` pairs a prompt whose scores differ by `min_gap` or more, or which `decided` decides.
+    """At most `pairs_per_prompt` pairs a prompt, and `pairs_per_task` a task, whose scores differ by `min_gap` or more
+    or which `decided` decides.
 
     Prompts are taken in the order of their ids, whatever the order of the candidates. Within a prompt pairs are taken
     one by one: first those with an exactly right chosen motion, then those that bring the mean length difference of the
@@ -102,11 +113,13 @@ def build_pairs(
     for motion in sorted(candidates, key=lambda motion: (motion.prompt_id, motion.motion_id)):
         by_prompt[motion.prompt_id].append(motion)
     balances: dict[Task, _LengthBalance] = defaultdict(lambda: _LengthBalance(config.length_tolerance))
-    return [
-        pair
-        for motions in by_prompt.values()
-        for pair in _pairs_of_prompt(distinct(motions), config, balances[motions[0].task], decided or {})
-    ]
+    pairs: list[Preference] = []
+    for motions in by_prompt.values():
+        balance = balances[motions[0].task]
+        left = config.pairs_per_task - balance.pairs if config.pairs_per_task else config.pairs_per_prompt
+        if left > 0:
+            pairs += _pairs_of_prompt(distinct(motions), config, balance, decided or {}, left)
+    return pairs
 
 
 def near_ties(motions: Iterable[ScoredMotion], config: PreferenceConfig, most: int) -> list[tuple[str, str]]:
@@ -169,12 +182,12 @@ def distinct(motions: Sequence[ScoredMotion]) -> list[ScoredMotion]:
         raise AtomError(
             f"the motions of prompt {motions[0].prompt_id!r} disagree on its text, task or split: score them again"
         )
-    first = {motion.tokens: motion for motion in reversed(motions) if motion.tokens and motion.stop_reason == "end"}
+    first = {motion.tokens or motion.motion_id: motion for motion in reversed(motions) if motion.stop_reason == "end"}
     return list(reversed(first.values()))
 
 
 def _pairs_of_prompt(
-    motions: Sequence[ScoredMotion], config: PreferenceConfig, balance: _LengthBalance, decided: Decided
+    motions: Sequence[ScoredMotion], config: PreferenceConfig, balance: _LengthBalance, decided: Decided, most: int
 ) -> list[Preference]:
     possible = [
         _preference(chosen, rejected)
@@ -189,7 +202,7 @@ def _pairs_of_prompt(
     ]
     uses: Counter[str] = Counter()
     taken: list[Preference] = []
-    while len(taken) < config.pairs_per_prompt:
+    while len(taken) < min(config.pairs_per_prompt, most):
         allowed = [pair for pair in possible if balance.allows(pair.longer_by)]
         if not allowed:
             break
@@ -234,6 +247,8 @@ def _preference(chosen: ScoredMotion, rejected: ScoredMotion) -> Preference:
         chosen_exact=chosen.exact,
         margin=margin,
         degree=degree_of(margin),
+        chosen_length=chosen.length,
+        rejected_length=rejected.length,
     )
 
 
@@ -262,8 +277,8 @@ def _summary(candidates: Sequence[ScoredMotion], pairs: Sequence[Preference]) ->
         "chosen_exact": _mean(pair.chosen_exact for pair in pairs),
         "degrees": {word: sum(pair.degree == word for pair in pairs) for _, word in DEGREES},
         "gaps": {f"{edge:.1f}": gaps[edge] for edge in sorted(gaps)},
-        "chosen_tokens": _mean(len(pair.chosen_tokens) for pair in pairs),
-        "rejected_tokens": _mean(len(pair.rejected_tokens) for pair in pairs),
+        "chosen_tokens": _mean(pair.chosen_length for pair in pairs),
+        "rejected_tokens": _mean(pair.rejected_length for pair in pairs),
         "longer_by": _mean(pair.longer_by for pair in pairs),
     }
 

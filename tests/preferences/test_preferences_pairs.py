@@ -164,3 +164,26 @@ def test_the_summary_counts_what_is_there():
 def test_a_prompt_whose_motions_disagree_on_its_text_is_refused():
     with pytest.raises(AtomError, match="'p'"):
         build_pairs([motion("0", 5.0, [1]), replace(motion("1", 1.0, [2]), text="another")], NO_GUARD)
+
+
+def test_a_task_gives_no_more_pairs_than_allowed():
+    motions = [
+        motion(str(m), score, (m,) * 3, f"p{p}", task=task)
+        for p in range(6)
+        for m, score in enumerate((1.0, 3.0, 5.0))
+        for task in [("integrity", "temporal")[p % 2]]
+    ]
+    config = NO_GUARD.model_copy(update={"pairs_per_prompt": 2, "pairs_per_task": 3})
+    pairs = build_pairs(motions, config)
+    assert [pair.task for pair in pairs].count("integrity") == [pair.task for pair in pairs].count("temporal") == 3
+    assert len(build_pairs(motions, NO_GUARD.model_copy(update={"pairs_per_prompt": 2}))) == 12
+
+
+def test_motions_without_a_codebook_are_paired_and_their_frames_tell_the_length():
+    one, other = (
+        ScoredMotion(name, "p", "text", "integrity", "train", (), "end", score, False, frames=frames)
+        for name, score, frames in (("a", 5.0, 80), ("b", 2.0, 40))
+    )
+    (pair,) = build_pairs([one, other], PreferenceConfig())
+    assert (pair.chosen_id, pair.rejected_id, pair.longer_by) == ("a", "b", 10)
+    assert build_pairs([one, replace(other, stop_reason="empty")], PreferenceConfig()) == []

@@ -1,0 +1,184 @@
+"""The dataset card of exported preferences: README.md with the header that Hugging Face reads."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import yaml
+
+from atom.preferences.pairs import DEGREES
+from atom.preferences.summary import summarise_pairs
+from storage import PREFERENCES
+
+Form = Literal["atom", "datasets", "trl"]
+
+NOT_TOLD = "not told"
+EXAMPLES = 5
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_LARGEST = "1M<n<10M"
+_LONGEST_CELL = 200
+_MARKUP = re.compile(r"[\\`*\[\]<>#|~&$!]|(?<![a-zA-Z0-9])_|_(?![a-zA-Z0-9])")
+_HF_SPLITS = {"val": "validation"}
+_MEANS = (
+    ("chosen_score", "mean score of the chosen", ".2f"),
+    ("rejected_score", "mean score of the rejected", ".2f"),
+    ("longer_by", "chosen longer by, tokens", "+.2f"),
+)
+_WAYS = {
+    "score": "by the gap of a judge's scores",
+    "comparison": "by a comparison of both motions, shown in both orders",
+    "annotator": "by an annotator",
+}
+
+
+def preference_table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Head and lines of a table with a column a task: prompts, pairs, pairs of each degree, mean scores, and the length
+    guard: the tokens by which the chosen motion is longer on average. Empty where no row tells."""
+    entries = summarise_pairs(rows)["tasks"]
+    degrees = Counter((row["task"] or NOT_TOLD, row["degree"]) for row in rows)
+    lines = [[name, *(f"{entry[name]:,}" for entry in entries)] for name in ("prompts", "pairs")]
+    for word in (*(word for _, word in DEGREES), None):
+        counts = [degrees[entry["task"], word] for entry in entries]
+        if any(counts):
+            lines.append([word or "degree not told", *(f"{count:,}" for count in counts)])
+    for name, words, form in _MEANS:
+        means = [entry[name] for entry in entries]
+        lines.append([words, *("" if mean is None else format(mean, form) for mean in means)])
+    return ["task", *(entry["task"] for entry in entries)], lines
+
+
+def dataset_card(
+    rows: Sequence[Mapping[str, Any]],
+    form: Form,
+    about: Mapping[str, Any],
+    data_files: Mapping[str, str],
+    *,
+    with_motions: bool = False,
+) -> str:
+    """The card as Markdown. `about` is told under "How it was made", but for its `name` and `license`; `data_files`
+    names the file of each split. Text from outside is escaped."""
+    about = dict(about)
+    name, licence = (
+        " ".join(str(about.pop(key, default)).split())  # in one line, so that the header ends where it should
+        for key, default in (("name", "Motion preferences"), ("license", "other"))
+    )
+    sections = [
+        _header(name, licence, len(rows), data_files),
+        f"# {_escaped(name)}",
+        "Pairs of human motions made for the same text, of which one was found better: a preference set for "
+        "text-to-motion models, in the manner of MotionPrefer (AToM, CVPR 2025, arXiv 2411.18654).",
+        "## How it was made",
+        _table(("what", "value"), [(key, value) for key, value in about.items() if value is not None]),
+        _decided(rows),
+        "## What is in it",
+        _table(*preference_table(rows)),
+        "A token is 4 frames. Where the chosen are far from as long as the rejected, the pairs also teach length.",
+        _table(("prompt", "task", "degree"), [_example_cells(row) for row in _spread(rows, EXAMPLES)]),
+        "## Files and columns",
+        _files(form, with_motions),
+        "## Limits",
+        _limits(rows, licence),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _header(name: str, licence: str, pairs: int, data_files: Mapping[str, str]) -> str:
+    splits = [{"split": _HF_SPLITS.get(split, split), "path": path} for split, path in data_files.items()]
+    header = {
+        "pretty_name": name,
+        "license": licence,
+        "language": ["en"],
+        "task_categories": ["other"],
+        "size_categories": [next((word for most, word in _SIZES if pairs < most), _LARGEST)],
+        "tags": ["preference", "text-to-motion", "human-motion", "motion-generation", "dpo", "trl"],
+        "configs": [{"config_name": "default", "data_files": splits}],
+    }
+    return f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True, width=math.inf)}---"
+
+
+def _decided(rows: Sequence[Mapping[str, Any]]) -> str:
+    counts = Counter(row["decided_by"] for row in rows)
+    told = [f"{counts[key]:,} {words}" for key, words in _WAYS.items() if counts[key]]
+    return f"{len(rows):,} pairs of {len({row['prompt_id'] for row in rows}):,} prompts: {', '.join(told)}."
+
+
+def _example_cells(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["prompt"], row["task"] or NOT_TOLD, row["degree"] or NOT_TOLD
+
+
+def _spread(rows: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
+    return [rows[i * len(rows) // count] for i in range(count)] if len(rows) > count else list(rows)
+
+
+def _files(form: Form, with_motions: bool) -> str:
+    if form == "atom":
+        return _atom_files(with_motions)
+    columns = {field.name: field.metadata[b"description"].decode() for field in PREFERENCES.schema}
+    if form == "trl":
+        columns = {
+            "prompt": "the text, worded as the generator is asked",
+            "chosen": "the better motion as text; with 512 codes <motion_id_512> codes <motion_id_513>",
+            "rejected": "the worse motion as text",
+            "raw_prompt": "the text itself; only there when prompt is worded otherwise",
+            "score_chosen": columns.pop("chosen_score"),
+            "score_rejected": columns.pop("rejected_score"),
+            **{name: words for name, words in columns.items() if name not in
+               ("prompt", "chosen_tokens", "rejected_tokens")},
+        }  # fmt: skip
+        usage = (
+            "The standard, non-conversational preference format of TRL, a JSON object a line. The tokenizer needs the "
+            "motion tokens added before training, with 512 codes `<motion_id_0>` to `<motion_id_514>`."
+        )
+    else:
+        usage = '`datasets.load_dataset("FOLDER")` opens it; so do pandas and DuckDB.'
+    if with_motions:
+        columns |= {
+            "chosen_joints, rejected_joints": "float32, metres, Y up, 20 a second, flattened: reshape(-1, 22, 3)",
+            "chosen_features, rejected_features": "float32, HumanML3D's features, not normalised: reshape(-1, 263)",
+        }
+    return f"{usage}\n\n{_table(('column', 'meaning'), columns.items())}"
+
+
+def _atom_files(with_motions: bool) -> str:
+    files = {
+        "preference_labels.jsonl": "an object a line: id, prompt, sample_1, sample_2, chosen (the last annotation "
+        "counts); under `atom` what AToM's loader passes over: task, split, events, margin, scores, motion ids",
+        "tokens/ID_1_token.npy, tokens/ID_2_token.npy": "codebook entries of sample_1 and sample_2, int64 (1, n)",
+    }
+    if with_motions:
+        files |= {
+            "arrays/ID_1.npy, arrays/ID_2.npy": "joints (frames, 22, 3), float32, metres, Y up, 20 frames a second",
+            "features/ID_1.npy, features/ID_2.npy": "HumanML3D's features (frames - 1, 263), not normalised",
+        }
+    text = "The layout of AToM and InstructMotion. Whether the better motion is sample_1 or sample_2 is random."
+    return f"{text}\n\n{_table(('file', 'content'), files.items())}"
+
+
+def _limits(rows: Sequence[Mapping[str, Any]], licence: str) -> str:
+    limits = ["Tokens mean something only with the codebook of the generator that made them."]
+    if any(row["decided_by"] != "annotator" for row in rows):
+        limits.append("Judges err: what they can't see of a motion is in no pair. A person did not check the pairs.")
+    if lacking := sum(not row["chosen_tokens"] for row in rows):
+        limits.append(f"{lacking:,} pairs have no tokens, as their generator has no codebook.")
+    if licence == "other":
+        limits.append("No licence was named; ask whoever made the motions and the texts before you use them.")
+    return "\n".join(f"- {limit}" for limit in limits)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    head = list(head)
+    lines = [head, ["---"] * len(head), *([_escaped(str(cell)) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _escaped(text: str) -> str:
+    """Text that neither ends a table's cell nor becomes markup."""
+    text = "".join(character for character in " ".join(text.split()) if character.isprintable())
+    if len(text) > _LONGEST_CELL:
+        text = text[: _LONGEST_CELL - 3] + "..."
+    return _MARKUP.sub(r"\\\g<0>", text)
