@@ -1,4 +1,4 @@
-"""Motion files: .npy of joints (frames, 22, 3) or of features (frames, 263), and .npz with an array `joints`."""
+"""Motion files: .npy of joints (frames, 22, 3) or features (frames, 263), .npz with an array `joints`, and .bvh."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from atom.errors import AtomError
+from atom.motion.bvh import read_bvh
 from atom.motion.features import FEATURES, features_to_joints, joints_to_features
 from atom.motion.skeleton import INDEX, JOINTS
 
@@ -18,23 +19,30 @@ _EXPECTED = f"(frames, {JOINTS}, 3) for joints or (frames, {FEATURES}) for featu
 
 
 def read_motion(path: str | Path) -> np.ndarray:
-    """Joints (T, 22, 3) float32, metres, Y up, of a file of joints or features; nothing in it is unpickled.
+    """Joints (T, 22, 3) float32, metres, Y up, 20 fps, of a file of joints or features, or of a .bvh; never unpickled.
 
     Raises AtomError if the file is missing, unreadable, of another shape, not finite, too short or not of human size.
     """
     path = Path(path)
-    array = _load(path)
+    return as_joints(_load(path), str(path))
+
+
+def as_joints(array: np.ndarray, where: str) -> np.ndarray:
+    """Joints (T, 22, 3) float32 of joints or features as somebody gave them; `where` says in errors whose they are.
+
+    Raises AtomError if they have another shape, are not finite, too short or not of human size.
+    """
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
-        raise AtomError(f"{path}: holds values of type {array.dtype}, expected numbers of shape {_EXPECTED}")
+        raise AtomError(f"{where}: holds values of type {array.dtype}, expected numbers of shape {_EXPECTED}")
     if array.shape[1:] not in ((JOINTS, 3), (FEATURES,)):
-        raise AtomError(f"{path}: has shape {array.shape}, expected {_EXPECTED}")
+        raise AtomError(f"{where}: has shape {array.shape}, expected {_EXPECTED}")
     if len(array) < MIN_FRAMES:
-        raise AtomError(f"{path}: has {len(array)} frames, a motion needs at least {MIN_FRAMES} (20 a second)")
+        raise AtomError(f"{where}: has {len(array)} frames, a motion needs at least {MIN_FRAMES} (20 a second)")
     bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
     if bad.any():
-        raise AtomError(f"{path}: {bad.sum()} of {len(array)} frames hold NaN or infinity, first frame {bad.argmax()}")
+        raise AtomError(f"{where}: {bad.sum()} of {len(array)} frames hold NaN or infinity, first frame {bad.argmax()}")
     joints = features_to_joints(array) if array.ndim == 2 else array.astype(np.float32)
-    _check_size(path, joints)
+    _check_size(where, joints)
     return joints
 
 
@@ -57,7 +65,9 @@ def write_motion(path: str | Path, joints: np.ndarray, kind: Literal["joints", "
 
 def _load(path: Path) -> np.ndarray:
     if not path.is_file():
-        raise AtomError(f"{path}: no such file, give a .npy or .npz file of joints or features")
+        raise AtomError(f"{path}: no such file, give a .npy or .npz file of joints or features, or a .bvh")
+    if path.suffix.lower() == ".bvh":
+        return read_bvh(path)
     try:
         content = np.load(path, allow_pickle=False)
         if isinstance(content, np.ndarray):
@@ -72,11 +82,11 @@ def _load(path: Path) -> np.ndarray:
         raise AtomError(f"{path}: can't be read ({error.strerror}), check the file") from error
 
 
-def _check_size(path: Path, joints: np.ndarray) -> None:
+def _check_size(where: str, joints: np.ndarray) -> None:
     hip, knee, ankle = (joints[:, INDEX[name]] for name in ("r_hip", "r_knee", "r_ankle"))
     leg = np.median(np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1))
     if not LEG_METRES[0] <= leg <= LEG_METRES[1]:
         raise AtomError(
-            f"{path}: the right leg measures {leg:.3g} m, between {LEG_METRES[0]} and {LEG_METRES[1]} is human: "
+            f"{where}: the right leg measures {leg:.3g} m, between {LEG_METRES[0]} and {LEG_METRES[1]} is human: "
             "joints must be in metres, features not normalised"
         )

@@ -1,0 +1,191 @@
+"""`atom motions`: what the commands write, print and refuse."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from atom.commands.motions import motions_app
+from atom.corpus.compose import make_motion
+from atom.errors import AtomError
+from atom.events import Event
+from atom.motion.features import joints_to_features
+from atom.motion.files import read_motion
+
+BVH = """HIERARCHY
+ROOT Hips
+{
+  OFFSET 0 0 0
+  CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
+  JOINT Spine { OFFSET 0 20 0 CHANNELS_OF
+    JOINT Neck { OFFSET 0 30 0 CHANNELS_OF
+      JOINT Head { OFFSET 0 10 2 CHANNELS_OF } } ARMS }
+  LEGS
+}
+MOTION
+Frames: 10
+Frame Time: 0.1
+"""
+ARM = """JOINT {s}Arm {{ OFFSET {x}15 28 0 CHANNELS_OF
+JOINT {s}ForeArm {{ OFFSET {x}27 0 0 CHANNELS_OF
+JOINT {s}Hand {{ OFFSET {x}25 0 0 CHANNELS_OF }} }} }}
+"""
+LEG = """JOINT {s}UpLeg {{ OFFSET {x}9 -5 0 CHANNELS_OF
+JOINT {s}Leg {{ OFFSET 0 -42 0 CHANNELS_OF
+JOINT {s}Foot {{ OFFSET 0 -40 0 CHANNELS_OF
+End Site {{ OFFSET 0 -8 13
+}} }} }} }}
+"""
+
+
+def standing_bvh():
+    """Ten frames at 10 fps of a body that stands and turns; each joint with its braces on one line or several."""
+    limbs = {name: "".join(limb.format(s=s, x=x) for s, x in (("Left", ""), ("Right", "-"))) for name, limb in
+             (("ARMS", ARM), ("LEGS", LEG))}  # fmt: skip
+    text = BVH.replace("ARMS", limbs["ARMS"]).replace("LEGS", limbs["LEGS"])
+    text = text.replace(" CHANNELS_OF", "\nCHANNELS 3 Zrotation Xrotation Yrotation\n").replace("{ OFFSET", "{\nOFFSET")
+    frames = [f"0 95 0 0 0 {turn} " + "0 " * 45 for turn in range(0, 100, 10)]
+    return text + "\n".join(frames) + "\n"
+
+
+def run(*arguments):
+    return CliRunner().invoke(motions_app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+
+
+@pytest.fixture(scope="module")
+def body():
+    return make_motion([Event("jump_up", 2)], np.random.default_rng(0)).joints
+
+
+@pytest.fixture
+def made(tmp_path, body):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    np.save(folder / "a.npy", body)
+    np.save(folder / "b.npy", body[:2])
+    (folder / "c.bvh").write_text(standing_bvh())
+    rows = [("a person jumps twice", "a.npy"), ("a person jumps twice", "b.npy"), ("a person bows", "c.bvh"),
+            ("a person juggles", "a.npy"), ("a person bows", "../a.npy")]  # fmt: skip
+    lines = [json.dumps({"text": text, "file": file}) for text, file in rows]
+    (folder / "index.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def test_check_counts_what_can_be_used_and_names_the_rest(made, body):
+    result = run("check", made, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["motions"], found["prompts"], found["with_tokens"]) == (2, 2, 0)
+    assert found["tasks"] == {"frequency": 1, "integrity": 1} and found["splits"] == {"train": 2}
+    assert found["frames"] == {"least": 19, "most": len(body), "median": len(body)}
+    assert [(row["what"], row["where"][-1]) for row in found["quarantined"]] == [
+        ("row", "5"),
+        ("prompt", "4"),
+        ("motion", "2"),
+    ]
+    result = run("check", made)
+    assert result.exit_code == 0
+    for words in (
+        "2 of 2 prompts",
+        "1 frequency, 1 integrity",
+        "prompt, index.jsonl, line 4",
+        "has 2 frames",
+        "juggles",
+    ):
+        assert words in result.stdout, result.stdout
+
+
+def test_check_fails_where_nothing_can_be_used(tmp_path, body):
+    np.save(tmp_path / "a.npy", body)
+    (tmp_path / "index.csv").write_text("text,file\na [red]person[/] juggles,a.npy\n")
+    result = run("check", tmp_path)
+    assert result.exit_code == 1 and "[red]person[/] juggles" in result.stdout
+    with pytest.raises(AtomError, match="no such file"):
+        run_raising("check", tmp_path / "b.jsonl", "--json")
+
+
+def run_raising(*arguments):
+    raise run(*arguments).exception
+
+
+def test_convert_writes_joints_or_features_of_a_file(made, tmp_path, body):
+    assert run("convert", made / "c.bvh", tmp_path / "c.npy").exit_code == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "c.npy"), read_motion(made / "c.bvh"))
+    assert np.load(tmp_path / "c.npy").shape == (19, 22, 3)
+    assert run("convert", made / "a.npy", tmp_path / "f.npy", "--features").exit_code == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), joints_to_features(body))
+    with pytest.raises(AtomError, match="has 2 frames"):
+        run_raising("convert", made / "b.npy", tmp_path / "b.npy")
+    with pytest.raises(AtomError, match=r"ends in \.npy"):
+        run_raising("convert", made / "a.npy", tmp_path / "a.bvh")
+
+
+def test_convert_writes_a_folder_like_it_and_names_what_is_no_motion(made, tmp_path, body):
+    (made / "deep").mkdir()
+    np.savez(made / "deep/d.npz", joints=body)
+    result = run("convert", made, tmp_path / "out")
+    assert result.exit_code == 1 and "3 of 4 motions" in result.stdout and "b.npy" in result.stdout
+    written = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.npy")}
+    assert written == {"a.npy", "c.npy", "deep/d.npy"}
+    np.testing.assert_array_equal(np.load(tmp_path / "out/deep/d.npy"), body)
+    with pytest.raises(AtomError, match="write to another folder"):
+        run_raising("convert", made, made / "out")
+    (made / "c.npy").write_bytes((made / "a.npy").read_bytes())
+    with pytest.raises(AtomError, match=r"several files would become .*c\.npy"):
+        run_raising("convert", made, tmp_path / "out")
+
+
+def test_prompts_are_written_for_a_foreign_generator(tmp_path):
+    result = run("prompts", tmp_path / "p.jsonl", "--set", "prompts.train_per_task=2", "--set", "test_per_task=1")
+    assert result.exit_code == 0 and "9 prompts, 6 train, 3 test" in result.stdout
+    rows = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert [row["split"] for row in rows] == ["train"] * 6 + ["test"] * 3
+    assert set(rows[0]) == {"prompt_id", "text", "task", "events", "split"} and rows[0]["events"][0]["phrase"]
+    with pytest.raises(AtomError, match="unknown config key 'trains'"):
+        run_raising("prompts", tmp_path / "p.jsonl", "--set", "prompts.trains=2")
+    with pytest.raises(AtomError, match="only the grammar's"):
+        run_raising("prompts", tmp_path / "p.jsonl", "--set", "prompts.writer=llm")
+
+
+GENERATOR = """
+import numpy as np
+from beside import BODY
+
+class Mine:
+    name = "mine"
+
+    def motions(self, texts, seeds):
+        return [np.full((8, 22, 3), np.nan) if "bow" in text else BODY for text in texts]
+
+class Nameless:
+    pass
+"""
+
+
+def test_make_asks_the_users_own_class_and_its_folder_can_be_checked(tmp_path, body):
+    np.save(tmp_path / "body.npy", body)
+    (tmp_path / "beside.py").write_text(f"import numpy as np\nBODY = np.load({str(tmp_path / 'body.npy')!r})\n")
+    (tmp_path / "mine.py").write_text(GENERATOR)
+    prompts = [{"text": "a person jumps twice"}, {"text": "a person bows"}, {"text": "a person claps", "split": "test"}]
+    (tmp_path / "p.jsonl").write_text("\n".join(json.dumps(row) for row in prompts))
+    call = ["make", tmp_path / "p.jsonl", tmp_path / "out", "--samples", 2, "--by"]
+    result = run(*call, f"{tmp_path}/mine.py:Mine")
+    assert result.exit_code == 0, result.exception
+    assert "2 motions made, 0 were there" in result.stdout and "2 are no motion" in result.stdout
+    result = run(*call, f"{tmp_path}/mine.py:Mine", "--split", "all")
+    assert "2 motions made, 2 were there" in result.stdout
+    found = json.loads(run("check", tmp_path / "out", "--json").stdout)
+    assert (found["motions"], found["prompts"], found["splits"]) == (4, 2, {"train": 1, "test": 1})
+    for by, message in (
+        ("mine.py", "must be FILE.py:NAME"),
+        (f"{tmp_path}/none.py:Mine", "there is no file"),
+        (f"{tmp_path}/mine.py:Yours", "defines no Yours"),
+        (f"{tmp_path}/mine.py:Nameless", "needs a `name` and a method"),
+    ):
+        with pytest.raises(AtomError, match=message):
+            run_raising(*call, by)
+    with pytest.raises(AtomError, match="no prompt of the split val"):
+        run_raising(*call, f"{tmp_path}/mine.py:Mine", "--split", "val")
+    with pytest.raises(AtomError, match="unknown split"):
+        run_raising(*call, f"{tmp_path}/mine.py:Mine", "--split", "dev")
