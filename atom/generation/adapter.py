@@ -16,13 +16,13 @@ from atom.generation.weights import check_fit, read_safetensors
 # peft asks transformers by a name that will go; users can do nothing about it.
 warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
 
-_CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "README.md"
 
 
 def load_adapter(model: torch.nn.Module, folder: Path) -> PeftModel:
     """The model with the folder's adapter on, in eval mode. AtomError names each key that does not fit."""
-    state = read_safetensors(_file(folder, _WEIGHTS))
-    _file(folder, _CONFIG)
+    state = read_safetensors(_file(folder, WEIGHTS))
+    _file(folder, CONFIG)
     try:
         tuned = PeftModel.from_pretrained(model, str(folder))
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:  # what peft raises, by what is wrong
@@ -34,10 +34,10 @@ def load_adapter(model: torch.nn.Module, folder: Path) -> PeftModel:
 
 def adapter_hash(folder: Path) -> str:
     """sha256 over the adapter's weights and settings; where its base model lay is none of them."""
-    settings = json.loads(_file(folder, _CONFIG).read_text())
+    settings = json.loads(_file(folder, CONFIG).read_text())
     settings.pop("base_model_name_or_path", None)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    digest.update(_file(folder, _WEIGHTS).read_bytes())
+    digest.update(_file(folder, WEIGHTS).read_bytes())
     return digest.hexdigest()
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,27 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 from atom.errors import AtomError
+from atom.files import replace_file
 from atom.generation.language_model import build_language_model
 from atom.generation.vqvae import VQVAE, VQVAEConfig
 from atom.generation.weights import load_weights, read_safetensors, without_copies
 
 BUILTIN = Path(__file__).parent / "builtin"
+# How a prompt is worded: as MotionGPT was instructed, or as the bare caption.
+TEMPLATES = {"motiongpt": "Generate motion: {}", "caption": "{}"}
 
-_CONFIG, _TOKENIZER = "config.json", "tokenizer"
-_VQVAE, _LANGUAGE_MODEL, _STATISTICS = "vqvae.safetensors", "language_model.safetensors", "normalisation.safetensors"
-_DECISIVE = (_VQVAE, _LANGUAGE_MODEL, _STATISTICS, _CONFIG, f"{_TOKENIZER}/tokenizer.json")
+_TOKENIZER = "tokenizer"
+_CONFIG, VQVAE_WEIGHTS, LANGUAGE_MODEL_WEIGHTS = "config.json", "vqvae.safetensors", "language_model.safetensors"
+_STATISTICS = "normalisation.safetensors"
+DECISIVE = (VQVAE_WEIGHTS, LANGUAGE_MODEL_WEIGHTS, _STATISTICS, _CONFIG, f"{_TOKENIZER}/tokenizer.json")
 _LARGEST_HALF = torch.finfo(torch.float16).max
 
 
 @dataclass
 class Checkpoint:
     """Everything a generator is made of. `mean` and `std` (263,) float32 normalise its features; `template` is how a
-    prompt is worded for it, "{}" standing for the text, in tuning, generation and evaluation alike."""
+    prompt is worded for it, "{}" standing for the text, in tuning, generation and evaluation alike; `source` tells
+    what it was converted from, if it was."""
 
     vqvae: VQVAE
     language_model: T5ForConditionalGeneration
@@ -39,92 +45,171 @@ class Checkpoint:
     mean: np.ndarray
     std: np.ndarray
     template: str
+    source: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         features = self.vqvae.config.features
         for name, value in (("mean", self.mean), ("std", self.std)):
             if value.shape != (features,):
                 raise AtomError(f"the normalisation's {name} is {value.shape}, not ({features},) as the VQ-VAE needs")
-        if self.template.count("{}") != 1:
-            raise AtomError(f"the prompt template {self.template!r} must hold '{{}}' once, where the text goes")
+        template_of(self.template)
+
+
+def template_of(name_or_text: str) -> str:
+    """The template of a name in `TEMPLATES`, or the text itself. AtomError unless it holds "{}" once."""
+    template = TEMPLATES.get(name_or_text, name_or_text)
+    if template.count("{}") != 1 or "{" in template.replace("{}", "") or "}" in template.replace("{}", ""):
+        raise AtomError(
+            f"the prompt template {name_or_text!r} must hold '{{}}' once, where the text goes, and no other brace; or "
+            f"be one of {', '.join(TEMPLATES)}"
+        )
+    return template
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, half: bool = True) -> None:
-    """Writes the folder. `half` stores the weights as float16, which halves the files and moves a joint by less than
-    a millimetre; AtomError for weights too large for it."""
+    """Writes the folder, each file whole or not at all. `half` stores the weights as float16, which halves the files
+    and moves a joint by less than a millimetre; AtomError for weights too large for it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for file, module in ((_VQVAE, checkpoint.vqvae), (_LANGUAGE_MODEL, checkpoint.language_model)):
-        save_file(_stored(module.state_dict(), half), folder / file)
+    for file, module in ((VQVAE_WEIGHTS, checkpoint.vqvae), (LANGUAGE_MODEL_WEIGHTS, checkpoint.language_model)):
+        _save(folder / file, {key: stored(key, value, half) for key, value in _weights(module).items()})
     statistics = {"mean": torch.from_numpy(checkpoint.mean), "std": torch.from_numpy(checkpoint.std)}
-    save_file({key: value.float() for key, value in statistics.items()}, folder / _STATISTICS)
+    _save(folder / _STATISTICS, {key: value.float() for key, value in statistics.items()})
     checkpoint.tokenizer.save_pretrained(folder / _TOKENIZER)
-    config = {
+    config: dict[str, Any] = {
         "template": checkpoint.template,
         "vqvae": asdict(checkpoint.vqvae.config),
         "language_model": checkpoint.language_model.config.to_diff_dict(),
     }
-    (folder / _CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    if checkpoint.source is not None:
+        config["source"] = dict(checkpoint.source)
+    text = json.dumps(config, indent=1, sort_keys=True) + "\n"
+    replace_file(folder / _CONFIG, lambda path: path.write_text(text))
 
 
 def load_checkpoint(name: str) -> Checkpoint:
     """The generator in a folder, or the one that ships with the package for 'builtin'. Weights become float32.
 
-    Raises AtomError that names the missing file, the damaged one or every key that doesn't fit.
+    Weights that are float32 in the file are mapped from it, not copied. Raises AtomError that names the missing file,
+    the damaged one or every key that doesn't fit.
     """
     folder = _folder(name)
-    config = _read_config(folder / _CONFIG)
-    vqvae = VQVAE(VQVAEConfig(**config["vqvae"]))
-    language_model = build_language_model(T5Config(**config["language_model"]))
-    for file, module in ((_VQVAE, vqvae), (_LANGUAGE_MODEL, language_model)):
-        state = {key: value.float() for key, value in read_safetensors(folder / file).items()}
-        load_weights(module, state, str(folder / file))
-    statistics = read_safetensors(folder / _STATISTICS)
-    if missing := {"mean", "std"} - statistics.keys():
-        raise AtomError(f"{folder / _STATISTICS} has no {' and no '.join(sorted(missing))}")
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / _TOKENIZER)
+    config = read_config(folder)
+    vqvae, language_model = build_models(config, folder)
+    for file, module in ((VQVAE_WEIGHTS, vqvae), (LANGUAGE_MODEL_WEIGHTS, language_model)):
+        load_weights(module, read_safetensors(folder / file), str(folder / file))
+    statistics = _read_statistics(folder)
     return Checkpoint(
         vqvae.eval(),
         language_model.eval(),
-        tokenizer,
-        statistics["mean"].numpy(),
-        statistics["std"].numpy(),
+        _read_tokenizer(folder),
+        *statistics,
         config["template"],
+        config.get("source"),
     )
 
 
 def weights_hash(name: str) -> str:
-    """sha256 over the files that decide what a generator makes."""
+    """sha256 over the files that decide what a generator makes. Each is read once a process, unless it changes."""
     folder = _folder(name)
     digest = hashlib.sha256()
-    for file in _DECISIVE:
-        digest.update(hashlib.sha256((folder / file).read_bytes()).digest())
+    for file in DECISIVE:
+        path = (folder / file).resolve()
+        now = path.stat()
+        digest.update(_digest(path, now.st_size, now.st_mtime_ns, now.st_ino))
     return digest.hexdigest()
 
 
-def _stored(state: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
-    stored = {}
-    for key, value in without_copies(state).items():
-        if half and value.abs().max() > _LARGEST_HALF:
-            raise AtomError(f"{key} holds values too large for float16: save it with half=False")
-        stored[key] = (value.half() if half else value).cpu().contiguous()
-    return stored
+def read_config(folder: Path) -> dict[str, Any]:
+    """A checkpoint folder's config.json: template, sizes of both networks, and its source if it was converted."""
+    path = folder / _CONFIG
+    try:
+        config = json.loads(path.read_text())
+    except OSError as error:
+        raise AtomError(f"can't read {path}: {error.strerror}; restore it or make the checkpoint again") from error
+    except ValueError as error:
+        raise AtomError(f"{path} is no JSON: {error}; restore it or make the checkpoint again") from error
+    if missing := {"template", "vqvae", "language_model"} - (config.keys() if isinstance(config, dict) else set()):
+        raise AtomError(f"{path} is no checkpoint's config: {', '.join(sorted(missing))} missing")
+    return config
+
+
+def build_models(config: Mapping[str, Any], folder: Path) -> tuple[VQVAE, T5ForConditionalGeneration]:
+    """The two networks that a checkpoint's config describes, without memory for their weights (torch's meta device)."""
+    try:
+        with torch.device("meta"):
+            vqvae = VQVAE(VQVAEConfig(**config["vqvae"]))
+            return vqvae, build_language_model(T5Config(**config["language_model"]))
+    except Exception as error:  # transformers checks a config in many ways
+        reason = " ".join(str(error).split())[:200]
+        raise AtomError(f"{folder / _CONFIG} describes no model: {reason}; restore it or make it again") from error
+
+
+def stored(key: str, value: Tensor, half: bool) -> Tensor:
+    """A weight as it is written. AtomError if it is too large for float16."""
+    if half and value.abs().max() > _LARGEST_HALF:
+        raise AtomError(f"{key} holds values too large for float16: save it with half=False")
+    return (value.half() if half else value).cpu().contiguous()
+
+
+def stored_differently(folder: Path, checkpoint: Checkpoint, half: bool) -> list[str]:
+    """Names of what the folder's files hold otherwise than `checkpoint`; none if all was written as it should be."""
+    wrong = []
+    for file, module in ((VQVAE_WEIGHTS, checkpoint.vqvae), (LANGUAGE_MODEL_WEIGHTS, checkpoint.language_model)):
+        written, wanted = read_safetensors(folder / file), _weights(module)
+        wrong += sorted(written.keys() ^ wanted.keys())
+        wrong += [
+            key
+            for key in sorted(written.keys() & wanted.keys())
+            if not torch.equal(written[key], stored(key, wanted[key], half))
+        ]
+    mean, std = _read_statistics(folder)
+    if not (np.array_equal(mean, checkpoint.mean) and np.array_equal(std, checkpoint.std)):
+        wrong.append("the normalisation")
+    tokenizer, wanted = _read_tokenizer(folder), checkpoint.tokenizer
+    probes = [*TEMPLATES.values(), "A man's 2nd jump, then; waves <motion_id_0><motion_id_1>"]
+    if tokenizer.get_vocab() != wanted.get_vocab() or tokenizer(probes).input_ids != wanted(probes).input_ids:
+        wrong.append("the tokenizer")
+    return wrong
+
+
+def _read_statistics(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    statistics = read_safetensors(folder / _STATISTICS)
+    if missing := {"mean", "std"} - statistics.keys():
+        raise AtomError(f"{folder / _STATISTICS} has no {' and no '.join(sorted(missing))}")
+    return statistics["mean"].numpy(), statistics["std"].numpy()
+
+
+def _read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    try:
+        return PreTrainedTokenizerFast.from_pretrained(folder / _TOKENIZER)
+    except Exception as error:  # the tokenizers library raises bare exceptions
+        reason = " ".join(str(error).split())[:200]
+        raise AtomError(f"can't read the tokenizer in {folder / _TOKENIZER}: {reason}; restore it") from error
+
+
+@cache
+def _digest(path: Path, size: int, mtime_ns: int, inode: int) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _weights(module: torch.nn.Module) -> dict[str, Tensor]:
+    return without_copies(module.state_dict())
+
+
+def _save(path: Path, tensors: dict[str, Tensor]) -> None:
+    # Never in place: the tensors may be mapped from the very file.
+    replace_file(path, lambda temporary: save_file(tensors, temporary))
 
 
 def _folder(name: str) -> Path:
     folder = BUILTIN if name == "builtin" else Path(name)
-    missing = [file for file in _DECISIVE if not (folder / file).is_file()]
+    if folder.is_file():
+        raise AtomError(f"{name!r} is a file, not a checkpoint folder: see `atom checkpoint inspect {name}`")
+    missing = [file for file in DECISIVE if not (folder / file).is_file()]
     if missing:
         raise AtomError(
-            f"{name!r} is no generator checkpoint: {', '.join(missing)} missing; make one: atom pretrain DIR"
+            f"{name!r} is no generator checkpoint: {', '.join(missing)} missing; make one: atom pretrain DIR, or "
+            "atom checkpoint convert FILE DIR"
         )
     return folder
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text())
-    except ValueError as error:
-        raise AtomError(f"{path} is no JSON: {error}; restore it or make the checkpoint again") from error
-    if not isinstance(config, dict) or (missing := {"template", "vqvae", "language_model"} - config.keys()):
-        raise AtomError(f"{path} is no checkpoint's config: {', '.join(sorted(missing))} missing")
-    return config

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,9 +13,10 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedTokenizerFast
 
+from atom.devices import device_of
 from atom.errors import AtomError
 from atom.generation.adapter import adapter_hash, load_adapter
-from atom.generation.checkpoint import Checkpoint, load_checkpoint, weights_hash
+from atom.generation.checkpoint import Checkpoint, load_checkpoint, template_of, weights_hash
 from atom.generation.sampling import sample_ids
 from atom.generation.tokenizer import MotionVocabulary
 from atom.generation.vqvae import encode_clips
@@ -41,7 +42,7 @@ class Generator:
     """
 
     def __init__(self, checkpoint: Checkpoint, weights: str = "", device: str = "cpu") -> None:
-        self.device = _device(device)
+        self.device = device_of(device)
         self.vqvae = checkpoint.vqvae.to(self.device).eval()
         self.language_model: torch.nn.Module = checkpoint.language_model.to(self.device).eval()
         self.tokenizer: PreTrainedTokenizerFast = checkpoint.tokenizer
@@ -51,9 +52,15 @@ class Generator:
         self._mean, self._std = checkpoint.mean, checkpoint.std
 
     @classmethod
-    def load(cls, checkpoint: str = "builtin", adapter: str | None = None, device: str = "cpu") -> Generator:
-        """The generator of a checkpoint folder or 'builtin', with the LoRA adapter of a folder if one is given."""
+    def load(cls, checkpoint: str = "builtin", adapter: str | None = None, device: str = "cpu",
+             template: str | None = None) -> Generator:  # fmt: skip
+        """The generator of a checkpoint folder or 'builtin', with the LoRA adapter of a folder if one is given.
+
+        `template` words the prompts in another way than the checkpoint says: a name of `TEMPLATES`, or a text with {}.
+        """
         generator = cls(load_checkpoint(checkpoint), weights_hash(checkpoint), device)
+        if template is not None:
+            generator.template = template_of(template)
         if adapter is not None:
             folder = Path(adapter)
             generator.language_model = load_adapter(generator.language_model, folder).to(generator.device)
@@ -70,15 +77,18 @@ class Generator:
         return batch.input_ids.to(self.device), batch.attention_mask.to(self.device)
 
     def sample(self, texts: Sequence[str], seeds: Sequence[int], *, temperature: float = 1.0, top_k: int = 50,
-               max_new_tokens: int = 60, batch_size: int = 64,
+               top_p: float = 1.0, max_new_tokens: int = 60, batch_size: int = 64,
+               vocabulary: Literal["motion", "all"] = "motion",
                progress: Callable[[int, int], None] | None = None) -> list[Sample]:  # fmt: skip
         """One motion for each text and its seed, in the caller's order; `temperature` 0 is the likeliest token always.
 
-        Sampling is held to motion tokens and </s>, whatever the checkpoint: MotionGPT may also draw words, but its
-        parser throws them away. It stops at the motion's end token, after which nothing is read.
+        With the vocabulary "motion" nothing but motion tokens and </s> can come. "all" is MotionGPT's own way: words
+        may come too, are thrown away when the answer is read, and an answer of words alone holds no motion. Sampling
+        stops at the motion's end token, after which nothing is read.
         """
         _check_sampling(texts, seeds, temperature)
-        choices = torch.tensor(self.motions.answer_ids(self.tokenizer.eos_token_id), device=self.device)
+        motion_ids = self.motions.answer_ids(self.tokenizer.eos_token_id)
+        choices = torch.tensor(motion_ids if vocabulary == "motion" else range(len(self.tokenizer)), device=self.device)
         stops = (self.motions.end, self.tokenizer.eos_token_id)
         model = self.language_model
         if isinstance(model, PeftModel):
@@ -91,7 +101,7 @@ class Generator:
             inputs, mask = self.encode_prompts([texts[i] for i in rows])
             answers = sample_ids(
                 model, inputs, mask, [seeds[i] for i in rows], choices=choices, stops=stops,
-                temperature=temperature, top_k=top_k, max_new_tokens=max_new_tokens,
+                temperature=temperature, top_k=top_k, top_p=top_p, max_new_tokens=max_new_tokens,
             )  # fmt: skip
             for i, ids in zip(rows, answers, strict=True):
                 codes = self.motions.parse(ids)
@@ -104,28 +114,38 @@ class Generator:
         """Codes of motions of raw features (T, 263), one for every four frames; up to 3 frames at the end are lost."""
         return encode_clips(self.vqvae, features, self._mean, self._std)
 
-    @torch.inference_mode()
     def decode(self, tokens: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Joints (4n, 22, 3) float32 in metres of motions of n codes each, starting at the origin facing +Z.
+        """Joints (4n, 22, 3) float32 in metres of motions of n codes each, starting at the origin facing +Z; one
+        without codes gives (0, 22, 3)."""
+        joints = [np.zeros((0, JOINTS, 3), np.float32)] * len(tokens)
+        for rows, features in self._decoded(tokens):
+            for i, motion in zip(rows, features_to_joints(features), strict=True):
+                joints[i] = motion
+        return joints
 
-        Motions of one length are decoded together; one without codes gives (0, 22, 3).
-        """
+    def decode_features(self, tokens: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Raw features (4n, 263) float32 of motions of n codes each; one without codes gives (0, 263)."""
+        decoded = [np.zeros((0, len(self._mean)), np.float32)] * len(tokens)
+        for rows, features in self._decoded(tokens):
+            for i, motion in zip(rows, features, strict=True):
+                decoded[i] = motion
+        return decoded
+
+    @torch.inference_mode()
+    def _decoded(self, tokens: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Motions of one length together: which they are, and their raw features (B, 4n, 263)."""
         known = range(self.motions.codes)
+        by_length: dict[int, list[int]] = defaultdict(list)
         for i, codes in enumerate(tokens):
             if strange := [code for code in codes if code not in known]:
                 raise AtomError(f"motion {i} holds code {strange[0]}, outside the codebook's 0..{known[-1]}")
-        by_length: dict[int, list[int]] = defaultdict(list)
-        for i, codes in enumerate(tokens):
-            by_length[len(codes)].append(i)
-        joints = [np.zeros((0, JOINTS, 3), np.float32)] * len(tokens)
-        for length, same in by_length.items():
-            for start in range(0, len(same) if length else 0, _DECODED_AT_ONCE):
+            if codes:
+                by_length[len(codes)].append(i)
+        for same in by_length.values():
+            for start in range(0, len(same), _DECODED_AT_ONCE):
                 rows = same[start : start + _DECODED_AT_ONCE]
                 codes = torch.tensor([list(tokens[i]) for i in rows], device=self.device)
-                features = self.vqvae.decode(codes).float().cpu().numpy() * self._std + self._mean
-                for i, motion in zip(rows, features_to_joints(features), strict=True):
-                    joints[i] = motion
-        return joints
+                yield rows, self.vqvae.decode(codes).float().cpu().numpy() * self._std + self._mean
 
 
 def _check_sampling(texts: Sequence[str], seeds: Sequence[int], temperature: float) -> None:
@@ -137,13 +157,3 @@ def _check_sampling(texts: Sequence[str], seeds: Sequence[int], temperature: flo
         raise AtomError(f"seed {negative} is negative; seeds start at 0")
     if temperature < 0:
         raise AtomError(f"temperature {temperature} is negative; 0 takes the likeliest token, 1 samples as trained")
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch built without the device raises an assertion
-        reason = str(error).splitlines()[0]
-        raise AtomError(f"can't compute on device {name!r}: {reason}; use cpu, cuda, cuda:1 or mps") from error
-    return device

@@ -33,11 +33,12 @@ class RowNoise:
 
 @torch.inference_mode()
 def sample_ids(model: T5ForConditionalGeneration, inputs: Tensor, mask: Tensor, seeds: Sequence[int], *,
-               choices: Tensor, stops: Sequence[int], temperature: float, top_k: int,
-               max_new_tokens: int) -> list[list[int]]:  # fmt: skip
+               choices: Tensor, stops: Sequence[int], temperature: float, top_k: int, max_new_tokens: int,
+               top_p: float = 1.0) -> list[list[int]]:  # fmt: skip
     """Token ids of one answer for each row of `inputs` (B, S), up to and including the first of `stops`.
 
-    Only the tokens `choices` (C,) can come. `temperature` 0 takes the likeliest token; `top_k` 0 keeps all choices.
+    Only the tokens `choices` (C,) can come. `temperature` 0 takes the likeliest token; `top_k` 0 keeps all choices;
+    `top_p` keeps the likeliest ones that together have at least this probability, after temperature and top_k.
     """
     hidden = _encode(model, inputs, mask)
     noise = RowNoise(seeds, len(choices))
@@ -56,7 +57,7 @@ def sample_ids(model: T5ForConditionalGeneration, inputs: Tensor, mask: Tensor, 
         )
         scores = step.logits[:, -1, choices].float()  # (rows, C)
         if temperature > 0:
-            scores = _only_best(scores / temperature, top_k) + noise.draw().to(scores.device)
+            scores = _nucleus(_only_best(scores / temperature, top_k), top_p) + noise.draw().to(scores.device)
         last, cache = choices[scores.argmax(1)], step.past_key_values
         for row, token in zip(going, last.tolist(), strict=True):
             answers[row].append(token)
@@ -84,3 +85,12 @@ def _only_best(scores: Tensor, top_k: int) -> Tensor:
         return scores
     least = scores.topk(top_k).values[:, -1:]
     return scores.masked_fill(scores < least, -torch.inf)
+
+
+def _nucleus(scores: Tensor, top_p: float) -> Tensor:
+    """Source: Holtzman et al. 2020 (arXiv 1904.09751); the choice that crosses `top_p` is kept."""
+    if top_p >= 1:
+        return scores
+    ordered, places = scores.sort(descending=True)
+    before = ordered.softmax(1).cumsum(1) - ordered.softmax(1)  # probability of all that are likelier
+    return scores.masked_fill((before >= top_p).scatter(1, places, before >= top_p), -torch.inf)

@@ -1,6 +1,8 @@
 """Checkpoint folders: round trips, what their hash covers, damage that is named."""
 
+import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from atom.errors import AtomError
-from atom.generation.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_hash
+from atom.generation.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, template_of, weights_hash
 from atom.generation.language_model import build_language_model, small_config
 
 
@@ -18,6 +20,11 @@ from atom.generation.language_model import build_language_model, small_config
 def saved(checkpoint, tmp_path) -> Path:
     save_checkpoint(tmp_path / "saved", checkpoint)
     return tmp_path / "saved"
+
+
+def edit_config(folder: Path, **changes) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
 
 
 @pytest.mark.parametrize("half", [True, False])
@@ -77,6 +84,70 @@ def test_the_same_checkpoint_gives_the_same_files(checkpoint, saved, tmp_path):
     assert weights_hash(str(tmp_path / "twice")) == weights_hash(str(saved))
 
 
+def test_the_hash_reads_a_file_again_only_when_it_changed(saved, monkeypatch):
+    read = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(
+        hashlib, "file_digest", lambda file, name: read.append(Path(file.name).name) or digest(file, name)
+    )
+    first = weights_hash(str(saved))
+    assert sorted(read) == sorted(["vqvae.safetensors", "language_model.safetensors", "normalisation.safetensors",
+                                   "config.json", "tokenizer.json"])  # fmt: skip
+    read.clear()
+    assert weights_hash(str(saved)) == first and not read
+    path = saved / "normalisation.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)  # the same size
+    os.utime(path, ns=(1, path.stat().st_mtime_ns + 1_000_000))
+    assert weights_hash(str(saved)) != first and read == ["normalisation.safetensors"]
+
+
+def test_loading_draws_no_random_numbers(saved):
+    before = torch.random.get_rng_state()
+    load_checkpoint(str(saved))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_folder_may_be_written_over_while_its_weights_are_in_use(checkpoint, checkpoint_maker, tmp_path):
+    save_checkpoint(tmp_path / "used", checkpoint, half=False)
+    used = load_checkpoint(str(tmp_path / "used"))
+    save_checkpoint(tmp_path / "used", checkpoint_maker(1), half=False)
+    for key, value in checkpoint.language_model.state_dict().items():
+        assert torch.equal(used.language_model.state_dict()[key], value), key
+    other = load_checkpoint(str(tmp_path / "used")).language_model
+    assert not torch.equal(other.lm_head.weight, used.language_model.lm_head.weight)
+
+
+def test_training_what_was_loaded_leaves_the_files_alone(checkpoint, tmp_path):
+    save_checkpoint(tmp_path / "base", checkpoint, half=False)
+    before = (tmp_path / "base/language_model.safetensors").read_bytes()
+    with torch.no_grad():
+        load_checkpoint(str(tmp_path / "base")).language_model.lm_head.weight.add_(1)
+    assert (tmp_path / "base/language_model.safetensors").read_bytes() == before
+
+
+def test_where_it_came_from_stays_with_it(checkpoint, tmp_path):
+    checkpoint.source = {"kind": "MotionGPT", "sha256": "00", "statistics": "unknown"}
+    save_checkpoint(tmp_path / "converted", checkpoint)
+    assert load_checkpoint(str(tmp_path / "converted")).source == checkpoint.source
+
+
+def test_a_template_is_a_name_or_a_text_with_one_slot():
+    assert template_of("motiongpt") == "Generate motion: {}"
+    assert template_of("caption") == template_of("{}") == "{}"
+    assert template_of("Show me {}!") == "Show me {}!"
+    for wrong in ("motionGPT", "{} and {}", "{0}", "{} {x}", "{{}}", ""):
+        with pytest.raises(AtomError, match=r"must hold '\{\}' once"):
+            template_of(wrong)
+
+
+def test_a_file_in_the_place_of_a_folder_is_told_what_to_do_with(tmp_path):
+    (tmp_path / "motiongpt.tar").write_bytes(b"PK")
+    with pytest.raises(AtomError, match=r"is a file.*atom checkpoint inspect .*motiongpt\.tar"):
+        load_checkpoint(str(tmp_path / "motiongpt.tar"))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -84,6 +155,14 @@ def test_the_same_checkpoint_gives_the_same_files(checkpoint, saved, tmp_path):
         (lambda folder: (folder / "vqvae.safetensors").write_bytes(b"x" * 30), r"can't read .*vqvae\.safetensors"),
         (lambda folder: (folder / "config.json").write_text("{"), r"config\.json is no JSON"),
         (lambda folder: (folder / "config.json").write_text("{}"), "language_model, template, vqvae missing"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "language_model, template, vqvae missing"),
+        (lambda folder: edit_config(folder, vqvae={"breadth": 3}), r"config\.json describes no model.*breadth"),
+        (lambda folder: edit_config(folder, language_model={"d_model": "wide"}), r"config\.json describes no model"),
+        (lambda folder: (folder / "tokenizer/tokenizer.json").write_text("{}"), r"can't read the tokenizer"),
+        (
+            lambda folder: (folder / "language_model.safetensors").write_bytes(b""),
+            r"language_model\.safetensors: .*empty",
+        ),
         (
             lambda folder: save_file({"mean": torch.zeros(263)}, folder / "normalisation.safetensors"),
             "normalisation.safetensors has no std",
@@ -95,12 +174,7 @@ def test_the_same_checkpoint_gives_the_same_files(checkpoint, saved, tmp_path):
             ),
             r"quantizer\.codebook is \(3, 16\), not \(24, 16\)",
         ),
-        (
-            lambda folder: (folder / "config.json").write_text(
-                json.dumps(json.loads((folder / "config.json").read_text()) | {"template": "plain"})
-            ),
-            "must hold '{}' once",
-        ),
+        (lambda folder: edit_config(folder, template="plain"), "must hold '{}' once"),
     ],
 )
 def test_damage_is_named(saved, damage, message):

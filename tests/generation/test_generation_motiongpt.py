@@ -2,20 +2,32 @@
 
 import json
 import pickle
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from motiongpt_files import CODES, T5, VQVAE_SIZES, Files, tiny_state, write_t5, write_tiny
+from safetensors.torch import save_file
 
 from atom.errors import AtomError
+from atom.generation import motiongpt
 from atom.generation.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from atom.generation.generator import Generator
-from atom.generation.motiongpt import read_motiongpt
+from atom.generation.language_model import T5Shape
+from atom.generation.motiongpt import read_motiongpt, read_t5
 from atom.generation.sampling import sample_ids
 from atom.generation.tokenizer import MotionVocabulary
 
 MEAN, STD = np.zeros(263, np.float32), np.ones(263, np.float32)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Files:
+    """A checkpoint of the true layout that needs no shared folder; not to be changed."""
+    return write_tiny(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")
@@ -102,27 +114,176 @@ def test_it_survives_our_own_folder(peer, cases, tmp_path):
     assert again.tokenizer(prompts).input_ids == peer.tokenizer(prompts).input_ids
 
 
+def assert_holds(checkpoint: Checkpoint, state: dict[str, torch.Tensor]) -> None:
+    """Every tensor of the model is that of the file, in float32."""
+    for prefix, module in (("vae.", checkpoint.vqvae), ("lm.language_model.", checkpoint.language_model)):
+        own = module.state_dict()
+        assert own.keys() == {key.removeprefix(prefix) for key in state if key.startswith(prefix)}
+        for key, value in own.items():
+            assert value.dtype == torch.float32 and torch.equal(value, state[prefix + key].float()), key
+
+
+def test_every_tensor_is_the_files_and_the_output_layer_its_own(tiny):
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    checkpoint = read_motiongpt(tiny.checkpoint, tiny.t5, MEAN, STD)
+    assert torch.equal(torch.random.get_rng_state(), before)  # nothing was initialised only to be replaced
+    assert_holds(checkpoint, tiny_state())
+    model = checkpoint.language_model
+    assert not torch.equal(model.lm_head.weight, model.shared.weight)
+    assert model.encoder.embed_tokens.weight is model.decoder.embed_tokens.weight is model.shared.weight
+    assert checkpoint.vqvae.config == VQVAE_SIZES and T5Shape.of_config(model.config) == T5
+    assert checkpoint.template == "Generate motion: {}"
+    samples = Generator(checkpoint).sample(["a person jumps", "the man bows"], [1, 2], max_new_tokens=8)
+    assert all(len(sample.tokens) > 0 for sample in samples)
+
+
+def test_weights_are_taken_over_without_a_copy(tiny, monkeypatch):
+    state = motiongpt.read_tensors(tiny.checkpoint)
+    monkeypatch.setattr(motiongpt, "read_tensors", lambda path: state)
+    checkpoint = read_motiongpt(tiny.checkpoint, tiny.t5, MEAN, STD)
+    for prefix, module in (("vae.", checkpoint.vqvae), ("lm.language_model.", checkpoint.language_model)):
+        for key, value in module.state_dict().items():
+            if not key.endswith("embed_tokens.weight"):
+                assert value.data_ptr() == state[prefix + key].data_ptr(), key
+
+
+class Settings:
+    """Stands for an object of OmegaConf in a Lightning checkpoint; it must not be made again on reading."""
+
+    def __init__(self):
+        self.content = {"lr": 1e-4}
+
+    def __setstate__(self, state):
+        raise AssertionError("code of the file's own class was run")
+
+
+def save_as_lightning(state, path: Path, monkeypatch) -> None:
+    module = ModuleType("omegaconf.dictconfig")
+    module.DictConfig = type("DictConfig", (Settings,), {"__module__": module.__name__})
+    monkeypatch.setitem(sys.modules, "omegaconf", ModuleType("omegaconf"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    extra = {"epoch": 3, "hyper_parameters": {"cfg": module.DictConfig()}, "optimizer_states": [{"lr": 1e-4}]}
+    torch.save({"state_dict": state} | extra, path)
+
+
+@pytest.mark.parametrize("form", ["bare", "old", "float16", "bfloat16", "safetensors", "lightning", "without copies"])
+def test_a_file_may_come_in_many_forms(tiny, tmp_path, monkeypatch, form):
+    state, path = tiny_state(), tmp_path / "any.name"
+    if form in ("float16", "bfloat16"):
+        state = {key: value.to(getattr(torch, form)) for key, value in state.items()}
+    if form == "safetensors":
+        save_file(state, path)
+    elif form == "lightning":
+        save_as_lightning(state, path, monkeypatch)
+    elif form == "old":
+        torch.save(state, path, _use_new_zipfile_serialization=False)
+    elif form == "without copies":
+        torch.save({key: value for key, value in state.items() if "embed_tokens" not in key}, path)
+    else:
+        torch.save(state, path)
+    assert_holds(read_motiongpt(path, tiny.t5, MEAN, STD), state)
+
+
+@pytest.mark.parametrize("prefix", ["vae.", "motion_vae.", ""])
+def test_the_vqvae_may_lie_in_another_file(tiny, tmp_path, prefix):
+    state, other = tiny_state(), tiny_state(1)
+    language = {key: value for key, value in state.items() if key.startswith("lm.")}
+    vae = {key: value for key, value in other.items() if key.startswith("vae.")}
+    torch.save(language, tmp_path / "language.pt")
+    torch.save({prefix + key.removeprefix("vae."): value for key, value in vae.items()}, tmp_path / "vae.pt")
+    for main in (tmp_path / "language.pt", tiny.checkpoint):
+        assert_holds(read_motiongpt(main, tiny.t5, MEAN, STD, vae=tmp_path / "vae.pt"), language | vae)
+    with pytest.raises(AtomError, match="given with --vae"):
+        read_motiongpt(tmp_path / "language.pt", tiny.t5, MEAN, STD)
+    with pytest.raises(AtomError, match=r"language\.pt holds no VQ-VAE"):
+        read_motiongpt(tiny.checkpoint, tiny.t5, MEAN, STD, vae=tmp_path / "language.pt")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda state: state.pop("lm.language_model.lm_head.weight"), r"missing lm_head\.weight"),
         (lambda state: state.update({"lm.language_model.extra": torch.zeros(1)}), "unexpected extra"),
         (
-            lambda state: state.update({"lm.language_model.lm_head.weight": torch.zeros(7, 64)}),
-            r"lm_head\.weight is \(7, 64\), not \(179, 64\)",
+            lambda state: state.update({"lm.language_model.lm_head.weight": torch.zeros(7, 32)}),
+            rf"lm_head\.weight is \(7, 32\), not \({T5.rows}, 32\)",
         ),
         (lambda state: state.pop("vae.decoder.model.6.bias"), r"missing decoder\.model\.6\.bias"),
+        (
+            lambda state: state.pop("vae.encoder.model.2.1.model.0.conv1.weight"),
+            r"does not fit the model: missing encoder\.model\.2\.1\.model\.0\.conv1\.weight$",
+        ),
         (lambda state: state.update({"motion.encoder": torch.zeros(1)}), r"unknown keys motion\.encoder"),
         (lambda state: [state.pop(key) for key in list(state) if key.startswith("lm.")], "it needs vae"),
-        (lambda state: state.update({"lm.language_model.shared.weight": torch.zeros(179, 64)}), "share memory"),
+        (lambda state: state.update({"lm.language_model.shared.weight": torch.zeros(T5.rows, 32)}), "share memory"),
+        (
+            lambda state: state.update({"lm.language_model.lm_head.weight": state["lm.language_model.shared.weight"]}),
+            "lm_head equals the embedding",
+        ),
     ],
 )
-def test_a_file_that_does_not_fit_is_named_key_by_key(folder, tmp_path, change, message):
-    state = torch.load(folder / "checkpoint.pt", weights_only=True)["state_dict"]
+def test_a_file_that_does_not_fit_is_named_key_by_key(tiny, tmp_path, change, message):
+    state = tiny_state()
     change(state)
     torch.save({"state_dict": state}, tmp_path / "changed.pt")
     with pytest.raises(AtomError, match=message):
-        read_motiongpt(tmp_path / "changed.pt", folder / "tokenizer", MEAN, STD)
+        read_motiongpt(tmp_path / "changed.pt", tiny.t5, MEAN, STD)
+
+
+def test_another_model_than_the_t5_folder_describes_is_named(tiny, tmp_path):
+    write_t5(tmp_path / "t5", extra=9)
+    rows = T5.rows + 5
+    with pytest.raises(AtomError, match=rf"has {T5.rows} rows, but .* has {rows - CODES - 3} tokens .* makes {rows}"):
+        read_motiongpt(tiny.checkpoint, tmp_path / "t5", MEAN, STD)
+    write_t5(tmp_path / "t5")
+    config = json.loads((tmp_path / "t5/config.json").read_text())
+    (tmp_path / "t5/config.json").write_text(json.dumps(config | {"d_model": 64, "num_layers": 3}))
+    with pytest.raises(AtomError, match=r"another T5 than .*: d_model 64, not 32, layers 3, not 2"):
+        read_motiongpt(tiny.checkpoint, tmp_path / "t5", MEAN, STD)
+
+
+def test_a_config_that_asks_for_tying_is_not_believed(tiny, tmp_path):
+    write_t5(tmp_path / "t5")
+    config = json.loads((tmp_path / "t5/config.json").read_text())
+    (tmp_path / "t5/config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}))
+    inputs = torch.tensor([[3, 5, 1]])
+    logits = []
+    for t5 in (tiny.t5, tmp_path / "t5"):
+        checkpoint = read_motiongpt(tiny.checkpoint, t5, MEAN, STD)
+        assert_holds(checkpoint, tiny_state())
+        with torch.inference_mode():
+            logits.append(checkpoint.language_model(input_ids=inputs, decoder_input_ids=inputs).logits)
+    assert torch.equal(*logits)
+
+
+def test_a_t5_folder_that_is_not_whole_is_told_with_its_remedy(tiny, tmp_path, monkeypatch):
+    (tmp_path / "t5").mkdir()
+    cases = [(tmp_path / "absent", "there is no folder"), ("./t5-here", "there is no folder"), ("t5", "no folder t5"),
+             (tmp_path / "t5", r"lacks config\.json and tokenizer\.json or spiece\.model")]  # fmt: skip
+    (tmp_path / "damaged").mkdir()
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / "damaged" / name).write_text("{")
+    cases.append((tmp_path / "damaged", "holds no T5 tokenizer"))
+    monkeypatch.chdir(tiny.t5.parent / "t5")
+    for t5, message in cases:
+        with pytest.raises(AtomError, match=message) as caught:
+            read_t5(t5)
+        assert "give --t5 FOLDER with config.json" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_name_on_the_hub_is_asked_for_and_its_absence_told(tiny, monkeypatch):
+    asked = []
+
+    def absent(name, local_files_only):
+        asked.append((name, local_files_only))
+        raise OSError("We couldn't connect.\nTry again later.")
+
+    monkeypatch.setattr(motiongpt.T5Config, "from_pretrained", absent)
+    with pytest.raises(AtomError, match=r"can't get config\.json and the tokenizer of 'google/flan-t5-base'") as caught:
+        read_motiongpt(tiny.checkpoint, "google/flan-t5-base", MEAN, STD)
+    assert asked == [("google/flan-t5-base", False)]
+    assert "give --t5 FOLDER" in str(caught.value) and "\n" not in str(caught.value)
 
 
 class Trap:
@@ -134,6 +295,9 @@ def test_a_file_that_could_run_code_is_refused(tmp_path):
     torch.save({"state_dict": {"vae.a": Trap()}}, tmp_path / "trap.tar")
     with pytest.raises(AtomError, match="could run code"):
         read_motiongpt(tmp_path / "trap.tar", tmp_path, MEAN, STD)
+    torch.save({"state_dict": tiny_state(), "notes": Trap()}, tmp_path / "trap.tar")
+    with pytest.raises(AtomError, match=r"more than tensors \(exec\) and could run code"):
+        read_motiongpt(tmp_path / "trap.tar", tmp_path, MEAN, STD)
     (tmp_path / "bare.pt").write_bytes(pickle.dumps({"vae.a": Trap()}, protocol=2))
     with pytest.raises(AtomError, match="could run code"):
         read_motiongpt(tmp_path / "bare.pt", tmp_path, MEAN, STD)
@@ -144,7 +308,17 @@ def test_damaged_and_foreign_files_get_one_line(tmp_path):
     (tmp_path / "cut.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:700])
     torch.save([1, 2], tmp_path / "list.pt")
     (tmp_path / "text.safetensors").write_text("hello")
-    for name in ("cut.pt", "list.pt", "text.safetensors", "absent.pt"):
-        with pytest.raises(AtomError, match=name) as caught:
+    (tmp_path / "pointer.tar").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\n")
+    (tmp_path / "empty.tar").write_bytes(b"")
+    (tmp_path / "noise.pt").write_bytes(bytes(range(256)))
+    save_file({"vae.a": torch.zeros(300)}, tmp_path / "whole.safetensors")
+    (tmp_path / "short.safetensors").write_bytes((tmp_path / "whole.safetensors").read_bytes()[:700])
+    reasons = {
+        "cut.pt": "cut off after 700 bytes", "list.pt": "no state dict", "text.safetensors": "text \\('hello'",
+        "absent.pt": "No such file", "pointer.tar": "Git LFS pointer", "empty.tar": "empty", "noise.pt": "refused",
+        "short.safetensors": "cut off or damaged",
+    }  # fmt: skip
+    for name, reason in reasons.items():
+        with pytest.raises(AtomError, match=f"{name}.*{reason}") as caught:
             read_motiongpt(tmp_path / name, tmp_path, MEAN, STD)
         assert "\n" not in str(caught.value)

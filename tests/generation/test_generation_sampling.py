@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from transformers import TopPLogitsWarper
 from transformers.modeling_outputs import BaseModelOutput
 
 from atom.generation.generator import Generator
-from atom.generation.sampling import RowNoise, _only_best, sample_ids
+from atom.generation.sampling import RowNoise, _nucleus, _only_best, sample_ids
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,20 @@ def test_the_best_k_are_kept():
     assert _only_best(scores, 2).isfinite().tolist() == [[False, True, False, True]]
     for all_of_them in (0, 4, 50):
         assert _only_best(scores, all_of_them).isfinite().all()
+
+
+def test_the_nucleus_is_that_of_transformers():
+    scores = torch.randn(50, 40, generator=torch.Generator().manual_seed(1)) * 3
+    for top_p in (0.05, 0.5, 0.9, 0.999):
+        expected = TopPLogitsWarper(top_p)(None, scores)
+        torch.testing.assert_close(_nucleus(scores, top_p), expected, rtol=0, atol=0)
+    assert _nucleus(scores, 1.0) is scores
+
+
+def test_words_are_drawn_only_where_the_whole_vocabulary_is_allowed(generator, texts):
+    """The untrained model gives words a share of the probability; restricted to motion tokens it can't say any."""
+    asked = dict(texts=texts * 10, seeds=range(40), top_k=0, temperature=3.0, max_new_tokens=8)
+    motions = generator.sample(**asked)
+    free = generator.sample(**asked, vocabulary="all")
+    assert sum(sample.stop_reason == "empty" for sample in free) > sum(s.stop_reason == "empty" for s in motions)
+    assert all(0 <= code < generator.motions.codes for sample in free for code in sample.tokens)
