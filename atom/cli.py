@@ -31,7 +31,11 @@ def generate(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     checkpoint: Annotated[str, typer.Option(help="'builtin' or a checkpoint folder")] = "builtin",
     adapter: Annotated[Path | None, typer.Option(help="a LoRA adapter folder, such as a run's")] = None,
-    temperature: Annotated[float, typer.Option(min=0.01)] = 1.0,
+    temperature: Annotated[float, typer.Option(min=0, help="0: the likeliest token always")] = 1.0,
+    top_p: Annotated[float, typer.Option(min=0.01, max=1)] = 1.0,
+    template: Annotated[
+        str | None, typer.Option(help="'motiongpt', 'caption' or a text with {}; else as the checkpoint says")
+    ] = None,
     device: str = "cpu",
     size: Annotated[int, typer.Option(min=64, max=1024, help="pixels of the video's side")] = 512,
 ) -> None:
@@ -47,9 +51,9 @@ def generate(
     from atom.motion.files import write_motion
     from atom.rendering import write_video
 
-    generator = Generator.load(checkpoint, adapter=str(adapter) if adapter else None, device=device)
+    generator = Generator.load(checkpoint, str(adapter) if adapter else None, device, template)
     with console.status("generating"):
-        (sample,) = generator.sample([text], [seed], temperature=temperature)
+        (sample,) = generator.sample([text], [seed], temperature=temperature, top_p=top_p)
         if not sample.tokens:
             raise AtomError(f"the model gave no motion for {text!r}; try another --seed")
         (joints,) = generator.decode([sample.tokens])
@@ -95,14 +99,39 @@ def pretrain_judge(
     console.print_json(data=figures)
 
 
+@app.command()
+def pretrain_evaluator(
+    output: Annotated[Path, typer.Argument(help="the folder to write")],
+    work: Annotated[Path, typer.Option(help="motions and state of the training; a cut-off run goes on here")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="field=value, e.g. --set steps=500")] = None,
+) -> None:
+    """Train the built-in text-motion evaluator from the procedural corpus and measure it."""
+    from atom.config import settings_of
+    from atom.evaluation.evaluator.small_training import SmallEvaluatorTraining, pretrain_evaluator
+    from atom.progress import StageBars
+
+    config = settings_of(SmallEvaluatorTraining, set_ or [])
+    with StageBars(console) as bars:
+        figures = pretrain_evaluator(output, config, work, bars.update)
+    console.print_json(data=figures)
+
+
 @cache
 def _add_commands() -> None:
     """The sub-commands, and whatever installed packages offer under `atom.commands`."""
+    from atom.commands.checkpoint import checkpoint_app
+    from atom.commands.data import data_app
     from atom.commands.double import serve_judge
     from atom.commands.judge import judge_app
+    from atom.commands.motions import motions_app
+    from atom.commands.preferences import preferences_app
     from atom.commands.store import store_app
 
+    app.add_typer(checkpoint_app, name="checkpoint")
+    app.add_typer(data_app, name="data")
     app.add_typer(judge_app, name="judge")
+    app.add_typer(motions_app, name="motions")
+    app.add_typer(preferences_app, name="preferences")
     app.add_typer(store_app, name="store")
     app.command("serve-judge")(serve_judge)
     for point in sorted(entry_points(group="atom.commands"), key=lambda point: point.name):

@@ -80,12 +80,28 @@ class PromptConfig(Section):
 class GenerationConfig(Section):
     """How motions are sampled from the generator."""
 
-    checkpoint: str = Field("builtin", description="'builtin' or a folder written by `atom pretrain`")
+    checkpoint: str = Field(
+        "builtin", description="'builtin', or a folder written by `atom checkpoint convert` or `atom pretrain`"
+    )
+    template: str | None = Field(
+        None,
+        description="how a prompt is worded for the generator, in tuning too: 'motiongpt' (Generate motion: ...), "
+        "'caption' (as it is), or a text with {}; null: as the checkpoint says",
+    )
     candidates: int = Field(8, ge=2, description="motions sampled for each training prompt")
     evaluation_samples: int = Field(2, ge=1, description="motions sampled for each test prompt, of base and of tuned")
     temperature: float = Field(1.0, gt=0)
     top_k: int = Field(50, ge=0, description="0 keeps the whole vocabulary")
+    top_p: float = Field(1.0, gt=0, le=1, description="only the likeliest tokens that have this probability together")
     max_new_tokens: int = Field(60, ge=4, le=256)
+    vocabulary: Literal["motion", "all"] = Field(
+        "motion", description="all: words may be drawn too, as MotionGPT does; an answer without a motion is set aside"
+    )
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """What `Generator.sample` is called with."""
+        return self.model_dump(include={"temperature", "top_k", "top_p", "max_new_tokens", "vocabulary"})
 
 
 class RenderingConfig(Section):
@@ -144,6 +160,7 @@ class PreferenceConfig(Section):
 
     min_gap: float = Field(0.5, gt=0, description="least score difference of a pair")
     pairs_per_prompt: int = Field(6, ge=1)
+    pairs_per_task: int = Field(0, ge=0, description="most pairs of a task in a round; 0: all")
     length_tolerance: float | None = Field(
         0.5, ge=0, description="tokens by which chosen may be longer than rejected on average in a task; null: no limit"
     )
@@ -168,6 +185,9 @@ class TuningConfig(Section):
     epochs: int = Field(1, ge=1)
     max_steps: int = Field(0, ge=0, description="stop after so many; 0: as many as the epochs hold")
     gradient_clip: float = Field(1.0, gt=0)
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="bfloat16: matrix products in half the bits, weights and losses in float32"
+    )
 
 
 class OnPolicyConfig(Section):
@@ -185,9 +205,38 @@ class OnPolicyConfig(Section):
     gradient_clip: float = Field(1.0, gt=0)
 
 
+class MetricsConfig(Section):
+    """The metrics of text-to-motion by Guo's protocol: FID, R-Precision, MM-Dist, Diversity, MultiModality."""
+
+    evaluator: str = Field(
+        "built-in",
+        description="the network that compares texts and motions: 'built-in' (small, trained on the built-in corpus), "
+        "or Guo's finest.tar, which needs a dataset with tagged captions",
+    )
+    variant: Literal["guo", "motiongpt"] = Field(
+        "guo", description="motiongpt: the padding counts too, as in MotionGPT's and AToM's published numbers"
+    )
+    words: str | None = Field(None, description="folder of Guo's word vectors (our_vab_*), for finest.tar")
+    mean: str | None = Field(None, description=".npy, the mean that finest.tar was trained with; null: the dataset's")
+    std: str | None = Field(None, description=".npy, the standard deviation; null: the dataset's")
+    dataset: str | None = Field(
+        None, description="folder of HumanML3D whose captions and motions are used; null: the run's test prompts"
+    )
+    split: Literal["test", "val", "train"] = "test"
+    captions: int = Field(0, ge=0, description="most captions of the dataset; 0: all")
+    samples: int = Field(1, ge=1, description="motions made for each caption of the dataset; MultiModality needs two")
+    replications: int = Field(20, ge=2)
+    diversity_pairs: int = Field(300, ge=1)
+    multimodality_pairs: int = Field(10, ge=1)
+
+
 class EvaluationConfig(Section):
     """How the comparison is summarised."""
 
+    temperature: float | None = Field(
+        None, ge=0, description="of the test motions; 0: the likeliest token always; null: as generation.temperature"
+    )
+    metrics: MetricsConfig | None = Field(MetricsConfig(), description="null leaves them out")
     judges: tuple[Literal["kinematic", "learned", "vision"], ...] = Field(
         ("kinematic", "learned"), min_length=1, description="the first shows its evidence in the report"
     )
@@ -199,6 +248,29 @@ class EvaluationConfig(Section):
     cooler: float = Field(0.7, gt=0, lt=1, description="factor of the temperature of the baseline 'cooler'")
     bootstrap: int = Field(2000, ge=100)
     gallery: int = Field(6, ge=0, description="prompts shown side by side in the report")
+
+
+class ImportedConfig(Section):
+    """What was made elsewhere and enters the pipeline in the place of what would have been made. `atom motions check`
+    and `atom preferences check` tell what is in a file."""
+
+    candidates: str | None = Field(
+        None, description="motions of training prompts, made by any generator: they are drawn, scored and paired"
+    )
+    base: str | None = Field(None, description="motions of test prompts of that generator as it is")
+    tuned: str | None = Field(None, description="the same of that generator tuned on the pairs")
+    preferences: str | None = Field(
+        None,
+        description="pairs to tune on: AToM's preference_labels.jsonl, an export, or a table of prompt, chosen, "
+        "rejected",
+    )
+    tune: bool = Field(
+        False, description="tune generation.checkpoint on the pairs of the candidates, which need tokens"
+    )
+
+    @property
+    def motions(self) -> bool:
+        return bool(self.candidates or self.base or self.tuned)
 
 
 class ResourceConfig(Section):
@@ -227,8 +299,14 @@ class RunConfig(Section):
     tuning: TuningConfig = TuningConfig()
     on_policy: OnPolicyConfig = OnPolicyConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    imported: ImportedConfig = ImportedConfig()
     service: ServiceConfig = ServiceConfig()
     resources: ResourceConfig = ResourceConfig()
+
+    @property
+    def tunes(self) -> bool:
+        """Whether this run tunes a generator, or ends with pairs and with what was made elsewhere."""
+        return not self.imported.motions or self.imported.tune
 
     @property
     def uses_vision(self) -> bool:
@@ -241,7 +319,42 @@ class RunConfig(Section):
                 "a vision-language judge is too slow to be asked in every step: add --set on_policy.steps=0, or judge "
                 "with judging.judge=kinematic"
             )
+        _check_evaluation(self.evaluation, self.generation)
+        _check_imported(self)
         return self
+
+
+def _check_evaluation(evaluation: EvaluationConfig, generation: GenerationConfig) -> None:
+    if evaluation.temperature == 0 and (generation.evaluation_samples > 1 or "cooler" in evaluation.baselines):
+        raise ValueError(
+            "at evaluation.temperature=0 all samples of a prompt are equal: set generation.evaluation_samples=1 and "
+            "leave 'cooler' out of evaluation.baselines"
+        )
+    metrics = evaluation.metrics
+    if metrics is None or metrics.evaluator == "built-in":
+        return
+    if not metrics.dataset or not metrics.words:
+        raise ValueError(
+            "Guo's evaluator reads captions with parts of speech, by its own word vectors: give "
+            "evaluation.metrics.dataset (HumanML3D) and evaluation.metrics.words"
+        )
+
+
+def _check_imported(config: RunConfig) -> None:
+    imported = config.imported
+    if bool(imported.base) != bool(imported.tuned):
+        raise ValueError("imported.base and imported.tuned are compared with each other: give both or none")
+    if imported.tune and not imported.candidates:
+        raise ValueError("imported.tune tunes on pairs of imported.candidates, which are not given")
+    if imported.tune and imported.base:
+        raise ValueError(
+            "imported.tune makes a tuned model of its own, so there is no place for imported.base and imported.tuned: "
+            "use two runs"
+        )
+    if imported.preferences and imported.motions:
+        raise ValueError("imported.preferences are tuned on as they are; imported.candidates make pairs: give one")
+    if (imported.preferences or imported.tune) and config.rounds > 1:
+        raise ValueError("what was made elsewhere is one round of pairs: set rounds=1")
 
 
 def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:

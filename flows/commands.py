@@ -9,9 +9,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from atom.config import load_config
+from atom.config import RunConfig, load_config
+from atom.errors import AtomError
 from atom.progress import StageBars
 from storage import Store
 
@@ -23,10 +25,16 @@ def run(
     config: Annotated[Path | None, typer.Option(help="YAML file; see atom/config.py for its fields")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.field=value, as often as needed")] = None,
     store: StoreOption = "store",
+    check: Annotated[
+        bool, typer.Option("--check", help="only look whether all that is needed is there, and what it will take")
+    ] = False,
 ) -> None:
     """Run the whole pipeline; what is already in the store is reused."""
     settings = load_config(config, set_ or [])
     Store(store).check_writable()
+    if check:
+        _check(settings, store)
+        return
     # Set before Prefect is imported. Its console would tell failures twice and as tracebacks; the server keeps them.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
@@ -45,6 +53,33 @@ def run(
     with StageBars(Console(stderr=True)) as bars, listening(bars.update):
         record = here(settings, store)
     _print(record)
+
+
+def _check(settings: RunConfig, store: str) -> None:
+    """Prints what was found and what the run will take. Exit status 2 when it could not start."""
+    from atom.planning.plan import make_plan
+    from flows.services import check_run
+
+    out = Console()
+    with Console(stderr=True).status("looking at files, trying the generator"):
+        plan = make_plan(settings)
+        try:
+            remarks = check_run(settings, Store(store))
+        except AtomError as error:
+            plan.problems.append(str(error))
+            remarks = []
+    for what, told in plan.found:
+        out.print(f"[green]✓[/] [bold]{what}[/]  {escape(told)}", soft_wrap=True)
+    for remark in remarks:
+        out.print(f"[yellow]![/] {escape(remark)}", soft_wrap=True)
+    for problem in plan.problems:
+        out.print(f"[red]✗[/] {escape(problem)}", soft_wrap=True)
+    if plan.problems:
+        raise AtomError(f"the run can't start: {len(plan.problems)} problem(s), each in a line above")
+    table = Table("estimate", "amount", "how it was found", box=None)
+    for estimate in plan.estimates:
+        table.add_row(estimate.what, estimate.amount, escape(estimate.how))
+    out.print(table)
 
 
 @runs.command("list")
@@ -94,6 +129,17 @@ def _print(record: dict[str, Any]) -> None:
                 table.add_row(name, f"{figure['overall']['tuned']:.3f}", f"{figure['exact_match']['tuned']:.3f}",
                               f"{ahead['gain']:+.3f}", _interval(ahead))  # fmt: skip
             out.print(table)
+    if rows := record.get("metrics"):
+        from atom.report.metrics import metrics_table
+
+        shown = metrics_table(rows)
+        table = Table(f"{shown['note']['evaluator']} evaluator", *shown["arms"], box=None)
+        for name, cells in shown["rows"].items():
+            table.add_row(name, *cells)
+        out.print(table)
+    if pairs := record.get("preferences"):
+        tasks = ", ".join(f"{row['pairs']} {row['task']}" for row in pairs["tasks"])
+        out.print(f"preferences: {pairs['pairs']} pairs of {pairs['prompts']} prompts ({tasks})")
     for found in record.get("agreement", []):
         kappa = "undefined" if found["kappa"] is None else f"{found['kappa']:.2f}"
         out.print(f"kappa of the {' and the '.join(found['judges'])} judge: {kappa}, on {found['n']} motions")

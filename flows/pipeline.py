@@ -20,14 +20,14 @@ from atom.config import ResourceConfig, RunConfig
 from atom.errors import AtomError
 from atom.evaluation.agreement import agreement
 from atom.evaluation.compare import compare
-from flows import stages, vision_stages
+from atom.preferences.summary import summarise_pairs
+from flows import imported_stages, metric_stages, stages, vision_stages
+from flows.made import Made, Shards
 from flows.progress import Progress
 from flows.report import write_report
 from flows.services import check_run, spent_by
 from flows.stages import ShardResult
 from storage import ArtifactRef, Store, StoreError
-
-Shards = list[ArtifactRef]
 
 
 @flow(
@@ -39,21 +39,30 @@ def align(config: RunConfig, store: str = "store") -> dict[str, Any]:
     """Prompts, motions, clips, scores, preferences, adapter, evaluation, report. Returns the run's record.
 
     `config` says what to do, `store` is the folder or fsspec address of the artifacts, in which what is there already
-    is found again. Raises AtomError that names the failed shards of a stage once all its others are done.
+    is found again. What was made elsewhere takes the place of what would have been made; a run that only scores and
+    pairs such motions ends there. Raises AtomError that names the failed shards of a stage once all its others are
+    done.
     """
     torch.set_num_threads(config.resources.threads)
     artifacts = Store(store)
     artifacts.check_writable()
+    imported_stages.check(config)
     for remark in check_run(config, artifacts):
         get_run_logger().warning(remark)
     run = _Run(config, store, artifacts)
     try:
-        evaluation = run.stages()
-        rows = artifacts.read(evaluation["rows"]).to_pandas()
-        run.record["evaluation"] = compare(rows, resamples=config.evaluation.bootstrap, seed=config.seed)
-        run.record["agreement"] = agreement(rows, seed=config.seed)
+        made = run.stages()
+        if made.preferences:
+            pairs = [row for ref in made.preferences for row in artifacts.read(ref).to_pylist()]
+            run.record["preferences"] = summarise_pairs(pairs)
+        if made.evaluation:
+            rows = artifacts.read(made.evaluation).to_pandas()
+            run.record["evaluation"] = compare(rows, resamples=config.evaluation.bootstrap, seed=config.seed)
+            run.record["agreement"] = agreement(rows, seed=config.seed)
+        if made.metrics:
+            run.record["metrics"] = artifacts.read(made.metrics).to_pylist()
         run.record |= {"state": "completed", "seconds": round(time.monotonic() - run.began, 1)}
-        run.record["report"] = write_report(artifacts, run.record, evaluation)
+        run.record["report"] = write_report(artifacts, run.record, made)
     except BaseException as error:
         run.record |= {"state": "failed", "error": " ".join(f"{type(error).__name__}: {error}".split())}
         raise
@@ -100,23 +109,53 @@ class _Run:
         self.store.save_run(self.run_id, self.record)
         self.record["run_id"] = self.run_id
 
-    def stages(self) -> dict[str, Any]:
-        """All stages; gives what the evaluation and the report are made from."""
+    def stages(self) -> Made:
+        """All stages; gives what the record and the report are made from."""
+        if not self.config.tunes:
+            return self._of_elsewhere()
         config = self.config
         (prompts,) = self._stage("prompts", [(stages.make_prompts, self.root, config)])
-        adapters = self._tune(config, prompts)
-        rewards: Shards = []
+        made = Made(prompts)
+        adapters = self._tune(config, prompts, made)
         if config.on_policy.steps:
             job = (stages.make_on_policy_adapter, self.root, config, prompts, adapters[-1])
-            rewards = self._stage("on-policy adapter", [job])
+            made.rewards = self._stage("on-policy adapter", [job])
+        tuned = (adapters + made.rewards)[-1]
         motions = {
             "base": self._motions("test motions base", prompts, "test"),
-            "tuned": self._motions("test motions tuned", prompts, "test", (adapters + rewards)[-1]),
+            "tuned": self._motions("test motions tuned", prompts, "test", tuned),
         }
-        if rewards:
+        if made.rewards:
             motions[f"{config.tuning.loss} alone"] = self._motions("test motions pairs", prompts, "test", adapters[-1])
         for name in config.evaluation.baselines:
             motions[name] = self._baseline(name, prompts)
+        self._evaluate(made, motions)
+        self._measure(made, motions, tuned)
+        return made
+
+    def _of_elsewhere(self) -> Made:
+        """Motions that another generator made: its candidates are paired, its base and its tuned model are compared."""
+        imported = self.config.imported
+        (prompts,) = self._stage("prompts", [(imported_stages.make_prompts, self.root, self.config)])
+        made = Made(prompts)
+        if imported.candidates:
+            motions = self._imported_motions("motions", prompts, imported.candidates, "train")
+            pairs = self._pairs(self.config, prompts, motions, "")
+            made.preferences = [pairs]
+            if not imported.base:
+                self._show_pairs(made, motions, pairs)
+        if imported.base and imported.tuned:
+            arms = {
+                arm: self._imported_motions(f"test motions {arm}", prompts, path, "test")
+                for arm, path in (("base", imported.base), ("tuned", imported.tuned))
+            }
+            self._evaluate(made, arms)
+            self._measure(made, arms, None)
+        return made
+
+    def _evaluate(self, made: Made, motions: dict[str, Shards]) -> None:
+        """Scores and compares test motions, and draws the first of base and tuned."""
+        config, prompts = self.config, made.prompts
         arms = {}
         for arm, refs in motions.items():
             by_vision = "vision" in config.evaluation.judges
@@ -124,49 +163,102 @@ class _Run:
             by_judge = [self._scores(f"test scores {arm} {judge}", prompts, refs, judge, pictures)
                         for judge in config.evaluation.judges]  # fmt: skip
             arms[arm] = [(ref, list(scores)) for ref, *scores in zip(refs, *by_judge)]
-        (rows,) = self._stage("evaluation", [(stages.make_evaluation, self.root, config, prompts, arms)])
-        shown = self._gallery({arm: arms[arm] for arm in ("base", "tuned")})
-        gallery = self._clips("gallery", [(motions[arm][0], [row["motion_id"] for row in shown if row["arm"] == arm])
-                                          for arm in ("base", "tuned")])  # fmt: skip
-        return {"rows": rows, "prompts": prompts, "adapters": adapters, "rewards": rewards, "gallery": gallery,
-                "shown": shown}  # fmt: skip
+        (made.evaluation,) = self._stage("evaluation", [(stages.make_evaluation, self.root, config, prompts, arms)])
+        made.shown = self._first_samples({arm: arms[arm] for arm in ("base", "tuned")})
+        made.gallery = self._clips("gallery", [
+            (motions[arm][0], [row["motion_id"] for row in made.shown if row["arm"] == arm])
+            for arm in ("base", "tuned")
+        ])  # fmt: skip
 
-    def _tune(self, config: RunConfig, prompts: ArtifactRef, label: str = "") -> Shards:
+    def _measure(self, made: Made, motions: dict[str, Shards], tuned: ArtifactRef | None) -> None:
+        """The metrics of text-to-motion, on the test prompts or on captions of a dataset."""
+        settings = self.config.evaluation.metrics
+        if settings is None:
+            return
+        if settings.dataset is not None and tuned is not None:
+            motions = {
+                arm: self._dataset_motions(f"dataset motions {arm}", adapter)
+                for arm, adapter in (("base", None), ("tuned", tuned))
+            }
+        jobs = [(metric_stages.make_metrics, self.root, self.config, made.prompts, motions)]
+        (made.metrics,) = self._stage("metrics", jobs)
+
+    def _dataset_motions(self, name: str, adapter: ArtifactRef | None) -> Shards:
+        """Motions for captions of the dataset, of base or tuned."""
+        settings, size = self.config.evaluation.metrics, self.config.prompts_per_shard
+        assert settings is not None
+        total = len(metric_stages.captions_of(settings, self.config.seed))
+        return self._stage(name, [
+            (metric_stages.make_dataset_motions, self.root, self.config, start, min(start + size, total), adapter)
+            for start in range(0, total, size)
+        ])  # fmt: skip
+
+    def _tune(self, config: RunConfig, prompts: ArtifactRef, made: Made | None = None, label: str = "") -> Shards:
         """The adapters of all rounds. In each, the policy makes motions of its share of the prompts, they are scored,
-        and it is tuned on the preferences among them."""
+        and it is tuned on the preferences among them. Pairs or motions of elsewhere make one round."""
         adapters: Shards = []
         for number in range(config.rounds):
             adapter = adapters[-1] if adapters else None
             suffix = label + (f" round {number + 1}" if number else "")
-            candidates = self._motions(f"motions{suffix}", prompts, "train", adapter, number, config.rounds)
-            if not suffix:
-                self._clips("clips", [(ref, self._to_draw(ref, shard)) for shard, ref in enumerate(candidates)])
-            by_vision = config.judging.judge == "vision"
-            pictures = self._pictures(f"pictures{suffix}", prompts, candidates) if by_vision else []
-            scores = self._scores(f"scores{suffix}", prompts, candidates, config.judging.judge, pictures)
-            ties = self._comparisons(f"comparisons{suffix}", prompts, candidates, scores, pictures)
-            job = (stages.make_preferences, self.root, config, prompts, candidates, scores, ties)
-            (preferences,) = self._stage(f"preferences{suffix}", [job])
+            if config.imported.preferences:
+                job = (imported_stages.make_preferences, self.root, config)
+                (preferences,) = self._stage(f"preferences{suffix}", [job])
+            elif config.imported.candidates:
+                (asked,) = self._stage(f"imported prompts{suffix}", [(imported_stages.make_prompts, self.root, config)])
+                candidates = self._imported_motions(f"motions{suffix}", asked, config.imported.candidates, "train")
+                preferences = self._pairs(config, asked, candidates, suffix)
+            else:
+                name = f"motions{suffix}"
+                candidates = self._motions(name, prompts, "train", adapter, number, config.rounds)
+                preferences = self._pairs(config, prompts, candidates, suffix)
             adapters += self._stage(
                 f"adapter{suffix}", [(stages.make_adapter, self.root, config, preferences, adapter)]
             )
+            if made is not None:
+                made.preferences.append(preferences)
+        if made is not None:
+            made.adapters = adapters
         return adapters
+
+    def _pairs(self, config: RunConfig, prompts: ArtifactRef, candidates: Shards, suffix: str) -> ArtifactRef:
+        """Clips, scores and preferences of the candidates of training prompts."""
+        if not suffix:
+            self._clips("clips", [(ref, self._to_draw(ref, shard)) for shard, ref in enumerate(candidates)])
+        by_vision = config.judging.judge == "vision"
+        pictures = self._pictures(f"pictures{suffix}", prompts, candidates) if by_vision else []
+        scores = self._scores(f"scores{suffix}", prompts, candidates, config.judging.judge, pictures)
+        ties = self._comparisons(f"comparisons{suffix}", prompts, candidates, scores, pictures)
+        job = (stages.make_preferences, self.root, config, prompts, candidates, scores, ties)
+        (preferences,) = self._stage(f"preferences{suffix}", [job])
+        return preferences
+
+    def _imported_motions(self, name: str, prompts: ArtifactRef, path: str, split: str) -> Shards:
+        """Motions of a folder or table for the prompts of a split."""
+        size, total = self.config.prompts_per_shard, len(stages.prompts_of(self.store, prompts, split))
+        return self._stage(name, [
+            (imported_stages.make_motions, self.root, prompts, path, split, start, min(start + size, total))
+            for start in range(0, total, size)
+        ])  # fmt: skip
 
     def _baseline(self, name: str, prompts: ArtifactRef) -> Shards:
         """Test motions of a plainer way to the same end."""
         if name == "cooler":
             return self._motions("test motions cooler", prompts, "test", cooler=True)
         plainer = self.config.model_copy(update={"tuning": self.config.tuning.model_copy(update={"loss": name})})
-        return self._motions(f"test motions {name}", prompts, "test", self._tune(plainer, prompts, f" {name}")[-1])
+        adapter = self._tune(plainer, prompts, label=f" {name}")[-1]
+        return self._motions(f"test motions {name}", prompts, "test", adapter)
 
     def _motions(self, name: str, prompts: ArtifactRef, split: str, adapter: ArtifactRef | None = None,
                  part: int = 0, parts: int = 1, cooler: bool = False) -> Shards:  # fmt: skip
         """Motions of one of several equal parts of a split's prompts."""
         config, size = self.config, self.config.prompts_per_shard
+        temperature = config.generation.temperature
+        if split == "test" and config.evaluation.temperature is not None:
+            temperature = config.evaluation.temperature
         if cooler:
-            temperature = config.evaluation.cooler * config.generation.temperature
-            sampling = config.generation.model_copy(update={"temperature": temperature})
-            config = config.model_copy(update={"generation": sampling})
+            temperature *= config.evaluation.cooler
+        sampling = config.generation.model_copy(update={"temperature": temperature})
+        config = config.model_copy(update={"generation": sampling})
         total = len(stages.prompts_of(self.store, prompts, split))
         first, last = total * part // parts, total * (part + 1) // parts
         return self._stage(name, [
@@ -270,7 +362,28 @@ class _Run:
         previewed = list(dict.fromkeys(row["prompt_id"] for row in rows))[: self.config.rendering.preview_prompts]
         return [row["motion_id"] for row in rows if shard_number == 0 and row["prompt_id"] in previewed]
 
-    def _gallery(self, arms: dict[str, list[tuple[ArtifactRef, Shards]]]) -> list[dict[str, Any]]:
+    def _show_pairs(self, made: Made, motions: Shards, preferences: ArtifactRef) -> None:
+        """The first pair of the first prompts, chosen and rejected."""
+        pairs: dict[str, dict[str, Any]] = {}
+        for row in self.store.read(preferences).to_pylist():
+            pairs.setdefault(row["prompt_id"], row)
+        where = {
+            motion_id: ref
+            for ref in motions
+            for motion_id in self.store.read(ref, columns=["motion_id"])["motion_id"].to_pylist()
+        }
+        for row in list(pairs.values())[: self.config.evaluation.gallery]:
+            for arm in ("chosen", "rejected"):
+                motion_id = row[f"{arm}_motion_id"]
+                made.shown.append({
+                    "arm": arm, "motion_id": motion_id, "prompt_id": row["prompt_id"], "score": row[f"{arm}_score"],
+                    "rationale": "", "motions": where[motion_id].to_dict(),
+                })  # fmt: skip
+        made.gallery = self._clips("gallery", [
+            (ref, [row["motion_id"] for row in made.shown if where[row["motion_id"]] == ref]) for ref in motions
+        ])  # fmt: skip
+
+    def _first_samples(self, arms: dict[str, list[tuple[ArtifactRef, Shards]]]) -> list[dict[str, Any]]:
         """First samples of the first test prompts, base and tuned: not chosen by their scores."""
         shown = []
         for arm, ((motions, (scores, *_)), *_) in arms.items():

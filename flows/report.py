@@ -12,21 +12,22 @@ import numpy as np
 
 from atom.rendering import write_side_by_side
 from atom.report.html import Pane, gains_plot, render_report
+from flows.made import Made
 from storage import ArtifactRef, Store
 
 PICTURE_SIZE = 288  # pixels of a pane's side
 
 
-def write_report(store: Store, record: dict[str, Any], evaluation: dict[str, Any]) -> str:
+def write_report(store: Store, record: dict[str, Any], made: Made) -> str:
     """Writes report.html, gains.png and example.webp of a run into its folder and returns the report's address."""
     videos: dict[str, bytes] = {}
-    for ref in evaluation["gallery"]:
+    for ref in made.gallery:
         for clip in store.read(ref).to_pylist():
             with fsspec.open(store.path(ref, clip["video"]["path"]), "rb") as file:
                 videos[clip["motion_id"]] = file.read()
-    asked = {row["prompt_id"]: row for row in store.read(evaluation["prompts"]).to_pylist()}
+    asked = {row["prompt_id"]: row for row in store.read(made.prompts).to_pylist()}
     shown: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)  # by prompt and arm
-    for row in evaluation["shown"]:
+    for row in made.shown:
         if row["motion_id"] in videos:
             shown[row["prompt_id"]][row["arm"]] = row
     gallery = [
@@ -40,10 +41,11 @@ def write_report(store: Store, record: dict[str, Any], evaluation: dict[str, Any
     folder = store.run_folder(record["run_id"])
     files = {
         "report.html": render_report(
-            record, _curves(store, evaluation["adapters"]), gallery, _curves(store, evaluation["rewards"])
-        ).encode(),
-        "gains.png": gains_plot(record),
+            record, _curves(store, made.adapters), gallery, _curves(store, made.rewards)
+        ).encode()
     }
+    if record.get("evaluation"):
+        files["gains.png"] = gains_plot(record)
     if example := _example(store, [arms for arms in shown.values() if len(arms) == 2]):
         files["example.webp"] = example
     for name, data in files.items():
@@ -62,12 +64,16 @@ def _curves(store: Store, adapters: list[ArtifactRef]) -> list[dict[str, Any]]:
 
 
 def _example(store: Store, pairs: list[dict[str, dict[str, Any]]]) -> bytes | None:
-    """An animated picture of base and tuned on the prompt of the gallery whose score rose most."""
+    """An animated picture of the prompt of the gallery whose two motions differ most in score."""
     if not pairs:
         return None
-    arms = max(pairs, key=lambda arms: arms["tuned"]["score"] - arms["base"]["score"])
+    better, worse = ("tuned", "base") if "tuned" in pairs[0] else ("chosen", "rejected")
+    arms = max(pairs, key=lambda arms: (arms[better]["score"] or 0) - (arms[worse]["score"] or 0))
     panes = [
-        (f"{arm}: {row['score']:.1f} of 5", _joints(store, ArtifactRef.from_dict(row["motions"]), row["motion_id"]))
+        (
+            arm if row["score"] is None else f"{arm}: {row['score']:.1f} of 5",
+            _joints(store, ArtifactRef.from_dict(row["motions"]), row["motion_id"]),
+        )
         for arm, row in arms.items()
     ]
     with tempfile.TemporaryDirectory(prefix="atom-") as folder:

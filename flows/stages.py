@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
 
 from atom.config import RunConfig
+from atom.errors import AtomError
 from atom.evaluation.diversity import motion_descriptor
 from atom.events import Event, composition_key
-from atom.generation.checkpoint import weights_hash
+from atom.generation.checkpoint import template_of, weights_hash
 from atom.generation.generator import Generator
+from atom.generation.protocol import sample_seed
 from atom.judging.judgement import Judgement
 from atom.judging.judges import judge_weights, make_judge
 from atom.judging.votes import SECOND, settled
@@ -45,7 +47,8 @@ from storage import (
     Store,
 )
 
-_generators = threading.local()
+_loading = threading.Lock()
+_loaded: dict[tuple[str | None, ...], Generator] = {}  # the generator used last, for all threads
 
 
 class ShardResult(BaseModel):
@@ -72,19 +75,37 @@ def once(store: Store, recipe: Recipe, compute: Callable[[Any], None]) -> ShardR
     return ShardResult(ref=ref.to_dict(), reused=reused, seconds=time.monotonic() - began)
 
 
-def _generator(store: Store, config: RunConfig, adapter: ArtifactRef | None) -> Generator:
-    """The generator of this thread; loading it again costs more than a shard's look-up."""
-    wanted = (config.generation.checkpoint, adapter.key if adapter else None, config.resources.device)
-    if getattr(_generators, "name", None) != wanted:
-        if adapter is None:
-            _generators.value = Generator.load(config.generation.checkpoint, device=config.resources.device)
-        else:
-            with store.folder(adapter) as folder:
-                _generators.value = Generator.load(
-                    config.generation.checkpoint, adapter=str(folder), device=config.resources.device
-                )
-        _generators.name = wanted
-    return _generators.value
+def generator_of(store: Store, config: RunConfig, adapter: ArtifactRef | None) -> Generator:
+    """The generator, with an adapter or without: one in this process, shared by its threads, which only read it."""
+    settings = config.generation
+    wanted = (settings.checkpoint, settings.template, adapter.key if adapter else None, config.resources.device)
+    with _loading:
+        if wanted not in _loaded:
+            _loaded.clear()
+            with store.folder(adapter) if adapter else nullcontext() as folder:
+                _loaded[wanted] = _load(config, folder)
+        return _loaded[wanted]
+
+
+def generator_to_tune(config: RunConfig) -> Generator:
+    """A generator of one's own; the shared one makes room for it."""
+    with _loading:
+        _loaded.clear()
+    return _load(config)
+
+
+def _load(config: RunConfig, adapter: Path | None = None) -> Generator:
+    return Generator.load(config.generation.checkpoint, str(adapter) if adapter else None, config.resources.device,
+                          config.generation.template)  # fmt: skip
+
+
+def generator_identity(config: RunConfig, adapter: ArtifactRef | None = None) -> dict[str, str]:
+    """What a key says of the generator: its weights, how prompts are worded for it if that is set, its adapter."""
+    settings = config.generation
+    identity = {"generator": weights_hash(settings.checkpoint)}
+    if settings.template is not None:
+        identity["template"] = template_of(settings.template)
+    return identity | ({"adapter": adapter.key} if adapter else {})
 
 
 def prompts_of(store: Store, ref: ArtifactRef, split: str) -> list[dict[str, Any]]:
@@ -143,32 +164,36 @@ def make_motions(root: str, config: RunConfig, prompts: ArtifactRef, split: str,
     """Motions of the prompts [start, stop) of a split, of the base or, with an adapter, of the tuned model."""
     store, settings = Store(root), config.generation
     samples = settings.candidates if split == "train" else settings.evaluation_samples
-    weights = {"generator": weights_hash(settings.checkpoint)} | ({"adapter": adapter.key} if adapter else {})
     recipe = Recipe(
         "motions", 2, MOTIONS,
-        config={"temperature": settings.temperature, "top_k": settings.top_k, "samples": samples, "split": split,
-                "max_new_tokens": settings.max_new_tokens, "start": start, "stop": stop},
-        seed=config.seed, weights=weights, inputs=[prompts.key],
+        config={**settings.sampling, "samples": samples, "split": split, "start": start, "stop": stop},
+        seed=config.seed, weights=generator_identity(config, adapter), inputs=[prompts.key],
     )  # fmt: skip
 
     def compute(writer: Any) -> None:
         shard = prompts_of(store, prompts, split)[start:stop]
-        asked = [(row, sample) for row in shard for sample in range(samples)]
-        seeds = [_seed(config.seed, row["prompt_id"], sample) for row, sample in asked]
-        generator = _generator(store, config, adapter)
-        made = generator.sample(
-            [row["text"] for row, _ in asked], seeds, temperature=settings.temperature, top_k=settings.top_k,
-            max_new_tokens=settings.max_new_tokens, batch_size=config.resources.batch_size,
-        )  # fmt: skip
-        joints = generator.decode([sample.tokens for sample in made])
-        writer.rows([
-            {"motion_id": f"{recipe.key[:12]}-{row['prompt_id']}-{sample}", "prompt_id": row["prompt_id"],
-             "sample": sample, "seed": seed, "tokens": motion.tokens, "frames": len(place), "joints": place,
-             "stop_reason": motion.stop_reason}
-            for (row, sample), seed, motion, place in zip(asked, seeds, made, joints, strict=True)
-        ])  # fmt: skip
+        asked = [(row["prompt_id"], row["text"], sample) for row in shard for sample in range(samples)]
+        write_motions(writer, recipe, config, generator_of(store, config, adapter), asked)
 
     return once(store, recipe, compute)
+
+
+def write_motions(writer: Any, recipe: Recipe, config: RunConfig, generator: Generator,
+                  asked: Sequence[tuple[str, str, int]]) -> None:  # fmt: skip
+    """Makes a motion for each (prompt id, text, number of the sample); an answer without a motion stays as a row of
+    no frames, and is counted as set aside."""
+    seeds = [sample_seed(config.seed, prompt_id, sample) for prompt_id, _, sample in asked]
+    made = generator.sample(
+        [text for _, text, _ in asked], seeds, batch_size=config.resources.batch_size, **config.generation.sampling
+    )
+    joints = generator.decode([sample.tokens for sample in made])
+    writer.rows([
+        {"motion_id": f"{recipe.key[:12]}-{prompt_id}-{sample}", "prompt_id": prompt_id, "sample": sample,
+         "seed": seed, "tokens": motion.tokens, "frames": len(place), "joints": place,
+         "stop_reason": motion.stop_reason}
+        for (prompt_id, _, sample), seed, motion, place in zip(asked, seeds, made, joints, strict=True)
+    ])  # fmt: skip
+    writer.stats = {"quarantined": sum(motion.stop_reason == "empty" for motion in made)}
 
 
 def make_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef,
@@ -259,7 +284,7 @@ def candidates_of(store: Store, asked: dict[str, dict[str, Any]], motions: Artif
         candidates.append(ScoredMotion(
             motion_id=motion_id, prompt_id=score["prompt_id"], text=prompt["text"], task=prompt["task"],
             split=prompt["split"], tokens=tuple(motion["tokens"]), stop_reason=motion["stop_reason"],
-            score=score["score"], exact=score["exact"], second_score=second.get("score"),
+            score=score["score"], exact=score["exact"], second_score=second.get("score"), frames=motion["frames"],
         ))  # fmt: skip
     return candidates
 
@@ -300,16 +325,21 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
     round before. A tuning that was cut off goes on from its last checkpoint."""
     store = Store(root)
     inputs = [preferences.key, *([initial.key] if initial else [])]
-    weights = {"generator": weights_hash(config.generation.checkpoint)}
     recipe = Recipe("adapter", 2, CURVES, config=config.tuning.model_dump(), seed=config.training_seed,
-                    weights=weights, inputs=inputs)  # fmt: skip
+                    weights=generator_identity(config), inputs=inputs)  # fmt: skip
 
     def compute(writer: Any) -> None:
         pairs = [
             TrainingPair(row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"]))
             for row in store.read(preferences).to_pylist()
+            if row["split"] == "train"
         ]
-        generator = Generator.load(config.generation.checkpoint, device=config.resources.device)
+        if not all(pair.chosen and pair.rejected for pair in pairs):
+            raise AtomError(
+                "these pairs are of motions without codebook tokens, which tuning needs: export them with their joints "
+                "(`atom preferences export --motions`) and tune the generator that made them"
+            )
+        generator = generator_to_tune(config)
         progress: Progress | None = None
 
         def told(done: int, total: int, row: dict[str, Any]) -> None:
@@ -332,13 +362,12 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
 def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, initial: ArtifactRef) -> ShardResult:
     """The adapter tuned on with the judge in the loop, with its curve as the table. Goes on where it was cut off."""
     store, settings = Store(root), config.on_policy
-    sampling = config.generation.model_dump(include={"temperature", "top_k", "max_new_tokens"})
     recipe = Recipe(
         "on-policy", 2, REWARD_CURVES, seed=config.training_seed, inputs=[prompts.key, initial.key],
-        config={"on_policy": settings.model_dump(), "sampling": sampling,
+        config={"on_policy": settings.model_dump(), "sampling": config.generation.sampling,
                 "judging": config.judging.model_dump(include={"judge", "sensitivity"}),
                 "lora": config.tuning.model_dump(include={"rank", "alpha", "targets"})},
-        weights={"generator": weights_hash(config.generation.checkpoint)},
+        weights=generator_identity(config),
     )  # fmt: skip
 
     def compute(writer: Any) -> None:
@@ -352,7 +381,7 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
             return RewardedPrompt(prompt["text"], f"{prompt['task']}: {composition_key(events_of(prompt))}", reward)
 
         asked = [rewarded(prompt) for prompt in prompts_of(store, prompts, "train")]
-        generator = Generator.load(config.generation.checkpoint, device=config.resources.device)
+        generator = generator_to_tune(config)
         progress = Progress("on-policy steps", settings.steps)
 
         def told(done: int, total: int, row: dict[str, Any]) -> None:
@@ -431,12 +460,6 @@ def _best_of_n(rows: list[dict[str, Any]], judge: str) -> list[dict[str, Any]]:
 
 def _keys(refs: Sequence[ArtifactRef]) -> list[str]:
     return [ref.key for ref in refs]
-
-
-def _seed(seed: int, prompt_id: str, sample: int) -> int:
-    """The seed of one sample, the same for every model that is compared on this prompt."""
-    digest = hashlib.sha256(f"{seed}/{prompt_id}/{sample}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
 
 
 def joints_of(motion: dict[str, Any]) -> np.ndarray:

@@ -114,6 +114,8 @@ def _check_value(value: Any, kind: pa.DataType, where: str) -> None:
     if pa.types.is_struct(kind):
         _check_fields(value, kind, where)
     elif pa.types.is_list(kind) and not isinstance(value, np.ndarray):
+        if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+            raise StoreError(f"{where} is {type(value).__name__}, the column holds lists")
         for index, item in enumerate(value):
             _check_value(item, kind.value_type, f"[{index}] of {where}")
     elif pa.types.is_list(kind):
@@ -373,6 +375,19 @@ EVALUATION = _table(
     _field("descriptor", pa.list_(pa.float32()), "what diversity compares, (360,); null if unknown", nullable=True),
 )
 
+METRICS = _table(
+    "metrics",
+    1,
+    _field("arm", pa.string(), "who made the motions: real, base, tuned, or a baseline"),
+    _field("metric", pa.string(), "r_precision_1 to _3, matching, fid, diversity or multimodality"),
+    _field("mean", pa.float64(), "over the replications"),
+    _field("half_width", pa.float64(), "of the 95 % interval: 1.96 standard deviations over sqrt(replications)"),
+    _field("replications", pa.int32(), "times that the metric was taken"),
+    _field("texts", pa.int32(), "texts that motions were made for"),
+    _field("evaluator", pa.string(), "the network that put texts and motions into one space"),
+    _field("data", pa.string(), "where texts and real motions come from: corpus or HumanML3D"),
+)
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
@@ -386,5 +401,6 @@ TABLES: dict[str, Table] = {
         CURVES,
         REWARD_CURVES,
         EVALUATION,
+        METRICS,
     )
 }

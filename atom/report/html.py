@@ -11,6 +11,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from atom.report import plots
+from atom.report.metrics import metrics_table
 
 SCORES = ("overall", "integrity", "temporal", "frequency")
 
@@ -21,7 +22,7 @@ class Pane:
 
     arm: str
     video: bytes
-    score: float
+    score: float | None
     rationale: str
 
 
@@ -30,29 +31,36 @@ def render_report(record: Mapping[str, Any], curves: Sequence[Mapping[str, Any]]
                   rewards: Sequence[Mapping[str, Any]] = ()) -> str:  # fmt: skip
     """The page of a run's record (as `atom runs show --json` prints it), the tuning curves' rows, the gallery as
     (prompt, task, panes), and the rows of the on-policy curve."""
+    evaluation = record.get("evaluation", {})
     summaries = {
         judge: {name: figure for name, figure in figures.items() if isinstance(figure, dict) and "gain" in figure}
-        for judge, figures in record["evaluation"].items()
+        for judge, figures in evaluation.items()
     }
-    judge, figures = next(iter(summaries.items()))
-    overall = figures["overall"]
-    sentence = (
-        f"Tuning moved the mean score from {overall['base']:.2f} to {overall['tuned']:.2f} "
-        f"({overall['gain']:+.2f}, {_interval(overall)}{overall['n']} held-out prompts): {overall['verdict']}."
-    )
     environment = Environment(loader=PackageLoader("atom.report"), autoescape=True, undefined=StrictUndefined)
     environment.filters["data"] = lambda value: base64.b64encode(value).decode()
     return environment.get_template("report.html.j2").render(
         record=record,
-        judge=judge,
         summaries=summaries,
-        sentence=sentence,
-        gains=gains_plot(record),
+        sentence=_sentence(record, summaries),
+        gains=gains_plot(record) if summaries else None,
+        metrics=metrics_table(record.get("metrics", [])),
         curves=plots.curves(curves) if curves else None,
         rewards=plots.rewards(rewards) if rewards else None,
-        baselines={judge: figures.get("baselines", {}) for judge, figures in record["evaluation"].items()},
+        baselines={judge: figures.get("baselines", {}) for judge, figures in evaluation.items()},
         gallery=gallery,
         config=yaml.safe_dump(dict(record["config"]), sort_keys=False),
+    )
+
+
+def _sentence(record: Mapping[str, Any], summaries: Mapping[str, Any]) -> str:
+    """What came of the run, in one sentence."""
+    if not summaries:
+        pairs = record["preferences"]
+        return f"{pairs['pairs']:,} pairs of {pairs['prompts']:,} prompts were built from motions made elsewhere."
+    overall = next(iter(summaries.values()))["overall"]
+    return (
+        f"Tuning moved the mean score from {overall['base']:.2f} to {overall['tuned']:.2f} "
+        f"({overall['gain']:+.2f}, {_interval(overall)}{overall['n']} held-out prompts): {overall['verdict']}."
     )
 
 

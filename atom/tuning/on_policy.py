@@ -97,10 +97,7 @@ class _OnPolicyTraining(AdapterTraining):
         asked = [self.prompts[i] for i in self._batch(len(self.rows))]
         texts = [prompt.text for prompt in asked for _ in range(config.samples)]
         seeds = np.random.default_rng([self.seed, 40, len(self.rows)]).integers(2**31, size=len(texts)).tolist()
-        motions = generator.sample(
-            texts, seeds, temperature=self.sampling.temperature, top_k=self.sampling.top_k,
-            max_new_tokens=self.sampling.max_new_tokens, batch_size=len(texts),
-        )  # fmt: skip
+        motions = generator.sample(texts, seeds, batch_size=len(texts), **self.sampling.sampling)
         joints = generator.decode([motion.tokens for motion in motions])
         rewards = torch.tensor([
             asked[i // config.samples].reward(clip) if len(clip) else 0.0 for i, clip in enumerate(joints)
@@ -148,6 +145,7 @@ def _fingerprint(generator: Generator, prompts: Sequence[RewardedPrompt], config
                  sampling: GenerationConfig, seed: int, init_adapter: Path | None) -> str:  # fmt: skip
     parts = [
         generator.weights_hash, adapter_hash(init_adapter) if init_adapter else None, config.model_dump(),
-        lora.model_dump(), sampling.model_dump(), seed, [(prompt.text, prompt.meaning) for prompt in prompts],
+        lora.model_dump(), generator.template, sampling.sampling, seed,
+        [(prompt.text, prompt.meaning) for prompt in prompts],
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -125,11 +125,12 @@ class _PairTraining(AdapterTraining):
     def loss(self) -> tuple[Tensor, Row]:
         config, done = self.config, len(self.rows)
         if self.reference is None:
-            with self.adapted.disable_adapter():
+            with self.adapted.disable_adapter(), self._precision():
                 self.reference = reference_log_probabilities(self.model, self.pairs, self.pad, config.log_probability)
         indices = self.batches[done]
         batch = PairBatch.of([self.pairs[i] for i in indices], self.pad, self.model.device)
-        chosen, rejected = pair_log_probabilities(self.model, batch, config.log_probability)
+        with self._precision():
+            chosen, rejected = pair_log_probabilities(self.model, batch, config.log_probability)
         reference = self.reference[indices].to(chosen.device)
         ratio = (chosen - rejected) - (reference[:, 0] - reference[:, 1])
         if config.loss == "sft":
@@ -143,6 +144,10 @@ class _PairTraining(AdapterTraining):
             "chosen_logp": chosen.mean().item(), "rejected_logp": rejected.mean().item(),
             "margin": ratio.mean().item(), "accuracy": (ratio > 0).float().mean().item(),
         }  # fmt: skip
+
+    def _precision(self) -> torch.autocast:
+        """Matrix products in bfloat16, if the config asks for it; the logits come back as float32."""
+        return torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
 
     def extra(self) -> dict[str, Any]:
         return {"reference": self.reference}
@@ -161,8 +166,8 @@ def _once_each(pairs: Sequence[TrainingPair], by_chosen: bool) -> list[TrainingP
 def _fingerprint(generator: Generator, pairs: Sequence[TrainingPair], config: TuningConfig, seed: int,
                  init_adapter: Path | None) -> str:  # fmt: skip
     parts = [
-        generator.weights_hash, adapter_hash(init_adapter) if init_adapter else None, config.model_dump(), seed,
-        [asdict(pair) for pair in pairs],
+        generator.weights_hash, generator.template, adapter_hash(init_adapter) if init_adapter else None,
+        config.model_dump(), seed, [asdict(pair) for pair in pairs],
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -1,0 +1,1 @@
+"""What a run needs and will cost, found out before anything starts."""

@@ -1,0 +1,88 @@
+"""How much a run will make, counted from its config."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from atom.config import PromptConfig, RunConfig
+from atom.events import TASKS
+from atom.prompts.grammar import Prompt, expected_length, write_prompts
+
+SAMPLED_PROMPTS = 60  # of each task and split, from which means are taken
+
+
+@dataclass(frozen=True)
+class Counts:
+    """`generated` motions are made here; `stored` are these and those of elsewhere. `pairs` and `steps` are at most so
+    many. `judged` are questions about one motion to vision-language models, `compared` those about two."""
+
+    prompts: int
+    generated: int
+    stored: int
+    judged: int
+    compared: int
+    pairs: int
+    steps: int
+    mean_frames: float
+
+
+def count(config: RunConfig, imported: int = 0, imported_pairs: int = 0, captions: int = 0) -> Counts:
+    """What a run of this config makes. `imported` motions or pairs come from elsewhere; motions are made for so many
+    `captions` of a dataset."""
+    prompts, generation, judging = config.prompts, config.generation, config.judging
+    train, test = (len(TASKS) * number for number in (prompts.train_per_task, prompts.test_per_task))
+    generated = candidates = tested = 0
+    trained_here = config.tunes and not config.imported.preferences
+    own_candidates = trained_here and not config.imported.candidates
+    tunings = 1 + sum(name in ("sft", "dpo") for name in config.evaluation.baselines)
+    if own_candidates:
+        # Further tunings share the first round, whose motions the base makes.
+        candidates = train * generation.candidates
+        candidates += round(candidates * (config.rounds - 1) / config.rounds) * (tunings - 1)
+        generated += candidates
+    elif config.imported.candidates:
+        candidates = imported
+    if config.tunes:
+        arms = 2 + bool(config.on_policy.steps) + len(config.evaluation.baselines)
+        tested = arms * test * generation.evaluation_samples
+        generated += tested + config.on_policy.steps * config.on_policy.prompts * config.on_policy.samples
+        if config.evaluation.metrics is not None:
+            generated += 2 * captions * config.evaluation.metrics.samples
+    elif config.imported.base:
+        tested = imported
+    opinions = judging.vision.votes * (2 if judging.vision.second_model else 1)
+    judged = candidates * opinions if judging.judge == "vision" else 0
+    judged += tested * opinions if "vision" in config.evaluation.judges else 0
+    compared = 2 * judging.vision.near_ties * train if judging.judge == "vision" and trained_here else 0
+    pairs = _pairs(config, train) if trained_here else imported_pairs
+    return Counts(
+        prompts=train + test if config.tunes else 0, generated=generated, stored=generated + imported, judged=judged,
+        compared=compared, pairs=pairs, steps=_steps(config, pairs) * tunings if config.tunes else 0,
+        mean_frames=_mean_frames(),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def typical_prompts() -> list[Prompt]:
+    """Prompts of the grammar, which stand for those of a run."""
+    return write_prompts(PromptConfig(train_per_task=SAMPLED_PROMPTS, test_per_task=SAMPLED_PROMPTS), 0)
+
+
+def _mean_frames() -> float:
+    prompts = typical_prompts()
+    return sum(expected_length(prompt.events) for prompt in prompts) / len(prompts)
+
+
+def _pairs(config: RunConfig, train: int) -> int:
+    settings = config.preferences
+    pairs = train * settings.pairs_per_prompt
+    return min(pairs, config.rounds * len(TASKS) * settings.pairs_per_task) if settings.pairs_per_task else pairs
+
+
+def _steps(config: RunConfig, pairs: int) -> int:
+    a_round = config.tuning.epochs * math.ceil(pairs / config.rounds / config.tuning.batch_size)
+    if config.tuning.max_steps:
+        a_round = min(a_round, config.tuning.max_steps) if a_round else config.tuning.max_steps
+    return config.rounds * a_round

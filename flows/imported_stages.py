@@ -1,0 +1,133 @@
+"""The stages that bring in what was made elsewhere, in the place of what would have been made here."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from atom.config import RunConfig
+from atom.errors import AtomError
+from atom.events import Split
+from atom.generation.made_elsewhere import MadeMotion, MotionSet, prompts_of, read_motion_set
+from atom.planning.plan import check_tokens
+from atom.preferences.importing import import_preferences
+from atom.prompts.grammar import Prompt
+from flows.stages import ShardResult, once
+from flows.stages import prompts_of as stored_prompts
+from storage import MOTIONS, PREFERENCES, PROMPTS, ArtifactRef, Recipe, Store
+
+
+def check(config: RunConfig) -> None:
+    """AtomError when what is to be tuned on has no tokens, before any work is done."""
+    if config.imported.tune and config.imported.candidates:
+        check_tokens(_motion_set(config.imported.candidates, "train"), config.imported.candidates)
+
+
+def make_prompts(root: str, config: RunConfig) -> ShardResult:
+    """The prompts of all imported motions: those of the candidates train, those of base and tuned test. Texts that
+    can't be read as events are left out and counted; `atom motions check` tells why."""
+    store, imported = Store(root), config.imported
+    wanted: list[tuple[str, Split]] = []
+    if imported.candidates:
+        wanted.append((imported.candidates, "train"))
+    wanted += [(path, "test") for path in (imported.base, imported.tuned) if path]
+    sets = [(_motion_set(path, split), split) for path, split in wanted]
+    recipe = Recipe("prompts", 1, PROMPTS, config={"imported": [[split, _digest(made)] for made, split in sets]})
+
+    def compute(writer: Any) -> None:
+        known: dict[str, Prompt] = {}
+        left_out = 0
+        for made, split in sets:
+            prompts, quarantined = prompts_of(made, split)
+            left_out += len(quarantined)
+            for prompt in (replace(prompt, split=split) for prompt in prompts):
+                other = known.setdefault(prompt.prompt_id, prompt)
+                if (other.text, other.split) != (prompt.text, split):
+                    raise AtomError(
+                        f"prompt {prompt.prompt_id} is {prompt.text!r} ({split}) in {made.origin} and {other.text!r} "
+                        f"({other.split}) in {other.source}: an id is one text, and no test was trained on"
+                    )
+        writer.rows([prompt.to_dict() | {"rejected": None, "answer": None} for prompt in known.values()])
+        writer.stats = {"quarantined": left_out}
+
+    return once(store, recipe, compute)
+
+
+def make_motions(root: str, prompts: ArtifactRef, path: str, split: Split, start: int, stop: int) -> ShardResult:
+    """Motions of a folder or table for the prompts [start, stop) of a split. One that can't be read is left out and
+    counted."""
+    store, made = Store(root), _motion_set(path, split)
+    asked = [row["prompt_id"] for row in stored_prompts(store, prompts, split)[start:stop]]
+    by_prompt = _by_prompt(made)
+    entries = [entry for prompt_id in asked for entry in by_prompt.get(prompt_id, [])]
+    recipe = Recipe(
+        "motions", 2, MOTIONS, inputs=[prompts.key],
+        config={"imported": [[entry.prompt_id, entry.sample, entry.digest, list(entry.tokens)] for entry in entries]},
+    )  # fmt: skip
+
+    def compute(writer: Any) -> None:
+        rows, broken = [], 0
+        for entry in entries:
+            try:
+                joints = made.joints(entry)
+            except AtomError:
+                broken += 1
+                continue
+            rows.append({
+                "motion_id": f"{recipe.key[:12]}-{entry.prompt_id}-{entry.sample}", "prompt_id": entry.prompt_id,
+                "sample": entry.sample, "seed": entry.seed or 0, "tokens": list(entry.tokens), "frames": len(joints),
+                "joints": joints, "stop_reason": "end",
+            })  # fmt: skip
+        if entries and not rows:
+            raise AtomError(f"none of {len(entries)} motions of {made.origin} can be read: see `atom motions check`")
+        writer.rows(rows)
+        writer.stats = {"quarantined": broken}
+
+    return once(store, recipe, compute)
+
+
+def make_preferences(root: str, config: RunConfig) -> ShardResult:
+    """Pairs that others labelled, or that were exported; what can't be used is left out and counted."""
+    assert config.imported.preferences is not None
+    found = import_preferences(config.imported.preferences)
+    recipe = Recipe("preferences", 3, PREFERENCES, config={"imported": found.digest})
+
+    def compute(writer: Any) -> None:
+        writer.rows(found.rows)
+        writer.stats = {"quarantined": len(found.quarantined)}
+
+    return once(Store(root), recipe, compute)
+
+
+def _motion_set(path: str, split: Split) -> MotionSet:
+    """The motions of a set that are meant for this split or for any. All motions are hashed to read a set, so it is
+    kept while the files that name them stay as they are."""
+    folder = Path(path)
+    files = sorted(folder.glob("*.*")) if folder.is_dir() else [folder]
+    stamps = tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file())
+    made = _read(path, stamps)
+    entries = [entry for entry in made.entries if entry.split in (None, split)]
+    if not entries:
+        raise AtomError(f"{path} holds motions, but none of the split {split}: its rows name another `split`")
+    return replace(made, entries=entries)
+
+
+@lru_cache(maxsize=4)
+def _read(path: str, stamps: tuple[tuple[str, int, int], ...]) -> MotionSet:
+    return read_motion_set(path)
+
+
+def _digest(made: MotionSet) -> str:
+    """Of what its rows ask for."""
+    asked = sorted({repr((entry.prompt_id, entry.text, entry.events, entry.task)) for entry in made.entries})
+    return hashlib.sha256("\n".join(asked).encode()).hexdigest()
+
+
+def _by_prompt(made: MotionSet) -> dict[str, list[MadeMotion]]:
+    groups: dict[str, list[MadeMotion]] = {}
+    for entry in made.entries:
+        groups.setdefault(entry.prompt_id, []).append(entry)
+    return groups

@@ -1,0 +1,69 @@
+"""How much a run makes, counted before it starts."""
+
+import pytest
+
+from atom.config import load_config
+from atom.planning.asking import asked_of_models, asking, picture_tokens, shown
+from atom.planning.counts import count
+
+
+def counts_of(*overrides, **known):
+    return count(load_config(overrides=overrides), **known)
+
+
+def test_a_run_is_counted_as_it_is_made():
+    """The default run: 600 candidates x 8 in two rounds, a second set of round 2 for 'sft', five arms of 720."""
+    counts = counts_of()
+    on_policy = 90 * 16 * 8
+    assert counts.generated == 600 * 8 + 600 * 8 // 2 + 5 * 720 + on_policy
+    assert counts.prompts == 960 and counts.judged == counts.compared == 0
+
+
+def test_what_comes_from_elsewhere_is_not_generated():
+    scored = counts_of("imported.candidates=a", imported=500)
+    assert scored.generated == scored.steps == 0 and scored.stored == 500
+    tuned = counts_of("imported.preferences=p", "rounds=1", "on_policy.steps=0", "evaluation.baselines=[]",
+                      imported_pairs=160)  # fmt: skip
+    assert tuned.generated == 2 * 720 and tuned.steps == 10
+
+
+def test_limits_hold():
+    paper = ("rounds=1", "preferences.pairs_per_prompt=3", "preferences.pairs_per_task=120", "tuning.batch_size=32",
+             "tuning.epochs=20", "evaluation.baselines=[]")  # fmt: skip
+    counts = counts_of(*paper)
+    assert counts.pairs == 360 and counts.steps == 20 * 12
+    assert counts_of(*paper, "tuning.max_steps=7").steps == 7
+
+
+def test_models_are_asked_about_each_motion_vote_and_model():
+    vision = ("judging.judge=vision", "on_policy.steps=0", "rounds=1", "evaluation.baselines=[]",
+              "prompts.train_per_task=10", "prompts.test_per_task=5", "judging.vision.near_ties=1")  # fmt: skip
+    counts = counts_of(*vision)
+    assert (counts.judged, counts.compared) == (240, 60)
+    assert counts_of(*vision, "judging.vision.votes=3", "judging.vision.second_model=gpt-4.1").judged == 240 * 6
+    config = load_config(overrides=[*vision, "evaluation.judges=[vision]"])
+    assert [one.requests for one in asked_of_models(config, count(config))] == [240 + 2 * 30 * 2 // 2, 60]
+
+
+@pytest.mark.parametrize(
+    ("size", "high"), [((512, 512), 255), ((1024, 1024), 765), ((2048, 4096), 1105), ((224, 246), 255)]
+)
+def test_pictures_cost_what_openai_says(size, high):
+    """The worked examples of its guide: 1024 x 1024 costs 765, 2048 x 4096 costs 1105."""
+    assert picture_tokens(*size) == (85, high)
+
+
+def test_money_follows_the_prices_and_the_budget_is_told():
+    config = load_config(overrides=["judging.judge=vision", "on_policy.steps=0", "service.budget_dollars=1"])
+    told = {estimate.what: estimate for estimate in asking(config, count(config))}
+    assert "where it will stop" in told["money"].how
+    low, high = shown(config).tokens
+    assert 0 < low < high
+    batch = load_config(overrides=["judging.judge=vision", "on_policy.steps=0", "service.mode=batch"])
+    dollars = [
+        float(estimates["money"].amount.split()[0].strip("$").replace(",", ""))
+        for estimates in (told, {e.what: e for e in asking(batch, count(batch))})
+    ]
+    assert dollars[1] == pytest.approx(dollars[0] / 2, abs=0.01)
+    unknown = load_config(overrides=["judging.judge=vision", "on_policy.steps=0", "judging.vision.model=mine"])
+    assert {e.what: e for e in asking(unknown, count(unknown))}["money"].amount == "not known"
