@@ -50,11 +50,6 @@ class WriterConfig(Section):
     """A language model that writes the prompts."""
 
     model: str = "gpt-4o-mini"
-    seeds: str | None = Field(
-        None,
-        description="texts whose events are used, in their proportions: a file with one a line, or a folder of such "
-        "files, HumanML3D's texts/ too; null: all of the lexicon",
-    )
     per_request: int = Field(8, ge=1, le=40, description="prompts asked for at once")
     attempts: int = Field(3, ge=1, description="tries of one composition; what was wrong is told with the next")
     temperature: float | None = Field(None, ge=0, le=2, description="null: the model's own")
@@ -70,6 +65,11 @@ class PromptConfig(Section):
 
     writer: Literal["grammar", "llm"] = "grammar"
     llm: WriterConfig = WriterConfig()
+    seeds: str | None = Field(
+        None,
+        description="texts whose events are used, in their proportions: a file with one a line, or a folder of such "
+        "files, HumanML3D's texts/ too; null: all of the lexicon",
+    )
 
     train_per_task: int = Field(200, ge=1, description="prompts a task to collect preferences on, over all rounds")
     test_per_task: int = Field(120, ge=1, description="held-out prompts a task to compare base and tuned on")
@@ -169,7 +169,7 @@ class PreferenceConfig(Section):
 class TuningConfig(Section):
     """LoRA and the preference loss."""
 
-    loss: Literal["ipo", "dpo", "hinge", "sft"] = Field(
+    loss: Literal["ipo", "dpo", "hinge", "kto", "sft"] = Field(
         "ipo", description="'sft' only fine-tunes on the chosen motions, as a baseline"
     )
     log_probability: Literal["average", "sum"] = "sum"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from atom.config import MetricsConfig, RunConfig
+from atom.errors import AtomError
 from atom.evaluation.evaluator.loading import load_evaluator
 from atom.evaluation.measuring import (
     Made,
@@ -28,11 +29,21 @@ from storage import METRICS, MOTIONS, ArtifactRef, Recipe, Store
 LEAST_TEXTS = 32  # one pool of R-Precision
 
 
+def check(config: RunConfig) -> None:
+    """AtomError when the metrics can't be taken, before any work is done."""
+    settings = config.evaluation.metrics
+    if settings is None:
+        return
+    load_evaluator(settings, config.resources.device)
+    if settings.dataset and not captions_of(settings, config.seed):
+        raise AtomError(f"{settings.dataset} has no usable motion in the split {settings.split}: see `atom data check`")
+
+
 def captions_of(settings: MetricsConfig, seed: int) -> list[tuple[str, str]]:
     """Keys and captions of the dataset that motions are made for, in order."""
     assert settings.dataset is not None
-    stamp = (Path(settings.dataset) / f"{settings.split}.txt").stat().st_mtime_ns
-    return _captions(settings, seed, stamp)
+    split = Path(settings.dataset) / f"{settings.split}.txt"
+    return _captions(settings, seed, split.stat().st_mtime_ns if split.is_file() else 0)
 
 
 @lru_cache(maxsize=2)

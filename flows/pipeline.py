@@ -47,6 +47,7 @@ def align(config: RunConfig, store: str = "store") -> dict[str, Any]:
     artifacts = Store(store)
     artifacts.check_writable()
     imported_stages.check(config)
+    metric_stages.check(config)
     for remark in check_run(config, artifacts):
         get_run_logger().warning(remark)
     run = _Run(config, store, artifacts)

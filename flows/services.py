@@ -31,12 +31,12 @@ def ask(config: RunConfig, store: Store, work: Callable[[Service], Awaitable[T]]
 
 def check_run(config: RunConfig, store: Store) -> list[str]:
     """AtomError when the run would fail at its first question; remarks that a person should read."""
-    if not (models := models_of(config)):
-        return []
-    journal_of(config.service, store)
-    remarks = check_service(config.service, models, service_key(config.service))
-    if config.prompts.writer == "llm" and config.prompts.llm.seeds:
-        seeds = read_seeds(config.prompts.llm.seeds)
+    remarks = []
+    if models := models_of(config):
+        journal_of(config.service, store)
+        remarks += check_service(config.service, models, service_key(config.service))
+    if config.prompts.seeds:
+        seeds = read_seeds(config.prompts.seeds)
         missed = ", ".join(f"{phrase!r} ({times})" for phrase, times in seeds.not_understood[:5])
         remarks.append(
             f"{seeds.understood} of {seeds.texts} seed texts tell known actions; most often not known: {missed}"

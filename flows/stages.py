@@ -124,7 +124,7 @@ def make_prompts(root: str, config: RunConfig) -> ShardResult:
     store = Store(root)
     if config.prompts.writer == "llm":
         return _make_prompts_by_model(store, config)
-    settings = config.prompts.model_dump(exclude={"writer", "llm"})
+    settings = config.prompts.model_dump(exclude={"writer", "llm"}) | {"seeds": read_seeds(config.prompts.seeds).digest}
     recipe = Recipe("prompts", 1, PROMPTS, config=settings, seed=config.seed)
 
     def compute(writer: Any) -> None:
@@ -135,9 +135,7 @@ def make_prompts(root: str, config: RunConfig) -> ShardResult:
 
 
 def _make_prompts_by_model(store: Store, config: RunConfig) -> ShardResult:
-    seeds = read_seeds(config.prompts.llm.seeds)
-    settings = config.prompts.model_dump()
-    settings["llm"] = config.prompts.llm.model_dump(exclude={"seeds"}) | {"seeds": seeds.digest}
+    settings = config.prompts.model_dump() | {"seeds": read_seeds(config.prompts.seeds).digest}
     recipe = Recipe("prompts", 1, PROMPTS, config=settings | {"wording": WRITER_VERSION}, seed=config.seed)
 
     def compute(writer: Any) -> None:

@@ -25,6 +25,7 @@ from atom.events import (
     split_of,
 )
 from atom.motion.skeleton import MAX_FRAMES
+from atom.prompts.seeds import read_seeds
 from atom.prompts.wording import caption
 
 # Frames at 20 fps that an action takes: once and for all, and for each repetition. Means over the built-in corpus.
@@ -147,15 +148,17 @@ def write_prompts(config: PromptConfig, seed: int) -> list[Prompt]:
     """The train and test prompts of all tasks, in that order; the same config and seed give the same prompts.
 
     No text occurs twice, no composition occurs twice in a task, and none is in both splits (`split_of` decides). Each
-    task and split draws from its own random stream and evens out how often its actions are used.
+    task and split draws from its own random stream and evens out how often its actions are used, or follows the seed
+    texts if the config names some.
     Raises AtomError when the config leaves too few compositions to choose from.
     """
+    weights = None if config.seeds is None else read_seeds(config.seeds).weights
     prompts: list[Prompt] = []
     texts: set[str] = set()
     for split_number, (split, wanted) in enumerate((("train", config.train_per_task), ("test", config.test_per_task))):
         for task_number, task in enumerate(TASKS):
             rng = np.random.default_rng([seed, split_number, task_number])
-            for events in balanced_compositions(rng, task, split, wanted, config):
+            for events in balanced_compositions(rng, task, split, wanted, config, weights):
                 text, worded = _unused_caption(events, rng, task, texts)
                 texts.add(text)
                 prompts.append(Prompt(prompt_id(text, task, events), text, task, worded, split, seed))

@@ -12,7 +12,7 @@ from atom.events import ACTIONS
 from atom.prompts.parsing import parse_events
 
 _SHOWN = 20  # most frequent phrases that were not understood
-_SETTING = "prompts.llm.seeds"
+_SETTING = "prompts.seeds"
 
 
 @dataclass(frozen=True)

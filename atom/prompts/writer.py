@@ -236,7 +236,7 @@ class _Writing:
 
 def _drafts(config: PromptConfig, seed: int) -> list[_Draft]:
     """All that is wanted, so that a lack of compositions shows before anything is paid for."""
-    weights = read_seeds(config.llm.seeds).weights
+    weights = read_seeds(config.seeds).weights
     chosen = [
         (split, task, events)
         for split_number, (split, wanted) in enumerate(_wanted(config).items())

@@ -1,9 +1,10 @@
 """Preference losses on log-probabilities, as pure functions: (pairs,) -> (pairs,).
 
 `ratio` is what the policy prefers beyond the reference: chosen minus rejected log-probability of the policy minus the
-same of the reference. `label_smoothing` is the share of pairs believed to be the wrong way round, one number or one for
-each pair. IPO: Azar et al. 2023 (arXiv 2310.12036); it sums log-probabilities over the answer, AToM and TRL average
-them. DPO: Rafailov et al. 2023 (arXiv 2305.18290). Hinge: Zhao et al. 2023 (SLiC-HF, arXiv 2305.10425).
+same of the reference; KTO takes the two sides apart. `label_smoothing` is the share of pairs believed to be the wrong
+way round, one number or one for each pair. IPO: Azar et al. 2023 (arXiv 2310.12036); it sums log-probabilities over the
+answer, AToM and TRL average them. DPO: Rafailov et al. 2023 (arXiv 2305.18290). Hinge: Zhao et al. 2023 (SLiC-HF, arXiv
+2305.10425). KTO: Ethayarajh et al. 2024 (arXiv 2402.01306), in the form for pairs.
 """
 
 from __future__ import annotations
@@ -29,6 +30,14 @@ def dpo(ratio: Tensor, beta: float, label_smoothing: float | Tensor = 0.0) -> Te
 def hinge(ratio: Tensor, beta: float, label_smoothing: float | Tensor = 0.0) -> Tensor:
     """Linear below a margin of 1 / beta; with wrong labels the mean of both ways round, as for DPO."""
     return torch.relu(1 - beta * ratio) * (1 - label_smoothing) + torch.relu(1 + beta * ratio) * label_smoothing
+
+
+def kto_pair(chosen: Tensor, rejected: Tensor, beta: float) -> Tensor:
+    """(2 pairs,): of the chosen answers, then of the rejected ones. `chosen` and `rejected` are what the policy prefers
+    of each answer beyond the reference; each side is held against how far the policy has moved on the other, which is
+    the mean over the batch and at least 0."""
+    moved = [side.mean().clamp(min=0) for side in (chosen, rejected)]
+    return 1 - torch.cat([torch.sigmoid(beta * (chosen - moved[1])), torch.sigmoid(beta * (moved[0] - rejected))])
 
 
 PREFERENCE_LOSSES: dict[Literal["ipo", "dpo", "hinge"], Callable[[Tensor, float, float | Tensor], Tensor]] = {

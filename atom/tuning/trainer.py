@@ -27,7 +27,7 @@ from atom.tuning.log_probabilities import (
     pair_log_probabilities,
     reference_log_probabilities,
 )
-from atom.tuning.losses import PREFERENCE_LOSSES
+from atom.tuning.losses import PREFERENCE_LOSSES, kto_pair
 from atom.tuning.training import AdapterTraining, Progress, Row
 
 # Batches whose pairs are sorted together: more of them pad less and share more answers, fewer mix the prompts better.
@@ -137,7 +137,11 @@ class _PairTraining(AdapterTraining):
             preference = torch.zeros((), device=chosen.device)
             loss = -chosen.mean()
         else:
-            preference = PREFERENCE_LOSSES[config.loss](ratio, config.beta, config.label_smoothing).mean()
+            if config.loss == "kto":
+                sides = (chosen - reference[:, 0], rejected - reference[:, 1])
+                preference = kto_pair(*sides, config.beta).mean()
+            else:
+                preference = PREFERENCE_LOSSES[config.loss](ratio, config.beta, config.label_smoothing).mean()
             loss = preference - config.chosen_weight * chosen.mean()
         return loss, {
             "epoch": (done + 1) / self.steps_per_epoch, "preference_loss": preference.item(),

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/full_size_motiongpt.py FOLDER [--seed 0]
 
-writes FOLDER/checkpoint.tar (1 GB), FOLDER/t5 (tokenizer and config), FOLDER/mean.npy and FOLDER/std.npy. Motions that
-it makes are no motions, but start, run through the codebook in about twenty tokens, end, and stay near the mean pose.
+writes FOLDER/checkpoint.tar (1 GB), FOLDER/t5 (tokenizer and config), FOLDER/mean.npy and FOLDER/std.npy. The networks
+are random, but for their outermost layers, which are set so that the codebook holds 25 clips of the corpus and an
+answer runs through one of them, whatever was asked for, and ends after about twenty tokens.
 """
 
 from __future__ import annotations
@@ -22,11 +23,9 @@ from tokenizers.models import Unigram
 from torch import Tensor
 from torch.nn import functional
 
-from atom.corpus.compose import make_motion
-from atom.events import ACTIONS, Event
+from atom.corpus.dataset import make_clip
 from atom.generation.language_model import T5Shape, build_language_model
 from atom.generation.vqvae import VQVAE
-from atom.motion.features import joints_to_features
 from atom.motion.statistics import measured_statistics
 from atom.prompts.lexicon import PHRASINGS
 
@@ -34,7 +33,8 @@ TOKENS, EXTRA, CODES = 32_100, 100, 512
 T5 = T5Shape(
     TOKENS + CODES + 3, d_model=768, d_ff=2048, d_kv=64, heads=12, layers=12, decoder_layers=12, buckets=32, gated=True
 )
-STEP = 25  # codes from one token to the next, so that a motion is about 512 / 25 tokens long
+STEP = 25  # clips in the codebook; the code 25 further stands for the next four frames of the same clip
+LENGTH = -(-CODES // STEP)  # tokens of a clip
 SAID = "Generate motion: a person the man woman someone then and after that once twice two three four five times"
 
 
@@ -50,34 +50,58 @@ def make_full_size(folder: Path, seed: int = 0) -> FullSize:
     paths = FullSize(folder / "checkpoint.tar", folder / "t5", folder / "mean.npy", folder / "std.npy")
     folder.mkdir(parents=True, exist_ok=True)
     write_t5(paths.t5)
-    clips = [clip(action, seed) for action in list(ACTIONS)[:12]]
+    clips = corpus_clips(seed)
     statistics = measured_statistics(clips)
     np.save(paths.mean, statistics.mean)
     np.save(paths.std, statistics.std)
     torch.manual_seed(seed)
-    frames = torch.from_numpy((np.concatenate(clips) - statistics.mean) / statistics.std).float()
-    state = {f"vae.{key}": value for key, value in vqvae_weights(frames[None]).items()}
+    frames = torch.from_numpy((np.stack(clips) - statistics.mean) / statistics.std).float()
+    state = {f"vae.{key}": value for key, value in vqvae_weights(frames).items()}
     state |= {f"lm.language_model.{key}": value for key, value in language_model_weights().items()}
     state |= {"metrics.TM2TMetrics.count": torch.zeros(()), "_losses.losses_train.total": torch.zeros(())}
     torch.save({"state_dict": state}, paths.checkpoint)
     return paths
 
 
-def clip(action: str, seed: int) -> np.ndarray:
-    return joints_to_features(make_motion([Event(action)], np.random.default_rng(seed)).joints)
+def corpus_clips(seed: int) -> list[np.ndarray]:
+    """The first 4 * LENGTH frames of `STEP` clips, long enough."""
+    rng, clips = np.random.default_rng(seed), []
+    while len(clips) < STEP:
+        features = make_clip(rng).features
+        if len(features) >= 4 * LENGTH:
+            clips.append(features[: 4 * LENGTH])
+    return clips
 
 
 @torch.inference_mode()
 def vqvae_weights(frames: Tensor) -> dict[str, Tensor]:
-    """Random networks; the codes are what the encoder makes of true frames, and the decoder hardly leaves the mean."""
+    """Random networks that know the clips (STEP, 4 * LENGTH, 263): code STEP * j + i is what the encoder makes of
+    token j of clip i, and the decoder's last layer is fitted to give its frames back."""
     model = VQVAE()
-    latents = model.encoder(frames.transpose(1, 2))[0].T  # (n, code_dim)
-    model.quantizer.codebook.copy_(latents[torch.randint(len(latents), (CODES,))])
-    model.quantizer.codebook.add_(0.1 * latents.std() * torch.randn(CODES, latents.shape[1]))
+    last = model.encoder.model[-1]
+    latents = model.encoder(frames.transpose(1, 2))  # (STEP, code_dim, LENGTH)
+    spread, middle = latents.std((0, 2)), latents.mean((0, 2))
+    last.weight.div_(spread[:, None, None])
+    last.bias.sub_(middle).div_(spread)
+    latents = (latents - middle[:, None]) / spread[:, None]
+    model.quantizer.codebook.copy_(latents.permute(2, 0, 1).flatten(0, 1)[:CODES])
+
     last = model.decoder.model[-1]
-    last.weight.mul_(0.2 / model.decode(torch.arange(CODES)[None]).std())
-    last.bias.zero_()
+    hidden = model.decoder.model[:-1](latents)  # (STEP, width, 4 * LENGTH)
+    windows = functional.unfold(hidden[:, :, None], (1, 3), padding=(0, 1)).transpose(1, 2).flatten(0, 1)
+    fitted = ridge(windows.double(), frames.flatten(0, 1).double())
+    last.weight.copy_(fitted[:-1].T.reshape(last.weight.shape).float())
+    last.bias.copy_(fitted[-1].float())
     return model.state_dict()
+
+
+def ridge(inputs: Tensor, outputs: Tensor) -> Tensor:
+    """Weights (inputs + 1, outputs) of a linear map with a constant, held small."""
+    spread = inputs.std(0) + 1e-9
+    scaled = torch.cat([inputs / spread, torch.ones(len(inputs), 1, dtype=inputs.dtype)], 1)
+    pull = 1e-3 * len(inputs) * torch.eye(scaled.shape[1], dtype=inputs.dtype)
+    weights = torch.linalg.solve(scaled.T @ scaled + pull, scaled.T @ outputs)
+    return torch.cat([weights[:-1] / spread[:, None], weights[-1:]])
 
 
 @torch.inference_mode()

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import pickle
 import subprocess
 import sys
 import tempfile
@@ -20,19 +19,16 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
-import torch
 import yaml
 from full_size_motiongpt import make_full_size
 
-from atom.corpus.dataset import make_clip
-from atom.evaluation.evaluator.networks import MotionEncoder, MovementEncoder, TextEncoder
-from atom.motion.statistics import measured_statistics
 from atom.tuning.adapter import WEIGHTS
 from storage import Store
 
+sys.path.append(str(Path(__file__).parents[1]))
+from humanml3d_files import write_dataset, write_evaluator
+
 MOST_MEMORY = 8e9  # bytes
-WORDS = ("a", "person", "does", "something", "then", "twice", "sos", "eos", "unk")
 missed: list[str] = []
 
 
@@ -77,38 +73,6 @@ def held(pid: int) -> int:
     except OSError:  # it just ended
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE") + sum(held(int(child)) for child in children)
-
-
-def write_dataset(folder: Path) -> None:
-    """HumanML3D's layout with 40 clips to train and 40 to test."""
-    for name in ("new_joint_vecs", "texts"):
-        (folder / name).mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for split in ("train", "test"):
-        ids = [f"{number:06d}" for number in range(0 if split == "train" else 40, 40 if split == "train" else 80)]
-        for name in ids:
-            clip = make_clip(rng)
-            while len(clip.features) < 40:
-                clip = make_clip(rng)
-            np.save(folder / f"new_joint_vecs/{name}.npy", clip.features)
-            words = "a/DET person/NOUN do/VERB something/NOUN"
-            (folder / f"texts/{name}.txt").write_text(f"{clip.caption}#{words}#0.0#0.0\n")
-        (folder / f"{split}.txt").write_text("\n".join(ids) + "\n")
-    clips = [np.load(path) for path in sorted((folder / "new_joint_vecs").glob("*.npy"))]
-    statistics = measured_statistics(clips)
-    np.save(folder / "Mean.npy", statistics.mean)
-    np.save(folder / "Std.npy", statistics.std)
-
-
-def write_evaluator(folder: Path) -> None:
-    """finest.tar and word vectors of Guo's layout and size."""
-    torch.manual_seed(0)
-    folder.mkdir()
-    parts = {"movement_encoder": MovementEncoder(), "text_encoder": TextEncoder(), "motion_encoder": MotionEncoder()}
-    torch.save({name: part.state_dict() for name, part in parts.items()} | {"epoch": 90}, folder / "finest.tar")
-    np.save(folder / "our_vab_data.npy", np.random.default_rng(0).normal(size=(len(WORDS), 300)))
-    (folder / "our_vab_words.pkl").write_bytes(pickle.dumps(list(WORDS)))
-    (folder / "our_vab_idx.pkl").write_bytes(pickle.dumps({word: i for i, word in enumerate(WORDS)}))
 
 
 def main(work: Path) -> None:

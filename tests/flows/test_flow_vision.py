@@ -174,7 +174,7 @@ def test_what_a_person_should_know_is_said_before_anything_is_asked(tmp_path):
     (tmp_path / "seeds.txt").write_text("a person jumps twice\na person drinks tea\n")
     config = load_config(overrides=[
         "prompts.writer=llm", "prompts.llm.model=unheard-of", "service.base_url=http://127.0.0.1:9/v1",
-        f"prompts.llm.seeds={tmp_path / 'seeds.txt'}",
+        f"prompts.seeds={tmp_path / 'seeds.txt'}",
     ])  # fmt: skip
     price, seeds = check_run(config, Store(str(tmp_path)))
     assert "no price is known for unheard-of" in price

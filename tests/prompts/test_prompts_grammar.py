@@ -135,3 +135,11 @@ def test_the_expected_length_is_that_of_the_corpus():
     compositions = [sample_events(rng, TASKS[number % 3]) for number in range(90)]
     truth = np.mean([len(make_motion(events, rng).joints) for events in compositions])
     assert abs(np.mean([expected_length(events) for events in compositions]) / truth - 1) < 0.05
+
+
+def test_the_actions_are_as_frequent_as_in_the_seed_texts(tmp_path):
+    (tmp_path / "seeds.txt").write_text("he jumps\n" * 6 + "he bows\nhe claps\nhe walks forward\nhe squats\n")
+    config = PromptConfig(train_per_task=40, test_per_task=2, seeds=str(tmp_path / "seeds.txt"))
+    used = Counter(event.action for prompt in write_prompts(config, 0) for event in prompt.events)
+    assert set(used) == {"jump_up", "bow", "clap", "walk_forward", "squat"}
+    assert used["jump_up"] > 1.5 * max(count for action, count in used.items() if action != "jump_up")

@@ -82,12 +82,12 @@ def test_what_tells_no_event_is_an_error_in_one_line(written, content, message):
     with pytest.raises(AtomError, match=message) as raised:
         read_seeds(path)
     assert path in str(raised.value)
-    assert "prompts.llm.seeds" in str(raised.value)
+    assert "prompts.seeds" in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 def test_a_path_without_texts_is_an_error(tmp_path):
-    with pytest.raises(AtomError, match=r"no file or folder .*nowhere.*prompts\.llm\.seeds"):
+    with pytest.raises(AtomError, match=r"no file or folder .*nowhere.*prompts\.seeds"):
         read_seeds(str(tmp_path / "nowhere"))
     with pytest.raises(AtomError, match=r"holds no \.txt file"):
         read_seeds(str(tmp_path))

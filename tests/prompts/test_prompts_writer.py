@@ -200,7 +200,7 @@ def test_twins_are_sent_back(tmp_path):
     seeds.write_text("he bows\nhe claps\nhe squats\nhe jumps\nhe punches with the left hand")
     config = PromptConfig(
         train_per_task=10, test_per_task=1, max_events=2,
-        llm=WriterConfig(seeds=str(seeds), per_request=4, least_share=0, attempts=2),
+        seeds=str(seeds), llm=WriterConfig(per_request=4, least_share=0, attempts=2),
     )  # fmt: skip
     written = write(
         Model(lambda number, task, events, attempt: caption(events, np.random.default_rng(3), "temporal")[0]), config
@@ -297,7 +297,7 @@ def test_the_prompts_follow_the_seed_texts(tmp_path):
     seeds = tmp_path / "seeds.txt"
     seeds.write_text("he jumps\n" * 6 + "he bows\nhe claps\nhe walks forward\nhe squats\n")
     config = PromptConfig(
-        train_per_task=40, test_per_task=2, llm=WriterConfig(seeds=str(seeds), least_share=0, attempts=1)
+        train_per_task=40, test_per_task=2, seeds=str(seeds), llm=WriterConfig(least_share=0, attempts=1)
     )
     written = write(Model(), config)
     used = Counter(e.action for p in [*written.prompts, *written.rejected] if p.split == "train" for e in p.events)
@@ -311,7 +311,7 @@ def test_seed_texts_with_too_few_actions_are_an_error_before_anything_is_asked(t
     seeds.write_text("he bows\nhe claps")
     model = Model()
     with pytest.raises(AtomError, match="more actions to choose from than bow, clap"):
-        write(model, changed(seeds=str(seeds)))
+        write(model, SMALL.model_copy(update={"seeds": str(seeds)}))
     assert model.requests == []
 
 

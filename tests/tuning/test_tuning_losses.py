@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from atom.tuning.log_probabilities import answer_log_probabilities
-from atom.tuning.losses import dpo, hinge, ipo
+from atom.tuning.losses import dpo, hinge, ipo, kto_pair
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,9 @@ def test_losses_are_those_of_the_peers(cases, scale, beta):
     close(dpo(ratio, beta, 0.2), cases[f"{scale}_sigmoid_ls0.2_b{beta}_losses"])
     close(dpo(ratio, beta, cases["pair_label_smoothing"]), cases[f"{scale}_sigmoid_pairls_b{beta}_losses"])
     close(hinge(ratio, beta), cases[f"{scale}_hinge_b{beta}_losses"])
+    sides = (cases[f"{scale}_policy_{side}_logps"] - cases[f"{scale}_reference_{side}_logps"]
+             for side in ("chosen", "rejected"))  # fmt: skip
+    close(kto_pair(*sides, beta), cases[f"{scale}_kto_pair_b{beta}_losses"])
 
 
 @pytest.mark.parametrize(("loss", "peer", "form", "name"),
@@ -74,3 +77,11 @@ def test_padding_takes_no_part_in_an_answers_log_probability():
     assert answer_log_probabilities(logits, labels, "average")[0].item() == pytest.approx(
         by_hand.mean().item(), abs=1e-5
     )
+
+
+def test_kto_asks_for_chosen_above_and_rejected_below_where_the_other_side_moved():
+    chosen, rejected = torch.tensor([2.0, 0.0], requires_grad=True), torch.tensor([-2.0, 0.0], requires_grad=True)
+    losses = kto_pair(chosen, rejected, 0.5)
+    assert losses[0] < losses[1] and losses[2] < losses[3]
+    losses.sum().backward()
+    assert (chosen.grad < 0).all() and (rejected.grad > 0).all()
