@@ -264,6 +264,7 @@ class ImportedConfig(Section):
         description="pairs to tune on: AToM's preference_labels.jsonl, an export, or a table of prompt, chosen, "
         "rejected",
     )
+    unsure: bool = Field(False, description="tune also on pairs whose annotator was unsure, which AToM leaves out")
     tune: bool = Field(
         False, description="tune generation.checkpoint on the pairs of the candidates, which need tokens"
     )
@@ -350,6 +351,12 @@ def _check_imported(config: RunConfig) -> None:
         raise ValueError(
             "imported.tune makes a tuned model of its own, so there is no place for imported.base and imported.tuned: "
             "use two runs"
+        )
+    metrics = config.evaluation.metrics
+    if imported.base and metrics and (metrics.dataset or metrics.evaluator != "built-in"):
+        raise ValueError(
+            "motions of elsewhere are measured on their own prompts, by the built-in evaluator: leave out "
+            "evaluation.metrics.dataset and .evaluator, or set evaluation.metrics=null"
         )
     if imported.preferences and imported.motions:
         raise ValueError("imported.preferences are tuned on as they are; imported.candidates make pairs: give one")

@@ -74,12 +74,12 @@ def _check(settings: RunConfig, store: str) -> None:
         out.print(f"[yellow]![/] {escape(remark)}", soft_wrap=True)
     for problem in plan.problems:
         out.print(f"[red]✗[/] {escape(problem)}", soft_wrap=True)
-    if plan.problems:
-        raise AtomError(f"the run can't start: {len(plan.problems)} problem(s), each in a line above")
     table = Table("estimate", "amount", "how it was found", box=None)
     for estimate in plan.estimates:
         table.add_row(estimate.what, estimate.amount, escape(estimate.how))
     out.print(table)
+    if plan.problems:
+        raise AtomError(f"the run can't start: {len(plan.problems)} problem(s), each in a line above")
 
 
 @runs.command("list")

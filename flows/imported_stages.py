@@ -11,9 +11,11 @@ from typing import Any
 from atom.config import RunConfig
 from atom.errors import AtomError
 from atom.events import Split
+from atom.generation.checkpoint import codes_of
 from atom.generation.made_elsewhere import MadeMotion, MotionSet, prompts_of, read_motion_set
 from atom.planning.plan import check_tokens
 from atom.preferences.importing import import_preferences
+from atom.preferences.training_rows import UNSURE
 from atom.prompts.grammar import Prompt
 from flows.stages import ShardResult, once
 from flows.stages import prompts_of as stored_prompts
@@ -90,14 +92,20 @@ def make_motions(root: str, prompts: ArtifactRef, path: str, split: Split, start
 
 
 def make_preferences(root: str, config: RunConfig) -> ShardResult:
-    """Pairs that others labelled, or that were exported; what can't be used is left out and counted."""
+    """Pairs that others labelled, or that were exported; what can't be used is left out and counted, and so are pairs
+    whose annotator was unsure, if the config does not want them."""
     assert config.imported.preferences is not None
-    found = import_preferences(config.imported.preferences)
-    recipe = Recipe("preferences", 3, PREFERENCES, config={"imported": found.digest})
+    found = import_preferences(config.imported.preferences, codes_of(config.generation.checkpoint))
+    recipe = Recipe("preferences", 3, PREFERENCES, config={"imported": found.digest, "unsure": config.imported.unsure})
 
     def compute(writer: Any) -> None:
-        writer.rows(found.rows)
-        writer.stats = {"quarantined": len(found.quarantined)}
+        rows = [
+            row
+            for row in found.rows
+            if config.imported.unsure or (row["decided_by"], row["degree"]) != ("annotator", UNSURE)
+        ]
+        writer.rows(rows)
+        writer.stats = {"quarantined": len(found.quarantined) + len(found.rows) - len(rows)}
 
     return once(Store(root), recipe, compute)
 

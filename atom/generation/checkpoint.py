@@ -119,6 +119,11 @@ def weights_hash(name: str) -> str:
     return digest.hexdigest()
 
 
+def codes_of(name: str) -> int:
+    """How many codes a checkpoint's codebook has."""
+    return int(read_config(_folder(name))["vqvae"]["codes"])
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """A checkpoint folder's config.json: template, sizes of both networks, and its source if it was converted."""
     path = folder / _CONFIG

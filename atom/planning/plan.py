@@ -25,8 +25,8 @@ T = TypeVar("T")
 
 @dataclass
 class Plan:
-    """`found` says what is there, `problems` what keeps the run from starting, each in a line; estimates are left out
-    while there are problems."""
+    """`found` says what is there, `problems` what keeps the run from starting, each in a line. `estimates` leave out
+    what only the missing parts could tell."""
 
     found: list[tuple[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -42,10 +42,8 @@ def make_plan(config: RunConfig) -> Plan:
     imported = sum(_motions(plan, config, name) for name in ("candidates", "base", "tuned"))
     pairs = _preferences(plan, config, generator)
     captions = _metrics(plan, config)
-    if not plan.problems:
-        counts = count(config, imported, pairs, captions)
-        made = _look(plan, "estimates", lambda: _estimates(config, counts, generator))
-        plan.estimates = made or []
+    counts = count(config, imported, pairs, captions)
+    plan.estimates = _look(plan, "estimates", lambda: _estimates(config, counts, generator)) or []
     return plan
 
 

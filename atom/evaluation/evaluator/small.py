@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atom.devices import device_of
 from atom.errors import AtomError
 from atom.evaluation.evaluator.base import TaggedText
 from atom.evaluation.evaluator.networks import FRAMES_PER_MOVEMENT, MovementEncoder, RecurrentEncoder
@@ -83,7 +84,7 @@ class SmallEvaluator:
 
     def __init__(self, networks: SmallNetworks, weights_hash: str, device: str = "cpu") -> None:
         self.weights_hash = weights_hash
-        self._networks = networks.to(device).eval()
+        self._networks = networks.to(device_of(device)).eval()
         self._device = device
         self._ids = word_ids(networks.config.words)
 

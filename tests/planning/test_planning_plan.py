@@ -1,0 +1,73 @@
+"""`atom run --check`: what is missing is named, what is there is described, and nothing is started."""
+
+import json
+
+import numpy as np
+import pytest
+
+from atom.config import load_config
+from atom.corpus.compose import make_motion
+from atom.events import Event
+from atom.planning.plan import make_plan
+
+SMALL = ("prompts.train_per_task=4", "prompts.test_per_task=3", "rounds=1", "on_policy.steps=0",
+         "evaluation.baselines=[]")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two motions of a generator without a codebook."""
+    folder = tmp_path_factory.mktemp("made")
+    rows = []
+    for number in range(2):
+        np.save(folder / f"{number}.npy", make_motion((Event("jump_up", 2),), np.random.default_rng(number)).joints)
+        rows.append({"text": "a person jumps twice", "file": f"{number}.npy"})
+    (folder / "index.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def plan_of(*overrides):
+    return make_plan(load_config(overrides=[*SMALL, *overrides]))
+
+
+def test_the_default_run_lacks_nothing_and_every_estimate_says_how_it_was_found():
+    plan = plan_of()
+    assert plan.problems == []
+    assert [what for what, _ in plan.found] == ["generator", "evaluation.metrics"]
+    told = {estimate.what: estimate for estimate in plan.estimates}
+    assert told.keys() == {"what is made", "time of generation", "time of tuning", "memory of the device", "disk"}
+    assert all(estimate.how for estimate in plan.estimates)
+    assert "21 prompts, 132 motions" in told["what is made"].amount
+
+
+def test_all_that_is_missing_is_named_at_once(tmp_path):
+    (tmp_path / "labels.jsonl").write_text("{broken\n")
+    plan = plan_of(
+        f"generation.checkpoint={tmp_path}", f"imported.preferences={tmp_path / 'labels.jsonl'}",
+        f"evaluation.metrics.dataset={tmp_path}", f"evaluation.metrics.evaluator={tmp_path / 'finest.tar'}",
+        f"evaluation.metrics.words={tmp_path}",
+    )  # fmt: skip
+    places = [problem.split(": ")[0] for problem in plan.problems]
+    assert places == ["generator", "imported.preferences", "evaluation.metrics", "evaluation.metrics.dataset"]
+    assert not any("\n" in problem for problem in plan.problems)
+    assert {estimate.what for estimate in plan.estimates} == {"what is made", "disk"}
+
+
+def test_motions_of_elsewhere_are_counted_and_tuned_on_only_with_tokens(made):
+    plan = plan_of(f"imported.candidates={made}")
+    assert plan.problems == [] and ("imported.candidates", "2 motions, 0 set aside") in plan.found
+    assert "generator" not in dict(plan.found)
+    (problem,) = plan_of(f"imported.candidates={made}", "imported.tune=true").problems
+    assert "no codebook tokens" in problem
+
+
+def test_the_command_ends_with_status_2_when_something_is_missing(atom, tmp_path):
+    settings = [argument for override in SMALL for argument in ("--set", override)]
+    status, said, _ = atom("run", "--check", "--store", tmp_path / "store", *settings)
+    assert status == 0 and "time of generation" in said
+    status, said, complaint = atom(
+        "run", "--check", "--store", tmp_path / "store", *settings, "--set", "generation.checkpoint=nowhere"
+    )
+    assert status == 2 and "'nowhere' is no generator checkpoint" in said
+    assert complaint.strip().splitlines()[-1] == "atom: the run can't start: 1 problem(s), each in a line above"
+    assert not (tmp_path / "store/runs").exists()
