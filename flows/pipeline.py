@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact
 from prefect.task_runners import ThreadPoolTaskRunner
-from prefect.tasks import Task
 
 from atom.config import ResourceConfig, RunConfig
 from atom.errors import AtomError
@@ -23,11 +19,10 @@ from atom.evaluation.compare import compare
 from atom.preferences.summary import summarise_pairs
 from flows import imported_stages, metric_stages, stages, vision_stages
 from flows.made import Made, Shards
-from flows.progress import Progress
 from flows.report import write_report
+from flows.running import StageRunner
 from flows.services import check_run, spent_by
-from flows.stages import ShardResult
-from storage import ArtifactRef, Store, StoreError
+from storage import ArtifactRef, Store
 
 
 @flow(
@@ -74,53 +69,20 @@ def align(config: RunConfig, store: str = "store") -> dict[str, Any]:
     return run.record
 
 
-def _may_pass(task: Task, run: TaskRun, state: State) -> bool:
-    """Whether a failed shard is worth another try: not when it says itself what has to be mended first."""
-    return not isinstance(state.result(raise_on_failure=False), AtomError | StoreError)
-
-
-def _reason(state: State) -> str:
-    """Why a shard failed, in one line; the whole traceback is in the Prefect UI."""
-    error = state.result(raise_on_failure=False)
-    kind = "" if isinstance(error, AtomError | StoreError) else f"{type(error).__name__}: "
-    return (kind + " ".join(str(error).split()))[:300]
-
-
-@task(cache_policy=NO_CACHE, task_run_name="{stage} {number}", retry_delay_seconds=2, retry_condition_fn=_may_pass)
-def shard(stage: str, number: int, work: Callable[..., ShardResult], *arguments: Any) -> ShardResult:
-    """One stage x one shard. The store is asked first, so a retry or a new run computes only what is missing."""
-    result = work(*arguments)
-    get_run_logger().info(
-        "%s %d %s in %.1f s", stage, number, "reused" if result.reused else "computed", result.seconds
-    )
-    return result
-
-
-class _Run:
-    """One pass: submits the stages in turn and keeps what each of them did in the run's record."""
-
-    def __init__(self, config: RunConfig, root: str, store: Store) -> None:
-        self.config, self.root, self.store = config, root, store
-        self.began = time.monotonic()
-        self.run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3] + "-" + config.name.replace(" ", "-")
-        self.record: dict[str, Any] = {"config": config.model_dump(), "state": "running", "stages": []}
-        self.save()
-
-    def save(self) -> None:
-        self.store.save_run(self.run_id, self.record)
-        self.record["run_id"] = self.run_id
+class _Run(StageRunner):
+    """One pass: which stages there are, and what each is made from."""
 
     def stages(self) -> Made:
         """All stages; gives what the record and the report are made from."""
         if not self.config.tunes:
             return self._of_elsewhere()
         config = self.config
-        (prompts,) = self._stage("prompts", [(stages.make_prompts, self.root, config)])
+        (prompts,) = self.stage("prompts", [(stages.make_prompts, self.root, config)])
         made = Made(prompts)
         adapters = self._tune(config, prompts, made)
         if config.on_policy.steps:
             job = (stages.make_on_policy_adapter, self.root, config, prompts, adapters[-1])
-            made.rewards = self._stage("on-policy adapter", [job])
+            made.rewards = self.stage("on-policy adapter", [job])
         tuned = (adapters + made.rewards)[-1]
         motions = {
             "base": self._motions("test motions base", prompts, "test"),
@@ -137,7 +99,7 @@ class _Run:
     def _of_elsewhere(self) -> Made:
         """Motions that another generator made: its candidates are paired, its base and its tuned model are compared."""
         imported = self.config.imported
-        (prompts,) = self._stage("prompts", [(imported_stages.make_prompts, self.root, self.config)])
+        (prompts,) = self.stage("prompts", [(imported_stages.make_prompts, self.root, self.config)])
         made = Made(prompts)
         if imported.candidates:
             motions = self._imported_motions("motions", prompts, imported.candidates, "train")
@@ -164,7 +126,7 @@ class _Run:
             by_judge = [self._scores(f"test scores {arm} {judge}", prompts, refs, judge, pictures)
                         for judge in config.evaluation.judges]  # fmt: skip
             arms[arm] = [(ref, list(scores)) for ref, *scores in zip(refs, *by_judge)]
-        (made.evaluation,) = self._stage("evaluation", [(stages.make_evaluation, self.root, config, prompts, arms)])
+        (made.evaluation,) = self.stage("evaluation", [(stages.make_evaluation, self.root, config, prompts, arms)])
         made.shown = self._first_samples({arm: arms[arm] for arm in ("base", "tuned")})
         made.gallery = self._clips("gallery", [
             (motions[arm][0], [row["motion_id"] for row in made.shown if row["arm"] == arm])
@@ -182,14 +144,14 @@ class _Run:
                 for arm, adapter in (("base", None), ("tuned", tuned))
             }
         jobs = [(metric_stages.make_metrics, self.root, self.config, made.prompts, motions)]
-        (made.metrics,) = self._stage("metrics", jobs)
+        (made.metrics,) = self.stage("metrics", jobs)
 
     def _dataset_motions(self, name: str, adapter: ArtifactRef | None) -> Shards:
         """Motions for captions of the dataset, of base or tuned."""
         settings, size = self.config.evaluation.metrics, self.config.prompts_per_shard
         assert settings is not None
         total = len(metric_stages.captions_of(settings, self.config.seed))
-        return self._stage(name, [
+        return self.stage(name, [
             (metric_stages.make_dataset_motions, self.root, self.config, start, min(start + size, total), adapter)
             for start in range(0, total, size)
         ])  # fmt: skip
@@ -203,18 +165,16 @@ class _Run:
             suffix = label + (f" round {number + 1}" if number else "")
             if config.imported.preferences:
                 job = (imported_stages.make_preferences, self.root, config)
-                (preferences,) = self._stage(f"preferences{suffix}", [job])
+                (preferences,) = self.stage(f"preferences{suffix}", [job])
             elif config.imported.candidates:
-                (asked,) = self._stage(f"imported prompts{suffix}", [(imported_stages.make_prompts, self.root, config)])
+                (asked,) = self.stage(f"imported prompts{suffix}", [(imported_stages.make_prompts, self.root, config)])
                 candidates = self._imported_motions(f"motions{suffix}", asked, config.imported.candidates, "train")
                 preferences = self._pairs(config, asked, candidates, suffix)
             else:
                 name = f"motions{suffix}"
                 candidates = self._motions(name, prompts, "train", adapter, number, config.rounds)
                 preferences = self._pairs(config, prompts, candidates, suffix)
-            adapters += self._stage(
-                f"adapter{suffix}", [(stages.make_adapter, self.root, config, preferences, adapter)]
-            )
+            adapters += self.stage(f"adapter{suffix}", [(stages.make_adapter, self.root, config, preferences, adapter)])
             if made is not None:
                 made.preferences.append(preferences)
         if made is not None:
@@ -230,13 +190,13 @@ class _Run:
         scores = self._scores(f"scores{suffix}", prompts, candidates, config.judging.judge, pictures)
         ties = self._comparisons(f"comparisons{suffix}", prompts, candidates, scores, pictures)
         job = (stages.make_preferences, self.root, config, prompts, candidates, scores, ties)
-        (preferences,) = self._stage(f"preferences{suffix}", [job])
+        (preferences,) = self.stage(f"preferences{suffix}", [job])
         return preferences
 
     def _imported_motions(self, name: str, prompts: ArtifactRef, path: str, split: str) -> Shards:
         """Motions of a folder or table for the prompts of a split."""
         size, total = self.config.prompts_per_shard, len(stages.prompts_of(self.store, prompts, split))
-        return self._stage(name, [
+        return self.stage(name, [
             (imported_stages.make_motions, self.root, prompts, path, split, start, min(start + size, total))
             for start in range(0, total, size)
         ])  # fmt: skip
@@ -262,7 +222,7 @@ class _Run:
         config = config.model_copy(update={"generation": sampling})
         total = len(stages.prompts_of(self.store, prompts, split))
         first, last = total * part // parts, total * (part + 1) // parts
-        return self._stage(name, [
+        return self.stage(name, [
             (stages.make_motions, self.root, config, prompts, split, start, min(start + size, last), adapter)
             for start in range(first, last, size)
         ])  # fmt: skip
@@ -271,8 +231,8 @@ class _Run:
         """A judge's scores; only the vision judge needs the pictures."""
         if judge != "vision":
             jobs = [(stages.make_scores, self.root, self.config, prompts, ref, judge) for ref in motions]
-            return self._stage(name, jobs)
-        scores = self._stage(name, [
+            return self.stage(name, jobs)
+        scores = self.stage(name, [
             (vision_stages.make_vision_scores, self.root, self.config, prompts, ref, shown)
             for ref, shown in zip(motions, pictures, strict=True)
         ])  # fmt: skip
@@ -282,14 +242,14 @@ class _Run:
     def _pictures(self, name: str, prompts: ArtifactRef, motions: Shards) -> Shards:
         """What the vision judge sees of the motions."""
         jobs = [(vision_stages.make_pictures, self.root, self.config, prompts, ref) for ref in motions]
-        return self._stage(name, jobs)
+        return self.stage(name, jobs)
 
     def _comparisons(self, name: str, prompts: ArtifactRef, motions: Shards, scores: Shards,
                      pictures: Shards) -> Shards:  # fmt: skip
         """Near ties shown to the vision judge side by side, if the config asks for it."""
         if not pictures or not self.config.judging.vision.near_ties:
             return []
-        return self._stage(name, [
+        return self.stage(name, [
             (vision_stages.make_comparisons, self.root, self.config, prompts, *refs)
             for refs in zip(motions, scores, pictures, strict=True)
         ])  # fmt: skip
@@ -308,52 +268,7 @@ class _Run:
             )
 
     def _clips(self, name: str, wanted: Sequence[tuple[ArtifactRef, list[str]]]) -> Shards:
-        return self._stage(name, [(stages.make_clips, self.root, self.config, ref, ids) for ref, ids in wanted if ids])
-
-    def _stage(self, name: str, jobs: Sequence[tuple[Any, ...]]) -> Shards:
-        """All shards of a stage; waits for all, then raises one error that names those that failed."""
-        began = time.monotonic()
-        retrying = shard.with_options(retries=self.config.resources.retries)
-        futures = [retrying.submit(name, number, *job) for number, job in enumerate(jobs)]
-        progress = Progress(name, len(jobs))
-        results: list[ShardResult] = []
-        failed: dict[str, list[int]] = {}  # shards by why they failed
-        for number, future in enumerate(futures):
-            future.wait()
-            if future.state.is_completed():
-                results.append(future.result())
-            else:
-                failed.setdefault(_reason(future.state), []).append(number)
-            progress.update(number + 1)
-        refs = [result.artifact for result in results]
-        self.record["stages"].append({
-            "name": name, "keys": [ref.key for ref in refs], "key": refs[0].key if refs else None,
-            "shards": len(jobs), "reused": sum(result.reused for result in results),
-            "failed": len(jobs) - len(results),
-            "rows": sum(ref.rows for ref in refs), "seconds": round(time.monotonic() - began, 2),
-            **self._spent(refs),
-        })  # fmt: skip
-        self.save()
-        create_table_artifact(
-            table=[{key: value for key, value in row.items() if key != "keys"} for row in self.record["stages"]],
-            key="stages", description="What each stage did so far",
-        )  # fmt: skip
-        if failed:
-            told = "; ".join(f"{name} {', '.join(map(str, shards))}: {why}" for why, shards in failed.items())
-            raise AtomError(
-                f"{len(jobs) - len(results)} of {len(jobs)} shards failed; run again to do only these: {told}"
-            )
-        return refs
-
-    def _spent(self, refs: Shards) -> dict[str, Any]:
-        """What the stage set aside and what its language models took; cost is null where a price is not known."""
-        stats = [self.store.manifest(ref.stage, ref.key).stats for ref in refs]
-        costs = [each.get("cost", 0.0) for each in stats]
-        return {
-            "quarantined": sum(each.get("quarantined", 0) for each in stats),
-            "tokens": sum(each.get("tokens", 0) for each in stats),
-            "cost": None if None in costs else round(sum(costs), 6),
-        }
+        return self.stage(name, [(stages.make_clips, self.root, self.config, ref, ids) for ref, ids in wanted if ids])
 
     def _to_draw(self, ref: ArtifactRef, shard_number: int) -> list[str]:
         """Which candidates of a shard are drawn: all, or those of the first prompts of the first shard."""

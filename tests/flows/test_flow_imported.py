@@ -92,3 +92,15 @@ def test_candidates_with_tokens_can_be_tuned_on(tmp_path, run):
     names = [stage["name"] for stage in record["stages"]]
     assert names.index("imported prompts") < names.index("motions") < names.index("adapter")
     assert record["evaluation"]["kinematic"]["overall"]["n"] == 9
+
+
+@pytest.mark.slow
+def test_labels_of_people_are_tuned_on_as_atom_does(tmp_path, run, shared):
+    """The peers' sample: of 12 pairs two are skipped and three unsure."""
+    labels = f"imported.preferences={shared / 'parity/preference_labels/data/preference_labels.jsonl'}"
+    rows = []
+    for unsure in ("false", "true"):
+        record = run(tmp_path / "store", labels, f"imported.unsure={unsure}")
+        (stage,) = (stage for stage in record["stages"] if stage["name"] == "preferences")
+        rows.append((stage["rows"], stage["quarantined"]))
+    assert rows == [(7, 3), (10, 0)]

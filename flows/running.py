@@ -1,0 +1,103 @@
+"""A stage as retryable Prefect tasks over its shards, and what it did in the record of the run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
+
+from atom.config import RunConfig
+from atom.errors import AtomError
+from flows.made import Shards
+from flows.progress import Progress
+from flows.stages import ShardResult
+from storage import Store, StoreError
+
+
+def _may_pass(task: Task, run: TaskRun, state: State) -> bool:
+    """Whether a failed shard is worth another try: not when it says itself what has to be mended first."""
+    return not isinstance(state.result(raise_on_failure=False), AtomError | StoreError)
+
+
+def _reason(state: State) -> str:
+    """Why a shard failed, in one line; the whole traceback is in the Prefect UI."""
+    error = state.result(raise_on_failure=False)
+    kind = "" if isinstance(error, AtomError | StoreError) else f"{type(error).__name__}: "
+    return (kind + " ".join(str(error).split()))[:300]
+
+
+@task(cache_policy=NO_CACHE, task_run_name="{stage} {number}", retry_delay_seconds=2, retry_condition_fn=_may_pass)
+def shard(stage: str, number: int, work: Callable[..., ShardResult], *arguments: Any) -> ShardResult:
+    """One stage x one shard. The store is asked first, so a retry or a new run computes only what is missing."""
+    result = work(*arguments)
+    get_run_logger().info(
+        "%s %d %s in %.1f s", stage, number, "reused" if result.reused else "computed", result.seconds
+    )
+    return result
+
+
+class StageRunner:
+    """Submits the stages of a run in turn and keeps what each of them did in the run's record."""
+
+    def __init__(self, config: RunConfig, root: str, store: Store) -> None:
+        self.config, self.root, self.store = config, root, store
+        self.began = time.monotonic()
+        self.run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3] + "-" + config.name.replace(" ", "-")
+        self.record: dict[str, Any] = {"config": config.model_dump(), "state": "running", "stages": []}
+        self.save()
+
+    def save(self) -> None:
+        self.store.save_run(self.run_id, self.record)
+        self.record["run_id"] = self.run_id
+
+    def stage(self, name: str, jobs: Sequence[tuple[Any, ...]]) -> Shards:
+        """All shards of a stage; waits for all, then raises one error that names those that failed."""
+        began = time.monotonic()
+        retrying = shard.with_options(retries=self.config.resources.retries)
+        futures = [retrying.submit(name, number, *job) for number, job in enumerate(jobs)]
+        progress = Progress(name, len(jobs))
+        results: list[ShardResult] = []
+        failed: dict[str, list[int]] = {}  # shards by why they failed
+        for number, future in enumerate(futures):
+            future.wait()
+            if future.state.is_completed():
+                results.append(future.result())
+            else:
+                failed.setdefault(_reason(future.state), []).append(number)
+            progress.update(number + 1)
+        refs = [result.artifact for result in results]
+        self.record["stages"].append({
+            "name": name, "keys": [ref.key for ref in refs], "key": refs[0].key if refs else None,
+            "shards": len(jobs), "reused": sum(result.reused for result in results),
+            "failed": len(jobs) - len(results),
+            "rows": sum(ref.rows for ref in refs), "seconds": round(time.monotonic() - began, 2),
+            **self._spent(refs),
+        })  # fmt: skip
+        self.save()
+        create_table_artifact(
+            table=[{key: value for key, value in row.items() if key != "keys"} for row in self.record["stages"]],
+            key="stages", description="What each stage did so far",
+        )  # fmt: skip
+        if failed:
+            told = "; ".join(f"{name} {', '.join(map(str, shards))}: {why}" for why, shards in failed.items())
+            raise AtomError(
+                f"{len(jobs) - len(results)} of {len(jobs)} shards failed; run again to do only these: {told}"
+            )
+        return refs
+
+    def _spent(self, refs: Shards) -> dict[str, Any]:
+        """What the stage set aside and what its language models took; cost is null where a price is not known."""
+        stats = [self.store.manifest(ref.stage, ref.key).stats for ref in refs]
+        costs = [each.get("cost", 0.0) for each in stats]
+        return {
+            "quarantined": sum(each.get("quarantined", 0) for each in stats),
+            "tokens": sum(each.get("tokens", 0) for each in stats),
+            "cost": None if None in costs else round(sum(costs), 6),
+        }
