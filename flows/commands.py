@@ -139,7 +139,11 @@ def _print(record: dict[str, Any]) -> None:
         out.print(table)
     if pairs := record.get("preferences"):
         tasks = ", ".join(f"{row['pairs']} {row['task']}" for row in pairs["tasks"])
-        out.print(f"preferences: {pairs['pairs']} pairs of {pairs['prompts']} prompts ({tasks})")
+        of = f" of {asked}" if (asked := pairs.get("of_prompts")) else ""
+        out.print(f"preferences: {pairs['pairs']} pairs of {pairs['prompts']}{of} prompts ({tasks})")
+        if asked and 2 * pairs["prompts"] < asked:
+            out.print("most prompts gave no pair: more candidates, a lower preferences.min_gap, or a higher "
+                      "preferences.length_tolerance, which keeps the chosen from being longer, give more")  # fmt: skip
     for found in record.get("agreement", []):
         kappa = "undefined" if found["kappa"] is None else f"{found['kappa']:.2f}"
         out.print(f"kappa of the {' and the '.join(found['judges'])} judge: {kappa}, on {found['n']} motions")

@@ -12,9 +12,11 @@ Shards = list[ArtifactRef]
 
 @dataclass
 class Made:
-    """References to artifacts; `shown` are the motions of the gallery, of which `gallery` holds the clips."""
+    """References to artifacts. `asked` are the prompts of the candidates, where these are not among `prompts`; `shown`
+    are the motions of the gallery, of which `gallery` holds the clips."""
 
     prompts: ArtifactRef
+    asked: ArtifactRef | None = None
     adapters: Shards = field(default_factory=list)
     rewards: Shards = field(default_factory=list)
     preferences: Shards = field(default_factory=list)

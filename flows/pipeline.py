@@ -22,6 +22,7 @@ from flows.made import Made, Shards
 from flows.report import write_report
 from flows.running import StageRunner
 from flows.services import check_run, spent_by
+from flows.stages import prompts_of
 from storage import ArtifactRef, Store
 
 
@@ -51,6 +52,10 @@ def align(config: RunConfig, store: str = "store") -> dict[str, Any]:
         if made.preferences:
             pairs = [row for ref in made.preferences for row in artifacts.read(ref).to_pylist()]
             run.record["preferences"] = summarise_pairs(pairs)
+            if not config.imported.preferences:
+                run.record["preferences"]["of_prompts"] = len(
+                    prompts_of(artifacts, made.asked or made.prompts, "train")
+                )
         if made.evaluation:
             rows = artifacts.read(made.evaluation).to_pandas()
             run.record["evaluation"] = compare(rows, resamples=config.evaluation.bootstrap, seed=config.seed)
@@ -103,10 +108,10 @@ class _Run(StageRunner):
         made = Made(prompts)
         if imported.candidates:
             motions = self._imported_motions("motions", prompts, imported.candidates, "train")
-            pairs = self._pairs(self.config, prompts, motions, "")
-            made.preferences = [pairs]
+            preferences, scores = self._pairs(self.config, prompts, motions, "")
+            made.preferences = [preferences]
             if not imported.base:
-                self._show_pairs(made, motions, pairs)
+                self._show_pairs(made, motions, scores, preferences)
         if imported.base and imported.tuned:
             arms = {
                 arm: self._imported_motions(f"test motions {arm}", prompts, path, "test")
@@ -168,12 +173,14 @@ class _Run(StageRunner):
                 (preferences,) = self.stage(f"preferences{suffix}", [job])
             elif config.imported.candidates:
                 (asked,) = self.stage(f"imported prompts{suffix}", [(imported_stages.make_prompts, self.root, config)])
+                if made is not None:
+                    made.asked = asked
                 candidates = self._imported_motions(f"motions{suffix}", asked, config.imported.candidates, "train")
-                preferences = self._pairs(config, asked, candidates, suffix)
+                preferences, _ = self._pairs(config, asked, candidates, suffix)
             else:
                 name = f"motions{suffix}"
                 candidates = self._motions(name, prompts, "train", adapter, number, config.rounds)
-                preferences = self._pairs(config, prompts, candidates, suffix)
+                preferences, _ = self._pairs(config, prompts, candidates, suffix)
             adapters += self.stage(f"adapter{suffix}", [(stages.make_adapter, self.root, config, preferences, adapter)])
             if made is not None:
                 made.preferences.append(preferences)
@@ -181,8 +188,10 @@ class _Run(StageRunner):
             made.adapters = adapters
         return adapters
 
-    def _pairs(self, config: RunConfig, prompts: ArtifactRef, candidates: Shards, suffix: str) -> ArtifactRef:
-        """Clips, scores and preferences of the candidates of training prompts."""
+    def _pairs(
+        self, config: RunConfig, prompts: ArtifactRef, candidates: Shards, suffix: str
+    ) -> tuple[ArtifactRef, Shards]:
+        """Clips, scores and preferences of the candidates of training prompts; gives the last two, in turn."""
         if not suffix:
             self._clips("clips", [(ref, self._to_draw(ref, shard)) for shard, ref in enumerate(candidates)])
         by_vision = config.judging.judge == "vision"
@@ -191,7 +200,7 @@ class _Run(StageRunner):
         ties = self._comparisons(f"comparisons{suffix}", prompts, candidates, scores, pictures)
         job = (stages.make_preferences, self.root, config, prompts, candidates, scores, ties)
         (preferences,) = self.stage(f"preferences{suffix}", [job])
-        return preferences
+        return preferences, scores
 
     def _imported_motions(self, name: str, prompts: ArtifactRef, path: str, split: str) -> Shards:
         """Motions of a folder or table for the prompts of a split."""
@@ -278,8 +287,8 @@ class _Run(StageRunner):
         previewed = list(dict.fromkeys(row["prompt_id"] for row in rows))[: self.config.rendering.preview_prompts]
         return [row["motion_id"] for row in rows if shard_number == 0 and row["prompt_id"] in previewed]
 
-    def _show_pairs(self, made: Made, motions: Shards, preferences: ArtifactRef) -> None:
-        """The first pair of the first prompts, chosen and rejected."""
+    def _show_pairs(self, made: Made, motions: Shards, scores: Shards, preferences: ArtifactRef) -> None:
+        """The first pair of the first prompts, chosen and rejected, with what the judge said."""
         pairs: dict[str, dict[str, Any]] = {}
         for row in self.store.read(preferences).to_pylist():
             pairs.setdefault(row["prompt_id"], row)
@@ -288,12 +297,18 @@ class _Run(StageRunner):
             for ref in motions
             for motion_id in self.store.read(ref, columns=["motion_id"])["motion_id"].to_pylist()
         }
+        said = {
+            row["motion_id"]: row["rationale"]
+            for ref in scores
+            for row in self.store.read(ref, columns=["motion_id", "judge", "rationale"]).to_pylist()
+            if row["judge"] == self.config.judging.judge
+        }
         for row in list(pairs.values())[: self.config.evaluation.gallery]:
             for arm in ("chosen", "rejected"):
                 motion_id = row[f"{arm}_motion_id"]
                 made.shown.append({
                     "arm": arm, "motion_id": motion_id, "prompt_id": row["prompt_id"], "score": row[f"{arm}_score"],
-                    "rationale": "", "motions": where[motion_id].to_dict(),
+                    "rationale": said[motion_id], "motions": where[motion_id].to_dict(),
                 })  # fmt: skip
         made.gallery = self._clips("gallery", [
             (ref, [row["motion_id"] for row in made.shown if where[row["motion_id"]] == ref]) for ref in motions

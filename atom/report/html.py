@@ -56,7 +56,8 @@ def _sentence(record: Mapping[str, Any], summaries: Mapping[str, Any]) -> str:
     """What came of the run, in one sentence."""
     if not summaries:
         pairs = record["preferences"]
-        return f"{pairs['pairs']:,} pairs of {pairs['prompts']:,} prompts were built from motions made elsewhere."
+        of = f" of {pairs['of_prompts']:,}" if "of_prompts" in pairs else ""
+        return f"{pairs['pairs']:,} pairs of {pairs['prompts']:,}{of} prompts were built from motions made elsewhere."
     overall = next(iter(summaries.values()))["overall"]
     return (
         f"Tuning moved the mean score from {overall['base']:.2f} to {overall['tuned']:.2f} "
