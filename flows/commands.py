@@ -130,9 +130,10 @@ def _print(record: dict[str, Any]) -> None:
                               f"{ahead['gain']:+.3f}", _interval(ahead))  # fmt: skip
             out.print(table)
     if rows := record.get("metrics"):
+        from atom.evaluation.compare import BASE, TUNED
         from atom.report.metrics import metrics_table
 
-        shown = metrics_table(rows)
+        shown = metrics_table([row for row in rows if row["arm"] in ("real", BASE, TUNED)])  # the report has all
         table = Table(f"{shown['note']['evaluator']} evaluator", *shown["arms"], box=None)
         for name, cells in shown["rows"].items():
             table.add_row(name, *cells)
