@@ -78,7 +78,7 @@ def make_metrics(root: str, config: RunConfig, prompts: ArtifactRef,
     evaluator = load_evaluator(settings, config.resources.device)
     data = _digest(captions_of(settings, config.seed)) if settings.dataset else prompts.key
     recipe = Recipe(
-        "metrics", 1, METRICS, seed=config.seed, weights={"evaluator": evaluator.weights_hash},
+        "metrics", 2, METRICS, seed=config.seed, weights={"evaluator": evaluator.weights_hash},
         config={"data": data, "arms": {arm: [ref.key for ref in refs] for arm, refs in motions.items()},
                 **settings.model_dump(include={"replications", "diversity_pairs", "multimodality_pairs"})},
         inputs=[ref.key for refs in motions.values() for ref in refs],

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Self
 
 import numpy as np
@@ -82,11 +83,12 @@ def diversity(embeddings: np.ndarray, pairs: int, rng: Rng) -> float:
 def multimodality(embeddings: np.ndarray, pairs: int, rng: Rng) -> float:
     """Embeddings (texts, S, d) of S motions of each text -> mean distance of `pairs` random pairs of one text.
 
-    The pairs are the same for all texts, at most S, and two draws without replacement. So a motion meets itself once in
-    S times, as in Guo, and the value is 1 - 1/S of the mean distance between different motions: compare only values of
-    the same S.
+    The pairs are the same for all texts and two draws without replacement, so that a motion meets itself once in S
+    times, as in Guo, who has S = 30. With fewer motions than `pairs` that can't be drawn: then all pairs of different
+    motions count, once each, and nothing is random.
     """
-    draws = zip(*_two_draws(embeddings.shape[1], pairs, rng))
+    samples = embeddings.shape[1]
+    draws = zip(*_two_draws(samples, pairs, rng)) if samples >= pairs else combinations(range(samples), 2)
     return float(np.mean([_mean_distance(embeddings[:, one], embeddings[:, other]) for one, other in draws]))
 
 

@@ -144,8 +144,9 @@ def test_known_gaussians_give_their_distance():
     between = np.linalg.norm(rows[::2] - rows[1::2], axis=1).mean()
     assert diversity(rows, 5000, rng) == pytest.approx(between, rel=0.02)
     motions = rng.normal(size=(500, 5, 10))
-    found = np.mean([multimodality(motions, 10, rng) for _ in range(200)])
+    found = np.mean([multimodality(motions, 5, rng) for _ in range(200)])
     assert found == pytest.approx((1 - 1 / 5) * between, rel=0.05)  # one draw in five meets itself
+    assert multimodality(motions, 10, rng) == pytest.approx(between, rel=0.02)  # too few to draw from: all pairs
     assert multimodality(np.repeat(motions[:, :1], 5, axis=1), 10, rng) == 0
 
 
