@@ -28,10 +28,12 @@ format: $(READY)
 
 bench: $(READY)  ## speed, as ratios in one run
 	$(BIN)/python tests/benchmarks/bench_rendering.py
+	$(BIN)/python tests/benchmarks/bench_metrics.py
 
 verify: $(READY)  ## every figure that the project claims, from scratch; fails where one is missed
 	$(BIN)/python tests/benchmarks/verify.py
 	$(BIN)/python tests/benchmarks/verify_service.py
+	$(BIN)/python tests/benchmarks/verify_motiongpt.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info

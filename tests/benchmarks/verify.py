@@ -143,6 +143,7 @@ def alignment(store: Path) -> Iterator[Finding]:
             yield Finding("the default run takes under 8 minutes", f"{seconds - dpo:.0f} s", seconds - dpo < 480)
         for judge, figures in record["evaluation"].items():
             yield from (replace(found, claim=f"seed {seed}, {judge}: {found.claim}") for found in _gains(figures))
+        yield from _metrics(seed, record["metrics"])
         (found,) = record["agreement"]
         kappa = f"{found['kappa']:.3f} [{found['kappa_low']:.3f}, {found['kappa_high']:.3f}] on {found['n']} motions"
         yield Finding(f"seed {seed}: kappa of the two judges on exact match", kappa)
@@ -169,6 +170,15 @@ def _gains(figures: dict[str, Any]) -> Iterator[Finding]:
         ahead = baseline["tuned_over_baseline"]
         said = f"score {baseline['overall']['tuned']:.3f}, exact {baseline['exact_match']['tuned']:.3f}; {_gain(ahead)}"
         yield Finding(f"tuned is ahead of {name}", said, ahead["gain_low"] > 0 if name == "sft" else None)
+
+
+def _metrics(seed: int, rows: list[dict[str, Any]]) -> Iterator[Finding]:
+    """By the built-in evaluator, which had no part in tuning."""
+    means = {(row["arm"], row["metric"]): row["mean"] for row in rows}
+    for metric, falls in (("fid", True), ("r_precision_1", False), ("matching", True)):
+        base, tuned, real = (means[arm, metric] for arm in ("base", "tuned", "real"))
+        said = f"{base:.3f} -> {tuned:.3f} (real motions {real:.3f})"
+        yield Finding(f"seed {seed}: {metric} gets better", said, tuned < base if falls else tuned > base)
 
 
 def _gain(figure: dict[str, Any]) -> str:

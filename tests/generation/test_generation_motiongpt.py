@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +21,8 @@ from atom.generation.language_model import T5Shape
 from atom.generation.motiongpt import read_motiongpt, read_t5
 from atom.generation.sampling import sample_ids
 from atom.generation.tokenizer import MotionVocabulary
+from atom.tuning.log_probabilities import PairBatch, pair_log_probabilities
+from atom.tuning.trainer import TrainingPair, tokenize_pairs
 
 MEAN, STD = np.zeros(263, np.float32), np.ones(263, np.float32)
 
@@ -74,6 +77,18 @@ def test_logits_and_log_probabilities_are_the_peers(peer, cases):
     log_probabilities = output.logits.log_softmax(-1).gather(-1, labels.clamp(min=0)[..., None])[..., 0] * asked
     np.testing.assert_allclose(log_probabilities.sum(1), arrays["sum_logps"], atol=1e-3)
     np.testing.assert_allclose(log_probabilities.sum(1) / asked.sum(1), arrays["mean_logps"], atol=5e-5)
+
+
+def test_the_loss_over_all_tokens_of_a_batch_is_the_peers(peer, cases):
+    arrays, told = cases
+    codes = [[int(k) for k in re.findall(r"_(\d+)>", text)][1:-1] for text in told["forward_loss_outputs"]]
+    generator = Generator(peer)
+    generator.template = "{}"
+    pairs = tokenize_pairs(generator, [TrainingPair(text, tuple(answer), tuple(answer))
+                                       for text, answer in zip(told["forward_loss_inputs"], codes)])  # fmt: skip
+    sums, _ = pair_log_probabilities(peer.language_model, PairBatch.of(pairs, 0, torch.device("cpu")), "sum")
+    tokens = sum(len(pair.chosen) for pair in pairs)
+    assert -sums.sum().item() / tokens == pytest.approx(arrays["forward_loss"].item(), abs=5e-5)
 
 
 def test_greedy_answers_are_the_peers_id_for_id(peer, cases):
