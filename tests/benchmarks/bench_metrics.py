@@ -1,4 +1,4 @@
-"""How long the metrics of text-to-motion take beyond the embeddings, and FID beside the way through a matrix square root.
+"""How long the metrics of text-to-motion take beyond the embeddings, and FID beside the way by a matrix square root.
 
 Run `python tests/benchmarks/bench_metrics.py`. HumanML3D's test split has about 4,384 motions.
 """
