@@ -264,6 +264,9 @@ class ImportedConfig(Section):
         description="pairs to tune on: AToM's preference_labels.jsonl, an export, or a table of prompt, chosen, "
         "rejected",
     )
+    runs: tuple[str, ...] = Field(
+        (), description="names of runs in the store, such as nightly: tune on the pairs of all of them together"
+    )
     unsure: bool = Field(False, description="tune also on pairs whose annotator was unsure, which AToM leaves out")
     tune: bool = Field(
         False, description="tune generation.checkpoint on the pairs of the candidates, which need tokens"
@@ -278,7 +281,13 @@ class ResourceConfig(Section):
     """Where and how fast the work is done. Never part of a key."""
 
     device: str = Field("cpu", description="cpu, cuda, cuda:1, mps")
-    workers: int = Field(2, ge=1, description="shards computed at the same time, in threads")
+    runner: Literal["threads", "dask", "ray"] = Field(
+        "threads", description="where shards are computed: in this process, or on a cluster"
+    )
+    address: str | None = Field(
+        None, description="of the Dask scheduler or the Ray cluster; null: one of its own on this machine"
+    )
+    workers: int = Field(2, ge=1, description="shards computed at the same time on this machine")
     threads: int = Field(1, ge=1, description="torch threads of each; more than there are free cores is far slower")
     batch_size: int = Field(64, ge=1, description="motions generated at once")
     retries: int = Field(2, ge=0)
@@ -358,9 +367,11 @@ def _check_imported(config: RunConfig) -> None:
             "motions of elsewhere are measured on their own prompts, by the built-in evaluator: leave out "
             "evaluation.metrics.dataset and .evaluator, or set evaluation.metrics=null"
         )
+    if imported.runs and (imported.motions or imported.preferences):
+        raise ValueError("imported.runs names pairs of this store, so other imports have no place: give one")
     if imported.preferences and imported.motions:
         raise ValueError("imported.preferences are tuned on as they are; imported.candidates make pairs: give one")
-    if (imported.preferences or imported.tune) and config.rounds > 1:
+    if (imported.preferences or imported.runs or imported.tune) and config.rounds > 1:
         raise ValueError("what was made elsewhere is one round of pairs: set rounds=1")
 
 

@@ -17,7 +17,7 @@ from atom.planning.plan import check_tokens
 from atom.preferences.importing import import_preferences
 from atom.preferences.training_rows import UNSURE
 from atom.prompts.grammar import Prompt
-from flows.stages import ShardResult, once
+from flows.stages import ShardResult, once, rows_of
 from flows.stages import prompts_of as stored_prompts
 from storage import MOTIONS, PREFERENCES, PROMPTS, ArtifactRef, Recipe, Store
 
@@ -108,6 +108,44 @@ def make_preferences(root: str, config: RunConfig) -> ShardResult:
         writer.stats = {"quarantined": len(found.quarantined) + len(found.rows) - len(rows)}
 
     return once(Store(root), recipe, compute)
+
+
+def gather_preferences(root: str, config: RunConfig) -> ShardResult:
+    """The pairs of all finished runs of the store that have one of the names, each once."""
+    store = Store(root)
+    refs = preferences_of_runs(store, config)
+    recipe = Recipe("preferences", 3, PREFERENCES, config={"gathered": True}, inputs=[ref.key for ref in refs])
+
+    def compute(writer: Any) -> None:
+        known: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for ref in refs:
+            for row in rows_of(store, ref):
+                known.setdefault((row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"])), row)
+        writer.rows(list(known.values()))
+
+    return once(store, recipe, compute)
+
+
+def preferences_of_runs(store: Store, config: RunConfig) -> list[ArtifactRef]:
+    """In the order of their keys. AtomError when no finished run has one of the names, or one paired motions of another
+    generator."""
+    refs: dict[str, ArtifactRef] = {}
+    for record in store.runs():
+        if record["state"] != "completed" or record["config"]["name"] not in config.imported.runs:
+            continue
+        paired = record["config"]["generation"]["checkpoint"]
+        if paired != config.generation.checkpoint:
+            raise AtomError(
+                f"run {record['run_id']} paired motions of {paired!r}, and {config.generation.checkpoint!r} is to be "
+                "tuned: leave its name out of imported.runs"
+            )
+        for stage in record["stages"]:
+            if stage["name"] == "preferences" or stage["name"].startswith("preferences round "):
+                found = (store.find("preferences", key) for key in stage["keys"])
+                refs |= {ref.key: ref for ref in found if ref}
+    if not refs:
+        raise AtomError(f"no finished run in the store is named {' or '.join(config.imported.runs)}")
+    return [refs[key] for key in sorted(refs)]
 
 
 def _motion_set(path: str, split: Split) -> MotionSet:

@@ -15,7 +15,7 @@ class Made:
     """References to artifacts. `asked` are the prompts of the candidates, where these are not among `prompts`; `shown`
     are the motions of the gallery, of which `gallery` holds the clips."""
 
-    prompts: ArtifactRef
+    prompts: ArtifactRef | None = None
     asked: ArtifactRef | None = None
     adapters: Shards = field(default_factory=list)
     rewards: Shards = field(default_factory=list)

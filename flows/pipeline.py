@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal
 
 import torch
 from prefect import flow, get_run_logger
@@ -19,25 +20,29 @@ from atom.evaluation.compare import compare
 from atom.preferences.summary import summarise_pairs
 from flows import imported_stages, metric_stages, stages, vision_stages
 from flows.made import Made, Shards
+from flows.naming import run_name
 from flows.report import write_report
-from flows.running import StageRunner
+from flows.running import Reached, StageRunner
 from flows.services import check_run, spent_by
-from flows.stages import prompts_of
+from flows.stages import prompts_of, rows_of
 from storage import ArtifactRef, Store
+
+Until = Literal["prompts", "motions", "clips", "scores", "preferences", "tuning", "evaluation"]
+"""Stages after which a run may be asked to end; of several rounds, those of the first."""
 
 
 @flow(
     name="atom",
-    flow_run_name="{config.name} · seed {config.seed}",
+    flow_run_name=run_name,
     task_runner=ThreadPoolTaskRunner(max_workers=ResourceConfig().workers),
 )
-def align(config: RunConfig, store: str = "store") -> dict[str, Any]:
+def align(config: RunConfig, store: str = "store", until: Until | None = None) -> dict[str, Any]:
     """Prompts, motions, clips, scores, preferences, adapter, evaluation, report. Returns the run's record.
 
     `config` says what to do, `store` is the folder or fsspec address of the artifacts, in which what is there already
     is found again. What was made elsewhere takes the place of what would have been made; a run that only scores and
-    pairs such motions ends there. Raises AtomError that names the failed shards of a stage once all its others are
-    done.
+    pairs such motions ends there. `until` ends the run after a stage, or after all of the tuning. Raises AtomError
+    that names the failed shards of a stage once all its others are done.
     """
     torch.set_num_threads(config.resources.threads)
     artifacts = Store(store)
@@ -46,48 +51,40 @@ def align(config: RunConfig, store: str = "store") -> dict[str, Any]:
     metric_stages.check(config)
     for remark in check_run(config, artifacts):
         get_run_logger().warning(remark)
-    run = _Run(config, store, artifacts)
+    run = _Run(config, store, artifacts, until)
     try:
-        made = run.stages()
-        if made.preferences:
-            pairs = [row for ref in made.preferences for row in artifacts.read(ref).to_pylist()]
-            run.record["preferences"] = summarise_pairs(pairs)
-            if not config.imported.preferences:
-                run.record["preferences"]["of_prompts"] = len(
-                    prompts_of(artifacts, made.asked or made.prompts, "train")
-                )
-        if made.evaluation:
-            rows = artifacts.read(made.evaluation).to_pandas()
-            run.record["evaluation"] = compare(rows, resamples=config.evaluation.bootstrap, seed=config.seed)
-            run.record["agreement"] = agreement(rows, seed=config.seed)
-        if made.metrics:
-            run.record["metrics"] = artifacts.read(made.metrics).to_pylist()
-        run.record |= {"state": "completed", "seconds": round(time.monotonic() - run.began, 1)}
-        run.record["report"] = write_report(artifacts, run.record, made)
+        with suppress(Reached):
+            run.stages()
+        run.conclude()
     except BaseException as error:
         run.record |= {"state": "failed", "error": " ".join(f"{type(error).__name__}: {error}".split())}
         raise
     finally:
         run.record["spent"] = spent_by(config, artifacts)
         run.save()
-    create_markdown_artifact(f"Run `{run.run_id}`: report at `{run.record['report']}`", key="report")
     return run.record
 
 
 class _Run(StageRunner):
-    """One pass: which stages there are, and what each is made from."""
+    """One pass: which stages there are, and what each is made from. `made` fills up on the way."""
 
-    def stages(self) -> Made:
-        """All stages; gives what the record and the report are made from."""
+    def __init__(self, config: RunConfig, root: str, store: Store, until: str | None) -> None:
+        super().__init__(config, root, store, until)
+        self.made = Made()
+
+    def stages(self) -> None:
+        """All stages."""
         if not self.config.tunes:
-            return self._of_elsewhere()
-        config = self.config
+            self._of_elsewhere()
+            return
+        config, made = self.config, self.made
         (prompts,) = self.stage("prompts", [(stages.make_prompts, self.root, config)])
-        made = Made(prompts)
+        made.prompts = prompts
         adapters = self._tune(config, prompts, made)
         if config.on_policy.steps:
             job = (stages.make_on_policy_adapter, self.root, config, prompts, adapters[-1])
             made.rewards = self.stage("on-policy adapter", [job])
+        self.reached("tuning")
         tuned = (adapters + made.rewards)[-1]
         motions = {
             "base": self._motions("test motions base", prompts, "test"),
@@ -99,13 +96,33 @@ class _Run(StageRunner):
             motions[name] = self._baseline(name, prompts)
         self._evaluate(made, motions)
         self._measure(made, motions, tuned)
-        return made
 
-    def _of_elsewhere(self) -> Made:
+    def conclude(self) -> None:
+        """Puts what came of the run into its record, and writes the report if there is something to report."""
+        config, made, store = self.config, self.made, self.store
+        if made.preferences:
+            self.record["preferences"] = summarise_pairs(
+                [row for ref in made.preferences for row in rows_of(store, ref)]
+            )
+            if not (config.imported.preferences or config.imported.runs):
+                asked = prompts_of(store, made.asked or made.prompts, "train")
+                self.record["preferences"]["of_prompts"] = len(asked)
+        if made.evaluation:
+            rows = store.read(made.evaluation).to_pandas()
+            self.record["evaluation"] = compare(rows, resamples=config.evaluation.bootstrap, seed=config.seed)
+            self.record["agreement"] = agreement(rows, seed=config.seed)
+        if made.metrics:
+            self.record["metrics"] = rows_of(store, made.metrics)
+        self.record |= {"state": "completed", "seconds": round(time.monotonic() - self.began, 1)}
+        if made.evaluation or made.preferences:
+            self.record["report"] = write_report(store, self.record, made)
+            create_markdown_artifact(f"Run `{self.run_id}`: report at `{self.record['report']}`", key="report")
+
+    def _of_elsewhere(self) -> None:
         """Motions that another generator made: its candidates are paired, its base and its tuned model are compared."""
-        imported = self.config.imported
+        imported, made = self.config.imported, self.made
         (prompts,) = self.stage("prompts", [(imported_stages.make_prompts, self.root, self.config)])
-        made = Made(prompts)
+        made.prompts = prompts
         if imported.candidates:
             motions = self._imported_motions("motions", prompts, imported.candidates, "train")
             preferences, scores = self._pairs(self.config, prompts, motions, "")
@@ -119,7 +136,6 @@ class _Run(StageRunner):
             }
             self._evaluate(made, arms)
             self._measure(made, arms, None)
-        return made
 
     def _evaluate(self, made: Made, motions: dict[str, Shards]) -> None:
         """Scores and compares test motions, and draws the first of base and tuned."""
@@ -170,6 +186,9 @@ class _Run(StageRunner):
             suffix = label + (f" round {number + 1}" if number else "")
             if config.imported.preferences:
                 job = (imported_stages.make_preferences, self.root, config)
+                (preferences,) = self.stage(f"preferences{suffix}", [job])
+            elif config.imported.runs:
+                job = (imported_stages.gather_preferences, self.root, config)
                 (preferences,) = self.stage(f"preferences{suffix}", [job])
             elif config.imported.candidates:
                 (asked,) = self.stage(f"imported prompts{suffix}", [(imported_stages.make_prompts, self.root, config)])

@@ -43,14 +43,23 @@ def shard(stage: str, number: int, work: Callable[..., ShardResult], *arguments:
     return result
 
 
-class StageRunner:
-    """Submits the stages of a run in turn and keeps what each of them did in the run's record."""
+class Reached(Exception):
+    """The stage until which a run was asked to go is done."""
 
-    def __init__(self, config: RunConfig, root: str, store: Store) -> None:
-        self.config, self.root, self.store = config, root, store
+
+class StageRunner:
+    """Submits the stages of a run in turn and keeps what each of them did in the run's record.
+
+    `until` names the stage after which `Reached` is raised.
+    """
+
+    def __init__(self, config: RunConfig, root: str, store: Store, until: str | None = None) -> None:
+        self.config, self.root, self.store, self.until = config, root, store, until
         self.began = time.monotonic()
         self.run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3] + "-" + config.name.replace(" ", "-")
-        self.record: dict[str, Any] = {"config": config.model_dump(), "state": "running", "stages": []}
+        self.record: dict[str, Any] = {
+            "config": config.model_dump(mode="json"), "until": until, "state": "running", "stages": []
+        }  # fmt: skip
         self.save()
 
     def save(self) -> None:
@@ -90,7 +99,12 @@ class StageRunner:
             raise AtomError(
                 f"{len(jobs) - len(results)} of {len(jobs)} shards failed; run again to do only these: {told}"
             )
+        self.reached(name)
         return refs
+
+    def reached(self, name: str) -> None:
+        if name == self.until:
+            raise Reached
 
     def _spent(self, refs: Shards) -> dict[str, Any]:
         """What the stage set aside and what its language models took; cost is null where a price is not known."""

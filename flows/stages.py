@@ -108,6 +108,10 @@ def generator_identity(config: RunConfig, adapter: ArtifactRef | None = None) ->
     return identity | ({"adapter": adapter.key} if adapter else {})
 
 
+def rows_of(store: Store, ref: ArtifactRef) -> list[dict[str, Any]]:
+    return store.read(ref).to_pylist()
+
+
 def prompts_of(store: Store, ref: ArtifactRef, split: str) -> list[dict[str, Any]]:
     """The prompts of a split in the order in which they are sharded: tasks take turns, so shards are alike."""
     rows = [row for row in store.read(ref).to_pylist() if row["split"] == split and row["rejected"] is None]

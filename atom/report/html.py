@@ -57,7 +57,7 @@ def _sentence(record: Mapping[str, Any], summaries: Mapping[str, Any]) -> str:
     if not summaries:
         pairs = record["preferences"]
         of = f" of {pairs['of_prompts']:,}" if "of_prompts" in pairs else ""
-        return f"{pairs['pairs']:,} pairs of {pairs['prompts']:,}{of} prompts were built from motions made elsewhere."
+        return f"{pairs['pairs']:,} pairs of {pairs['prompts']:,}{of} prompts were built."
     overall = next(iter(summaries.values()))["overall"]
     return (
         f"Tuning moved the mean score from {overall['base']:.2f} to {overall['tuned']:.2f} "
