@@ -277,6 +277,16 @@ class ImportedConfig(Section):
         return bool(self.candidates or self.base or self.tuned)
 
 
+class GateConfig(Section):
+    """What stops a run between two stages, and what is only told. Never part of a key."""
+
+    empty_motions: float = Field(0.2, ge=0, le=1, description="share of answers without a motion")
+    broken_motions: float = Field(0.1, ge=0, le=1, description="share of motions that are no human body")
+    repeated_motions: float = Field(0.9, ge=0, le=1, description="share of motions equal to another of their prompt")
+    alert_quarantined: float = Field(0.05, ge=0, le=1, description="share of rows set aside that is told as an alert")
+    alert_dollars: float | None = Field(None, gt=0, description="cost of one stage that is told as an alert")
+
+
 class ResourceConfig(Section):
     """Where and how fast the work is done. Never part of a key."""
 
@@ -310,6 +320,7 @@ class RunConfig(Section):
     on_policy: OnPolicyConfig = OnPolicyConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     imported: ImportedConfig = ImportedConfig()
+    gates: GateConfig = GateConfig()
     service: ServiceConfig = ServiceConfig()
     resources: ResourceConfig = ResourceConfig()
 

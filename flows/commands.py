@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,12 +27,19 @@ def run(
     config: Annotated[Path | None, typer.Option(help="YAML file; see atom/config.py for its fields")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.field=value, as often as needed")] = None,
     store: StoreOption = "store",
+    resume: Annotated[
+        str | None,
+        typer.Option(help="a run, or 'latest', to take up again: only what is missing is done"),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="end after: prompts, motions, clips, scores, preferences, tuning, evaluation")
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="only look whether all that is needed is there, and what it will take")
     ] = False,
 ) -> None:
     """Run the whole pipeline; what is already in the store is reused."""
-    settings = load_config(config, set_ or [])
+    settings, until = _settings(config, set_ or [], store, resume, until)
     Store(store).check_writable()
     if check:
         _check(settings, store)
@@ -51,8 +60,22 @@ def run(
             Console(stderr=True).print(remark, markup=False)
     here = align.with_options(task_runner=ThreadPoolTaskRunner(max_workers=settings.resources.workers))
     with StageBars(Console(stderr=True)) as bars, listening(bars.update):
-        record = here(settings, store)
-    _print(record)
+        record = here(settings, store, until)
+    _print(record, store)
+
+
+def _settings(
+    config: Path | None, overrides: list[str], store: str, resume: str | None, until: str | None
+) -> tuple[RunConfig, str | None]:
+    """What to run, and until where: as asked, or as the run that is taken up again was."""
+    if resume is None:
+        return load_config(config, overrides), until
+    if config or overrides or until:
+        raise AtomError("--resume takes the run's own config: leave --config, --set and --until out")
+    record = Store(store).run(resume)
+    if record["state"] == "completed":
+        raise AtomError(f"run {record['run_id']} is completed: there is nothing to take up again")
+    return RunConfig.model_validate(record["config"]), record.get("until")
 
 
 def _check(settings: RunConfig, store: str) -> None:
@@ -87,7 +110,7 @@ def list_runs(store: StoreOption = "store") -> None:
     """The runs of a store, newest first."""
     table = Table("run", "state", "stages", "seconds", box=None)
     for record in Store(store).runs():
-        table.add_row(record["run_id"], record["state"], str(len(record["stages"])), str(record.get("seconds", "")))
+        table.add_row(record["run_id"], state_of(record), str(len(record["stages"])), str(record.get("seconds", "")))
     Console().print(table)
 
 
@@ -102,10 +125,24 @@ def show(
     if as_json:
         print(json.dumps(record))
     else:
-        _print(record)
+        _print(record, store)
 
 
-def _print(record: dict[str, Any]) -> None:
+def state_of(record: Mapping[str, Any]) -> str:
+    """As recorded, but "crashed" for one of this machine whose process is gone without a word."""
+    process = record.get("process", {})
+    if record["state"] != "running" or process.get("host") != socket.gethostname():
+        return record["state"]
+    try:
+        os.kill(process["pid"], 0)
+    except ProcessLookupError:
+        return "crashed"
+    except PermissionError:  # somebody else's, so it lives
+        pass
+    return "running"
+
+
+def _print(record: dict[str, Any], store: str) -> None:
     out = Console()
     columns = ["shards", "reused", "rows", "seconds"]
     columns += [
@@ -151,8 +188,14 @@ def _print(record: dict[str, Any]) -> None:
     if spent := record.get("spent"):
         name = record["config"]["name"]
         out.print(f"spent by runs named {name!r}: ${spent['cost']:.4f}, {spent['tokens']:,} tokens")
-    if record["state"] != "completed":
-        out.print(f"[red]{record['state']}[/] {record.get('error', '')}")
+    if (state := state_of(record)) != "completed":
+        out.print(f"[red]{state}[/] {escape(record.get('error', ''))}", soft_wrap=True)
+        for stage in record["stages"]:
+            for failure in stage.get("failures", []):
+                shards = ", ".join(map(str, failure["shards"]))
+                out.print(f"{stage['name']} {shards}: {escape(failure['why'])}", soft_wrap=True)
+        if state != "running":
+            out.print(f"what is missing: atom run --resume {record['run_id']} --store {store}", soft_wrap=True)
     elif "report" in record:
         out.print(f"report: {record['report']}", soft_wrap=True)
 

@@ -13,17 +13,20 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from atom import gates
 from atom.config import ResourceConfig, RunConfig
 from atom.errors import AtomError
 from atom.evaluation.agreement import agreement
 from atom.evaluation.compare import compare
 from atom.preferences.summary import summarise_pairs
+from atom.report import plots
 from flows import imported_stages, metric_stages, stages, vision_stages
 from flows.made import Made, Shards
 from flows.naming import run_name
 from flows.report import write_report
 from flows.running import Reached, StageRunner
 from flows.services import check_run, spent_by
+from flows.showing import show_picture, show_report
 from flows.stages import prompts_of, rows_of
 from storage import ArtifactRef, Store
 
@@ -57,7 +60,8 @@ def align(config: RunConfig, store: str = "store", until: Until | None = None) -
             run.stages()
         run.conclude()
     except BaseException as error:
-        run.record |= {"state": "failed", "error": " ".join(f"{type(error).__name__}: {error}".split())}
+        state = "failed" if isinstance(error, Exception) else "cancelled"
+        run.record |= {"state": state, "error": " ".join(f"{type(error).__name__}: {error}".split())}
         raise
     finally:
         run.record["spent"] = spent_by(config, artifacts)
@@ -80,6 +84,7 @@ class _Run(StageRunner):
         config, made = self.config, self.made
         (prompts,) = self.stage("prompts", [(stages.make_prompts, self.root, config)])
         made.prompts = prompts
+        self._gate("prompts", gates.of_prompts(rows_of(self.store, prompts)))
         adapters = self._tune(config, prompts, made)
         if config.on_policy.steps:
             job = (stages.make_on_policy_adapter, self.root, config, prompts, adapters[-1])
@@ -117,12 +122,14 @@ class _Run(StageRunner):
         if made.evaluation or made.preferences:
             self.record["report"] = write_report(store, self.record, made)
             create_markdown_artifact(f"Run `{self.run_id}`: report at `{self.record['report']}`", key="report")
+            show_report(self.run_id)
 
     def _of_elsewhere(self) -> None:
         """Motions that another generator made: its candidates are paired, its base and its tuned model are compared."""
         imported, made = self.config.imported, self.made
         (prompts,) = self.stage("prompts", [(imported_stages.make_prompts, self.root, self.config)])
         made.prompts = prompts
+        self._gate("prompts", gates.of_prompts(rows_of(self.store, prompts)))
         if imported.candidates:
             motions = self._imported_motions("motions", prompts, imported.candidates, "train")
             preferences, scores = self._pairs(self.config, prompts, motions, "")
@@ -201,6 +208,8 @@ class _Run(StageRunner):
                 candidates = self._motions(name, prompts, "train", adapter, number, config.rounds)
                 preferences, _ = self._pairs(config, prompts, candidates, suffix)
             adapters += self.stage(f"adapter{suffix}", [(stages.make_adapter, self.root, config, preferences, adapter)])
+            curves = plots.curves(rows_of(self.store, adapters[-1]))
+            show_picture(self.store, self.run_id, f"tuning{suffix}".replace(" ", "_"), curves, f"Tuning{suffix}")
             if made is not None:
                 made.preferences.append(preferences)
         if made is not None:
@@ -216,15 +225,17 @@ class _Run(StageRunner):
         by_vision = config.judging.judge == "vision"
         pictures = self._pictures(f"pictures{suffix}", prompts, candidates) if by_vision else []
         scores = self._scores(f"scores{suffix}", prompts, candidates, config.judging.judge, pictures)
+        self._show_scores(f"scores{suffix}", scores)
         ties = self._comparisons(f"comparisons{suffix}", prompts, candidates, scores, pictures)
         job = (stages.make_preferences, self.root, config, prompts, candidates, scores, ties)
         (preferences,) = self.stage(f"preferences{suffix}", [job])
+        self._gate(f"preferences{suffix}", gates.of_preferences(rows_of(self.store, preferences)))
         return preferences, scores
 
     def _imported_motions(self, name: str, prompts: ArtifactRef, path: str, split: str) -> Shards:
         """Motions of a folder or table for the prompts of a split."""
         size, total = self.config.prompts_per_shard, len(stages.prompts_of(self.store, prompts, split))
-        return self.stage(name, [
+        return self._checked_motions(name, [
             (imported_stages.make_motions, self.root, prompts, path, split, start, min(start + size, total))
             for start in range(0, total, size)
         ])  # fmt: skip
@@ -250,22 +261,47 @@ class _Run(StageRunner):
         config = config.model_copy(update={"generation": sampling})
         total = len(stages.prompts_of(self.store, prompts, split))
         first, last = total * part // parts, total * (part + 1) // parts
-        return self.stage(name, [
+        return self._checked_motions(name, [
             (stages.make_motions, self.root, config, prompts, split, start, min(start + size, last), adapter)
             for start in range(first, last, size)
         ])  # fmt: skip
 
+    def _checked_motions(self, name: str, jobs: Sequence[tuple[Any, ...]]) -> Shards:
+        motions = self.stage(name, jobs)
+        tables = (self.store.read(ref, columns=["prompt_id", "joints"]) for ref in motions)
+        self._gate(name, gates.of_motions(tables, self.config.gates))
+        return motions
+
     def _scores(self, name: str, prompts: ArtifactRef, motions: Shards, judge: str, pictures: Shards) -> Shards:
         """A judge's scores; only the vision judge needs the pictures."""
-        if judge != "vision":
+        if judge == "vision":
+            jobs = [
+                (vision_stages.make_vision_scores, self.root, self.config, prompts, ref, shown)
+                for ref, shown in zip(motions, pictures, strict=True)
+            ]
+        else:
             jobs = [(stages.make_scores, self.root, self.config, prompts, ref, judge) for ref in motions]
-            return self.stage(name, jobs)
-        scores = self.stage(name, [
-            (vision_stages.make_vision_scores, self.root, self.config, prompts, ref, shown)
-            for ref, shown in zip(motions, pictures, strict=True)
-        ])  # fmt: skip
-        self._check_scored(name, scores)
+        scores = self.stage(name, jobs)
+        rows = [row for ref in scores for row in self.store.read(ref, columns=["score", "error"]).to_pylist()]
+        self._gate(name, gates.of_scores(rows))
+        if judge == "vision":
+            self._check_scored(name, [row["error"] for row in rows])
         return scores
+
+    def _gate(self, name: str, checks: list[gates.Check]) -> None:
+        """What the next stage works on is sound, or the run ends here."""
+        gates.refuse(name, checks)
+        get_run_logger().info("%s: %s", name, ", ".join(f"{check.share:.0%} {check.what}" for check in checks))
+
+    def _show_scores(self, name: str, scores: Shards) -> None:
+        columns = ["task", "score", "judge"]
+        rows = [row for ref in scores for row in self.store.read(ref, columns=columns).to_pylist()]
+        by_task: dict[str, list[float]] = {}
+        for row in rows:
+            if row["judge"] == self.config.judging.judge and row["score"] is not None:
+                by_task.setdefault(row["task"], []).append(row["score"])
+        if by_task:
+            show_picture(self.store, self.run_id, name.replace(" ", "_"), plots.scores(by_task), f"{name}, 1 to 5")
 
     def _pictures(self, name: str, prompts: ArtifactRef, motions: Shards) -> Shards:
         """What the vision judge sees of the motions."""
@@ -282,9 +318,8 @@ class _Run(StageRunner):
             for refs in zip(motions, scores, pictures, strict=True)
         ])  # fmt: skip
 
-    def _check_scored(self, name: str, scores: Shards) -> None:
+    def _check_scored(self, name: str, errors: list[str | None]) -> None:
         """AtomError when so many motions have no score that what is built on the others can't be trusted."""
-        errors = [row["error"] for ref in scores for row in self.store.read(ref, columns=["error"]).to_pylist()]
         missing = Counter(error.split(":")[0] for error in errors if error is not None)
         least = self.config.judging.vision.least_scored
         if errors and 1 - missing.total() / len(errors) < least:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import html
+import os
+import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.events import emit_event
+from prefect.runtime import flow_run
+from prefect.states import Completed
 from prefect.tasks import Task
 
 from atom.config import RunConfig
@@ -19,6 +25,8 @@ from flows.made import Shards
 from flows.progress import Progress
 from flows.stages import ShardResult
 from storage import Store, StoreError
+
+_TOLD = ("name", "shards", "reused", "failed", "rows", "quarantined", "seconds", "tokens", "cost")
 
 
 def _may_pass(task: Task, run: TaskRun, state: State) -> bool:
@@ -34,13 +42,29 @@ def _reason(state: State) -> str:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="{stage} {number}", retry_delay_seconds=2, retry_condition_fn=_may_pass)
-def shard(stage: str, number: int, work: Callable[..., ShardResult], *arguments: Any) -> ShardResult:
-    """One stage x one shard. The store is asked first, so a retry or a new run computes only what is missing."""
+def shard(stage: str, number: int, work: Callable[..., ShardResult], *arguments: Any) -> State[ShardResult]:
+    """One stage x one shard. The store is asked first, so a retry or a new run computes only what is missing; the
+    name of its state says which it was."""
     result = work(*arguments)
-    get_run_logger().info(
-        "%s %d %s in %.1f s", stage, number, "reused" if result.reused else "computed", result.seconds
-    )
-    return result
+    told = "reused" if result.reused else "computed"
+    get_run_logger().info("%s %d %s in %.1f s, %d rows", stage, number, told, result.seconds, result.artifact.rows)
+    return Completed(name="Reused" if result.reused else "Completed", message=told, data=result)
+
+
+def remedy(run_id: str, root: str, stage: str, failed: Mapping[str, Sequence[int]]) -> str:
+    """What failed, by its reason, and the commands that do only that again; Markdown."""
+    lines = [f"| shards of {stage} | why |", "|---|---|"]
+    lines += [f"| {', '.join(map(str, shards))} | {_escaped(why)} |" for why, shards in failed.items()]
+    return "\n".join([
+        *lines, "", "Everything else of this run is kept. To do what is missing, retry this run here, or:", "",
+        f"    atom run --resume {run_id} --store {root}",
+        f"    prefect deployment run resume/resume -p run_id={run_id} -p store={root}",
+    ])  # fmt: skip
+
+
+def _escaped(text: str) -> str:
+    """In one cell of a table, whatever it holds."""
+    return html.escape(text).replace("|", "\\|").replace("`", "'")
 
 
 class Reached(Exception):
@@ -58,7 +82,8 @@ class StageRunner:
         self.began = time.monotonic()
         self.run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3] + "-" + config.name.replace(" ", "-")
         self.record: dict[str, Any] = {
-            "config": config.model_dump(mode="json"), "until": until, "state": "running", "stages": []
+            "config": config.model_dump(mode="json"), "until": until, "state": "running", "stages": [],
+            "process": {"host": socket.gethostname(), "pid": os.getpid()},
         }  # fmt: skip
         self.save()
 
@@ -82,25 +107,48 @@ class StageRunner:
                 failed.setdefault(_reason(future.state), []).append(number)
             progress.update(number + 1)
         refs = [result.artifact for result in results]
-        self.record["stages"].append({
+        entry = {
             "name": name, "keys": [ref.key for ref in refs], "key": refs[0].key if refs else None,
             "shards": len(jobs), "reused": sum(result.reused for result in results),
             "failed": len(jobs) - len(results),
+            "failures": [{"shards": shards, "why": why} for why, shards in failed.items()],
             "rows": sum(ref.rows for ref in refs), "seconds": round(time.monotonic() - began, 2),
             **self._spent(refs),
-        })  # fmt: skip
+        }  # fmt: skip
+        self.record["stages"].append(entry)
         self.save()
         create_table_artifact(
-            table=[{key: value for key, value in row.items() if key != "keys"} for row in self.record["stages"]],
+            table=[{key: row[key] for key in _TOLD} for row in self.record["stages"]],
             key="stages", description="What each stage did so far",
         )  # fmt: skip
+        self._alert(entry)
         if failed:
             told = "; ".join(f"{name} {', '.join(map(str, shards))}: {why}" for why, shards in failed.items())
+            create_markdown_artifact(
+                remedy(self.run_id, self.root, name, failed), key="failed", description="What failed, and what to do"
+            )
             raise AtomError(
                 f"{len(jobs) - len(results)} of {len(jobs)} shards failed; run again to do only these: {told}"
             )
         self.reached(name)
         return refs
+
+    def _alert(self, stage: dict[str, Any]) -> None:
+        """Tells it, as an event that automations may act on, when a stage passed a limit of the config's gates."""
+        gates, rows = self.config.gates, max(stage["rows"], 1)
+        passed = {
+            "quarantined": (stage["quarantined"] / rows, gates.alert_quarantined),
+            "dollars": (stage["cost"] or 0.0, gates.alert_dollars),
+        }
+        for what, (value, limit) in passed.items():
+            if limit is None or value <= limit:
+                continue
+            get_run_logger().warning("%s: %s is %.3g, above the limit of %.3g", stage["name"], what, value, limit)
+            emit_event(
+                "atom.limit-passed",
+                resource={"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "atom.run": self.run_id},
+                payload={"stage": stage["name"], "what": what, "value": value, "limit": limit},
+            )
 
     def reached(self, name: str) -> None:
         if name == self.until:

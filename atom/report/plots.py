@@ -36,6 +36,20 @@ def gains(figures: Mapping[str, Any], names: Sequence[str]) -> bytes:
     return _png(figure, axes, top=0.9)
 
 
+def scores(by_task: Mapping[str, Sequence[float]]) -> bytes:
+    """How often each score from 1 to 5 was given, in half points, a panel a task."""
+    figure, panels = plt.subplots(1, len(by_task), figsize=(2.6 * len(by_task), 2.4), sharey=True, squeeze=False)
+    edges = [0.75 + 0.5 * step for step in range(10)]
+    for axes, (task, values) in zip(panels[0], by_task.items()):
+        axes.hist(values, bins=edges, color=TUNED)
+        axes.set_title(f"{task}, mean {sum(values) / len(values):.2f}", fontsize=9)
+        axes.set_xlabel("score")
+        axes.set_xticks(range(1, 6))
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0][0].set_ylabel("motions")
+    return _png(figure, panels[0][0])
+
+
 def curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Loss and share of rightly ordered pairs over the steps of tuning."""
     figure, axes = plt.subplots(figsize=(6.4, 2.6))
