@@ -71,6 +71,9 @@ class PromptConfig(Section):
         "files, HumanML3D's texts/ too; null: all of the lexicon",
     )
 
+    tasks: tuple[Literal["integrity", "temporal", "frequency"], ...] = Field(
+        ("integrity", "temporal", "frequency"), min_length=1, description="the paper also tunes on one of them alone"
+    )
     train_per_task: int = Field(200, ge=1, description="prompts a task to collect preferences on, over all rounds")
     test_per_task: int = Field(120, ge=1, description="held-out prompts a task to compare base and tuned on")
     max_events: int = Field(4, ge=1, le=4)

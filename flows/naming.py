@@ -8,6 +8,7 @@ from typing import Any
 from prefect.runtime import flow_run
 
 from atom.config import RunConfig
+from atom.events import TASKS
 
 
 def run_name() -> str:
@@ -28,11 +29,12 @@ def today() -> date:
 
 
 def _work(config: RunConfig) -> str:
-    """`512 prompts`, or what else the run begins with."""
+    """`temporal · 512 prompts`, or what else the run begins with."""
     imported: dict[str, Any] = config.imported.model_dump()
     if config.imported.runs:
         return f"pairs of {', '.join(config.imported.runs)}"
     if brought := [name for name in ("candidates", "base", "preferences") if imported[name]]:
         return f"imported {' and '.join(brought)}"
     prompts = config.prompts
-    return f"{3 * (prompts.train_per_task + prompts.test_per_task):,} prompts"
+    tasks = "" if set(prompts.tasks) == set(TASKS) else f"{' and '.join(prompts.tasks)} · "
+    return f"{tasks}{len(prompts.tasks) * (prompts.train_per_task + prompts.test_per_task):,} prompts"

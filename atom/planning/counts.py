@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from atom.config import PromptConfig, RunConfig
-from atom.events import TASKS
 from atom.prompts.grammar import Prompt, expected_length, write_prompts
 
 SAMPLED_PROMPTS = 60  # of each task and split, from which means are taken
@@ -32,7 +31,7 @@ def count(config: RunConfig, imported: int = 0, imported_pairs: int = 0, caption
     """What a run of this config makes. `imported` motions or pairs come from elsewhere; motions are made for so many
     `captions` of a dataset."""
     prompts, generation, judging = config.prompts, config.generation, config.judging
-    train, test = (len(TASKS) * number for number in (prompts.train_per_task, prompts.test_per_task))
+    train, test = (len(prompts.tasks) * number for number in (prompts.train_per_task, prompts.test_per_task))
     generated = candidates = tested = 0
     trained_here = config.tunes and not config.imported.preferences
     own_candidates = trained_here and not config.imported.candidates
@@ -78,7 +77,8 @@ def _mean_frames() -> float:
 def _pairs(config: RunConfig, train: int) -> int:
     settings = config.preferences
     pairs = train * settings.pairs_per_prompt
-    return min(pairs, config.rounds * len(TASKS) * settings.pairs_per_task) if settings.pairs_per_task else pairs
+    most = config.rounds * len(config.prompts.tasks) * settings.pairs_per_task
+    return min(pairs, most) if most else pairs
 
 
 def _steps(config: RunConfig, pairs: int) -> int:

@@ -157,6 +157,8 @@ def write_prompts(config: PromptConfig, seed: int) -> list[Prompt]:
     texts: set[str] = set()
     for split_number, (split, wanted) in enumerate((("train", config.train_per_task), ("test", config.test_per_task))):
         for task_number, task in enumerate(TASKS):
+            if task not in config.tasks:
+                continue
             rng = np.random.default_rng([seed, split_number, task_number])
             for events in balanced_compositions(rng, task, split, wanted, config, weights):
                 text, worded = _unused_caption(events, rng, task, texts)

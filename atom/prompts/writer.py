@@ -241,6 +241,7 @@ def _drafts(config: PromptConfig, seed: int) -> list[_Draft]:
         (split, task, events)
         for split_number, (split, wanted) in enumerate(_wanted(config).items())
         for task_number, task in enumerate(TASKS)
+        if task in config.tasks
         for events in balanced_compositions(
             np.random.default_rng([seed, split_number, task_number]), task, split, wanted, config, weights
         )
@@ -314,7 +315,7 @@ def _check_shares(config: PromptConfig, prompts: Iterable[Prompt], rejected: Seq
     done = Counter((prompt.split, prompt.task) for prompt in prompts)
     settings = config.llm
     for split, wanted in _wanted(config).items():
-        for task in TASKS:
+        for task in config.tasks:
             if done[split, task] < settings.least_share * wanted:
                 reasons = [no.reason for no in rejected if (no.split, no.task) == (split, task)]
                 raise AtomError(

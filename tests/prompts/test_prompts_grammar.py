@@ -143,3 +143,10 @@ def test_the_actions_are_as_frequent_as_in_the_seed_texts(tmp_path):
     used = Counter(event.action for prompt in write_prompts(config, 0) for event in prompt.events)
     assert set(used) == {"jump_up", "bow", "clap", "walk_forward", "squat"}
     assert used["jump_up"] > 1.5 * max(count for action, count in used.items() if action != "jump_up")
+
+
+def test_one_task_alone_has_the_prompts_that_it_has_among_the_others():
+    both = write_prompts(PromptConfig(train_per_task=5, test_per_task=3), 0)
+    alone = write_prompts(PromptConfig(train_per_task=5, test_per_task=3, tasks=("temporal",)), 0)
+    assert {prompt.task for prompt in alone} == {"temporal"} and len(alone) == 8
+    assert [p.events for p in alone] == [p.events for p in both if p.task == "temporal"]
