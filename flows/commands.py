@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +15,7 @@ from rich.table import Table
 from atom.config import RunConfig, load_config
 from atom.errors import AtomError
 from atom.progress import StageBars
-from storage import Store
+from storage import Store, killed
 
 StoreOption = Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")]
 runs = typer.Typer(help="What has been run.", no_args_is_help=True)
@@ -128,18 +126,9 @@ def show(
         _print(record, store)
 
 
-def state_of(record: Mapping[str, Any]) -> str:
+def state_of(record: dict[str, Any]) -> str:
     """As recorded, but "crashed" for one of this machine whose process is gone without a word."""
-    process = record.get("process", {})
-    if record["state"] != "running" or process.get("host") != socket.gethostname():
-        return record["state"]
-    try:
-        os.kill(process["pid"], 0)
-    except ProcessLookupError:
-        return "crashed"
-    except PermissionError:  # somebody else's, so it lives
-        pass
-    return "running"
+    return "crashed" if record["state"] == "running" and killed(record) else record["state"]
 
 
 def _print(record: dict[str, Any], store: str) -> None:

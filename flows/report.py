@@ -7,7 +7,6 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 
 from atom.rendering import write_side_by_side
@@ -23,8 +22,7 @@ def write_report(store: Store, record: dict[str, Any], made: Made) -> str:
     videos: dict[str, bytes] = {}
     for ref in made.gallery:
         for clip in store.read(ref).to_pylist():
-            with fsspec.open(store.path(ref, clip["video"]["path"]), "rb") as file:
-                videos[clip["motion_id"]] = file.read()
+            videos[clip["motion_id"]] = store.read_file(ref, clip["video"]["path"])
     asked = {row["prompt_id"]: row for row in store.read(made.prompts).to_pylist()}
     shown: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)  # by prompt and arm
     for row in made.shown:
@@ -38,7 +36,6 @@ def write_report(store: Store, record: dict[str, Any], made: Made) -> str:
         )
         for prompt, arms in shown.items()
     ]
-    folder = store.run_folder(record["run_id"])
     files = {
         "report.html": render_report(
             record, _curves(store, made.adapters), gallery, _curves(store, made.rewards)
@@ -48,10 +45,8 @@ def write_report(store: Store, record: dict[str, Any], made: Made) -> str:
         files["gains.png"] = gains_plot(record)
     if example := _example(store, [arms for arms in shown.values() if len(arms) == 2]):
         files["example.webp"] = example
-    for name, data in files.items():
-        with fsspec.open(f"{folder}/{name}", "wb") as file:
-            file.write(data)
-    return f"{folder}/report.html"
+    addresses = {name: store.save_run_file(record["run_id"], name, data) for name, data in files.items()}
+    return addresses["report.html"]
 
 
 def _curves(store: Store, adapters: list[ArtifactRef]) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 
-import fsspec
 from prefect.artifacts import create_image_artifact, create_link_artifact
 
 from storage import Store
@@ -15,8 +14,7 @@ ADDRESS = "ATOM_REPORTS_URL"
 
 def show_picture(store: Store, run_id: str, name: str, png: bytes, description: str) -> None:
     """Puts a picture into the run's folder, and on its page if it can be fetched from there."""
-    with fsspec.open(f"{store.run_folder(run_id)}/{name}.png", "wb") as file:
-        file.write(png)
+    store.save_run_file(run_id, f"{name}.png", png)
     if base := os.environ.get(ADDRESS):
         create_image_artifact(f"{base}/runs/{run_id}/{name}.png", key=name.replace("_", "-"), description=description)
 

@@ -10,11 +10,13 @@
     table = store.read(ref)
 
 Any program can open the parts, one with `pandas.read_parquet(".../part-00000.parquet")`, all of a stage with DuckDB's
-`from 'store/prompts/*/*.parquet'` or `datasets.load_dataset("parquet", data_files="store/prompts/*/*.parquet")`.
+`from 'store/prompts/*/*.parquet'` or `datasets.load_dataset("parquet", data_files="store/prompts/*/*.parquet")`. Where
+a stage has hundreds of artifacts, `compact` puts their rows into few large parts beside them.
 """
 
-from storage.errors import StoreError
-from storage.garbage import Garbage, find_garbage, remove_garbage
+from storage.compaction import Compacted, compact
+from storage.errors import ArtifactError, StoreError, StoreUnreachable
+from storage.garbage import Garbage, find_garbage, killed, remove_garbage, runs_in_progress
 from storage.keys import Recipe, canonical_json
 from storage.manifest import Manifest
 from storage.schemas import (
@@ -32,6 +34,7 @@ from storage.schemas import (
     TABLES,
     Table,
 )
+from storage.statistics import StageStatistics, StoreStatistics, statistics_of
 from storage.store import ArtifactRef, ArtifactWriter, Store
 
 __all__ = [
@@ -47,15 +50,24 @@ __all__ = [
     "REWARD_CURVES",
     "SCORES",
     "TABLES",
+    "ArtifactError",
     "ArtifactRef",
     "ArtifactWriter",
+    "Compacted",
     "Garbage",
     "Manifest",
     "Recipe",
+    "StageStatistics",
     "Store",
     "StoreError",
+    "StoreStatistics",
+    "StoreUnreachable",
     "Table",
     "canonical_json",
+    "compact",
     "find_garbage",
+    "killed",
     "remove_garbage",
+    "runs_in_progress",
+    "statistics_of",
 ]

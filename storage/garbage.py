@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+import os
+import socket
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from storage.compaction import COMPACT
 from storage.errors import StoreError
 from storage.filesystem import UNFINISHED, locked
-from storage.keys import KEY
 from storage.manifest import MANIFEST
+from storage.references import all_manifests, reachable
 from storage.store import Store
 
 HOUR = 3600.0
+DAY = 24 * HOUR
 
 
 @dataclass(frozen=True)
@@ -28,37 +31,81 @@ class Garbage:
 
 
 def find_garbage(
-    store: Store, older_than: float = HOUR, keep_runs: int | None = None, unreferenced: bool = False
+    store: Store,
+    older_than: float = HOUR,
+    keep_runs: int | None = None,
+    unreferenced: bool = False,
+    keep_names: Collection[str] = (),
+    compacted: bool = False,
+    abandoned_after: float = DAY,
 ) -> list[Garbage]:
     """What could be deleted; deletes nothing.
 
-    Always: what crashed writers left. keep_runs: also all runs but the newest so many. unreferenced: also committed
-    artifacts that no remaining run used, itself or as an input of another. Only what is older than `older_than`
-    seconds and in nobody's hands is named, so that running pipelines are safe.
+    Always: what crashed writers left. keep_runs: also all runs but the newest so many and, besides these, those whose
+    config's name is in `keep_names`. unreferenced: also committed artifacts that no remaining run used, itself or as an
+    input of another. compacted: also what `compact` wrote, which it can write again. Only what is older than
+    `older_than` seconds and in nobody's hands is named. Runs in progress (see there) stay, and while there is one no
+    committed artifact goes: which of them a run uses is on record only when each of its stages ends.
     """
     if keep_runs is not None and keep_runs < 1:
         raise StoreError(f"keep_runs is {keep_runs}; keep at least one run")
     runs = store.runs()
-    dropped = runs[keep_runs:] if keep_runs is not None else []
+    working = runs_in_progress(store, runs, abandoned_after)
+    dropped: list[dict[str, Any]] = []
+    if keep_runs is not None:
+        others = [run for run in runs if run not in working and _name(run) not in keep_names]
+        dropped = others[keep_runs:]
     found = [*_leftovers(store), *((f"runs/{run['run_id']}", "run beyond those kept") for run in dropped)]
-    if unreferenced:
-        kept = [run for run in runs if run not in dropped]
-        found += _unreferenced(store, kept)
-    garbage = []
-    for path, reason in found:
+    if unreferenced and not working:
+        found += _unreferenced(store, [run for run in runs if run not in dropped])
+    if compacted:
+        found += [(f"{COMPACT}/{stage}", "compacted copy") for stage in store.files.folders_with(COMPACT, MANIFEST)]
+
+    def measured(item: tuple[str, str]) -> Garbage | None:
+        path, reason = item
         with suppress(FileNotFoundError):  # its writer finished, or another gc took it, since it was listed
-            if store.files.age(path) > older_than and not _in_use(store, path):
-                garbage.append(Garbage(path, store.files.size(path), reason))
-    return garbage
+            size, age = store.files.usage(path)
+            if age > older_than and not _in_use(store, path):
+                return Garbage(path, size, reason)
+        return None
+
+    return [garbage for garbage in store.files.each(measured, found) if garbage]
+
+
+def runs_in_progress(
+    store: Store, runs: Iterable[dict[str, Any]], abandoned_after: float = DAY
+) -> list[dict[str, Any]]:
+    """Those that call themselves running, unless their process is known to be gone or their folder has not changed for
+    `abandoned_after` seconds."""
+    working = []
+    for run in runs:
+        with suppress(FileNotFoundError):  # removed since it was listed
+            silent = store.files.usage(f"runs/{run['run_id']}")[1] if run.get("state") == "running" else abandoned_after
+            if silent < abandoned_after and not killed(run):
+                working.append(run)
+    return working
+
+
+def killed(run: Mapping[str, Any]) -> bool:
+    """Whether the run's record names a process of this machine, by `host` and `pid`, that is no more."""
+    process = run.get("process") or {}
+    if process.get("host") != socket.gethostname() or not isinstance(process.get("pid"), int):
+        return False
+    try:
+        os.kill(process["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # somebody else's, so it lives
+        pass
+    return False
 
 
 def remove_garbage(store: Store, garbage: Iterable[Garbage]) -> None:
-    for item in garbage:
-        store.files.remove(item.path)
+    store.files.each(lambda item: store.files.remove(item.path), garbage)
 
 
 def _leftovers(store: Store) -> Iterator[tuple[str, str]]:
-    for stage in [*store.stages(), "runs", ""]:
+    for stage in [*store.stages(), "runs", COMPACT, ""]:
         unfinished = f"{stage}/{UNFINISHED}" if stage else UNFINISHED
         for name in store.files.names(unfinished):
             yield f"{unfinished}/{name}", "left by a writer that died"
@@ -70,38 +117,16 @@ def _leftovers(store: Store) -> Iterator[tuple[str, str]]:
 
 
 def _unreferenced(store: Store, runs: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    inputs = {(stage, key): _inputs(store, stage, key) for stage in store.stages() for key in store.keys(stage)}
-    by_key: dict[str, list[str]] = {}
-    for (_, key), made_from in inputs.items():
-        by_key.setdefault(key, []).extend(made_from)
-    used: set[str] = set()
-    waiting = [key for run in runs for key in _keys_in(run)]
-    while waiting:
-        key = waiting.pop()
-        if key not in used:
-            used.add(key)
-            waiting += by_key.get(key, [])
-    for stage, key in inputs:
+    manifests = all_manifests(store)
+    used = reachable(runs, manifests)
+    for stage, key in manifests:
         if key not in used:
             yield f"{stage}/{key}", "used by no run"
 
 
-def _inputs(store: Store, stage: str, key: str) -> list[str]:
-    try:
-        return store.manifest(stage, key).inputs
-    except StoreError:  # damaged: counts as absent, so it keeps nothing alive
-        return []
-
-
-def _keys_in(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield from re.findall(KEY, value)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _keys_in(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _keys_in(item)
+def _name(run: Mapping[str, Any]) -> str | None:
+    config = run.get("config")
+    return config.get("name") if isinstance(config, Mapping) else None
 
 
 def _in_use(store: Store, path: str) -> bool:

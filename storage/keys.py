@@ -17,7 +17,7 @@ from storage.schemas import Table
 
 KEY = re.compile(r"[0-9a-f]{64}")
 STAGE = re.compile(r"[a-z][a-z0-9_-]*")
-RESERVED_STAGES = {"journal", "runs"}
+RESERVED_STAGES = {"compact", "journal", "runs"}
 
 
 def canonical_json(value: Any) -> str:
@@ -81,7 +81,8 @@ class Recipe:
 def check_stage(stage: str) -> str:
     if not STAGE.fullmatch(stage) or stage in RESERVED_STAGES:
         raise StoreError(
-            f"{stage!r} can't name a stage; use lower-case letters, digits, - and _, and not {RESERVED_STAGES}"
+            f"{stage!r} can't name a stage; use lower-case letters, digits, - and _, "
+            f"and none of {', '.join(sorted(RESERVED_STAGES))}"
         )
     return stage
 
@@ -98,7 +99,7 @@ def _plain(value: Any, where: str) -> Any:
     if value is None or kind in (bool, int):
         return value
     if kind is str:
-        if any("\ud800" <= character <= "\udfff" for character in value):
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
             raise StoreError(f"{where} holds a lone surrogate, which is no text; decode it properly first")
         return value
     if kind is float:

@@ -9,10 +9,10 @@ import subprocess
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from storage.errors import StoreError
+from storage.errors import ArtifactError
 from storage.keys import canonical_json, record_key
 
 MANIFEST = "manifest.json"
@@ -83,20 +83,23 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: bytes) -> Manifest:
-        """Raises StoreError when the text is not what `to_json` wrote, to the last digit."""
+        """Raises ArtifactError when the text is not what `to_json` wrote, to the last digit."""
         try:
             content = json.loads(data)
             if content["format"] != FORMAT:
-                raise StoreError(f"manifest has format {content['format']}, this version reads {FORMAT}")
+                raise ArtifactError(f"manifest has format {content['format']}, this version reads {FORMAT}")
             if content.pop("sha256") != _checksum(content):
-                raise StoreError("manifest was changed after it was written")
+                raise ArtifactError("manifest was changed after it was written")
             del content["rows"]
             content["files"] = [FileRecord(**file) for file in content["files"]]
             manifest = cls(**content)
+            for file in manifest.files:
+                if PurePosixPath(file.path).is_absolute() or ".." in PurePosixPath(file.path).parts:
+                    raise ValueError(f"the file {file.path!r} is outside of the artifact")
         except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"manifest can't be read: {error!r}") from error
+            raise ArtifactError(f"manifest can't be read: {error!r}") from error
         if manifest.key != record_key(manifest.recipe):
-            raise StoreError("manifest's recipe doesn't give its key")
+            raise ArtifactError("manifest's recipe doesn't give its key")
         return manifest
 
 

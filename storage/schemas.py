@@ -62,14 +62,17 @@ class Table:
     def to_parquet(self, table: pa.Table) -> bytes:
         """A Parquet file, zstd compressed; the same rows give the same bytes."""
         buffer = io.BytesIO()
-        pq.write_table(
-            table,
-            buffer,
-            compression="zstd",
-            use_dictionary=[leaf for leaf in self._leaves if leaf not in self._split_leaves],
-            use_byte_stream_split=self._split_leaves,
-        )
+        pq.write_table(table, buffer, **self.encoding)
         return buffer.getvalue()
+
+    @cached_property
+    def encoding(self) -> dict[str, Any]:
+        """How the columns are stored, as options of pyarrow's Parquet writers."""
+        return {
+            "compression": "zstd",
+            "use_dictionary": [leaf for leaf in self._leaves if leaf not in self._split_leaves],
+            "use_byte_stream_split": self._split_leaves,
+        }
 
     def _column(self, values: list[Any], field: pa.Field) -> pa.Array:
         values = [value.ravel() if isinstance(value, np.ndarray) else value for value in values]

@@ -21,12 +21,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.errors import StoreError
+from storage.errors import ArtifactError, StoreError
 from storage.filesystem import FileSystem, locked, writing
 from storage.keys import KEY, RESERVED_STAGES, STAGE, Recipe, canonical_json, check_key, check_stage
 from storage.manifest import MANIFEST, FileRecord, Manifest, provenance
+from storage.patience import PATIENCE
 
 log = logging.getLogger(__name__)
+
+_NO_MANIFEST = f"{MANIFEST} is missing"
 
 
 @dataclass(frozen=True)
@@ -52,71 +55,75 @@ class Store:
     replaced by the next commit of its key. Several processes may use one store, and may even write the same key at
     once: the first to finish wins. (Of two machines that upload the same key to an object store at the same moment the
     last wins; where their bytes differ the artifact may come out damaged, which is noticed and recomputed.)
+
+    A remote root may be away for `patience` seconds before StoreUnreachable is raised. How S3 is told its endpoint and
+    credentials stands at `storage.filesystem.FileSystem`.
     """
 
-    def __init__(self, root: str = "store") -> None:
+    def __init__(self, root: str = "store", patience: float = PATIENCE) -> None:
         self.root = root
-        self.files = FileSystem(root)
+        self.files = FileSystem(root, patience)
 
     def find(self, stage: str, key: str) -> ArtifactRef | None:
         """The artifact if it is committed and every byte is as it was written; else None."""
-        if not self.files.exists(f"{_folder(stage, key)}/{MANIFEST}"):
-            return None
-        if problems := self.problems(stage, key):
+        manifest, problems = self._checked(stage, key)
+        if manifest and not problems:
+            return ArtifactRef(stage, key, manifest.rows)
+        if problems != [_NO_MANIFEST]:
             log.warning("%s artifact %s is damaged and will be made again: %s", stage, key[:12], "; ".join(problems))
-            return None
-        return ArtifactRef(stage, key, self.manifest(stage, key).rows)
+        return None
 
     def problems(self, stage: str, key: str) -> list[str]:
         """What is wrong with an artifact, file by file, after reading all of it; empty when it is whole."""
-        if not self.files.exists(f"{_folder(stage, key)}/{MANIFEST}"):
-            return [f"{MANIFEST} is missing"]
-        try:
-            manifest = self.manifest(stage, key)
-        except StoreError as error:
-            return [str(error)]
-        return [problem for file in manifest.files if (problem := self._problem(_folder(stage, key), file))]
+        return self._checked(stage, key)[1]
 
     def manifest(self, stage: str, key: str) -> Manifest:
-        """Raises StoreError when there is none, or one that can't be trusted."""
+        """Raises ArtifactError when there is none, or one that can't be trusted."""
         path = f"{_folder(stage, key)}/{MANIFEST}"
         try:
             manifest = Manifest.from_json(self.files.read(path))
         except FileNotFoundError as error:
-            raise StoreError(f"no {stage} artifact {key[:12]} in {self.root}; run the stage that makes it") from error
+            raise ArtifactError(
+                f"no {stage} artifact {key[:12]} in {self.root}; run the stage that makes it"
+            ) from error
         except OSError as error:
-            raise StoreError(f"{self.files.full(path)} can't be read: {error}") from error
+            raise ArtifactError(f"{self.files.full(path)} can't be read: {error}") from error
         if (manifest.stage, manifest.key) != (stage, key):
-            raise StoreError(f"{self.files.full(path)} belongs to {manifest.stage}/{manifest.key[:12]}")
+            raise ArtifactError(f"{self.files.full(path)} belongs to {manifest.stage}/{manifest.key[:12]}")
         return manifest
+
+    def manifests(self, stage: str) -> dict[str, Manifest | None]:
+        """By key, of all the stage's artifacts that have one; None for one that can't be trusted."""
+        keys = self.keys(stage)
+        return dict(zip(keys, self.files.each(lambda key: self._manifest_or_none(stage, key), keys)))
 
     def write(self, recipe: Recipe) -> ArtifactWriter:
         """A context manager to write the recipe's artifact; it is committed when the block ends without an error."""
         return ArtifactWriter(self, recipe)
 
     def read(self, ref: ArtifactRef, columns: Sequence[str] | None = None) -> pa.Table:
-        """All rows of an artifact, checked against the manifest. Raises StoreError when it is absent or damaged."""
+        """All rows of an artifact, checked against the manifest. Raises ArtifactError when it is absent or damaged."""
         folder = _folder(ref.stage, ref.key)
-        tables = []
-        for part in self.manifest(ref.stage, ref.key).parts:
-            try:
-                data = self.files.read(f"{folder}/{part.path}")
-            except OSError as error:
-                raise StoreError(f"{folder}/{part.path} can't be read: {error}; run its stage again") from error
-            if hashlib.sha256(data).hexdigest() != part.sha256:
-                raise StoreError(f"{folder}/{part.path} in {self.root} is damaged; run its stage again")
+
+        def read(part: FileRecord) -> pa.Table:
             # A part is small, and Arrow's thread pool now and then aborts a process that ends soon after it started.
-            file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
-            tables.append(file.read(columns=None if columns is None else list(columns), use_threads=False))
-        return pa.concat_tables(tables)
+            file = pq.ParquetFile(pa.BufferReader(self._read(folder, part)), pre_buffer=False)
+            return file.read(columns=None if columns is None else list(columns), use_threads=False)
+
+        return pa.concat_tables(self.files.each(read, self.manifest(ref.stage, ref.key).parts))
+
+    def schema(self, ref: ArtifactRef) -> pa.Schema:
+        """The columns of an artifact's rows. Raises ArtifactError when it is absent or damaged."""
+        (part, *_) = self.manifest(ref.stage, ref.key).parts
+        return pq.read_schema(pa.BufferReader(self._read(_folder(ref.stage, ref.key), part)))
 
     def path(self, ref: ArtifactRef, name: str) -> str:
         """The path or address of one of the artifact's files, for programs that open it themselves."""
-        names = [file.path for file in self.manifest(ref.stage, ref.key).files]
-        if name not in names:
-            raise StoreError(f"{ref.stage} artifact {ref.key[:12]} has no file {name!r}; it has {', '.join(names)}")
-        full = self.files.full(f"{_folder(ref.stage, ref.key)}/{name}")
-        return full if self.files.local else self.files.fs.unstrip_protocol(full)
+        return self.files.address(f"{_folder(ref.stage, ref.key)}/{self._file(ref, name).path}")
+
+    def read_file(self, ref: ArtifactRef, name: str) -> bytes:
+        """The content of one of the artifact's files. Raises ArtifactError when it is absent or damaged."""
+        return self._read(_folder(ref.stage, ref.key), self._file(ref, name))
 
     @contextmanager
     def folder(self, ref: ArtifactRef) -> Iterator[Path]:
@@ -126,10 +133,13 @@ class Store:
             yield Path(self.files.full(folder))
             return
         with tempfile.TemporaryDirectory(prefix="atom-store-") as copy:
-            for file in manifest.files:
+
+            def fetch(file: FileRecord) -> None:
                 target = Path(copy) / file.path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(self.files.read(f"{folder}/{file.path}"))
+                target.write_bytes(self._read(folder, file))
+
+            self.files.each(fetch, manifest.files)
             yield Path(copy)
 
     @contextmanager
@@ -148,7 +158,7 @@ class Store:
 
     def keys(self, stage: str) -> list[str]:
         """Keys of the stage's artifacts that have a manifest, whole or damaged."""
-        return [key for key in self.folders(stage) if self.files.exists(f"{_folder(stage, key)}/{MANIFEST}")]
+        return [name for name in self.files.folders_with(check_stage(stage), MANIFEST) if KEY.fullmatch(name)]
 
     def folders(self, stage: str) -> list[str]:
         """Keys that have a folder, also one without a manifest."""
@@ -160,17 +170,9 @@ class Store:
     def check_writable(self) -> None:
         """Raises StoreError, in one line with cause and remedy, unless a file can be written below the root."""
         probe = f"probe-{uuid.uuid4().hex}"
-        try:
-            self.files.write(probe, b"probe")
-            self.files.remove(probe)
-        except StoreError:
-            raise
-        except Exception as error:  # clients of object stores raise types of their own
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise StoreError(
-                f"can't write to the store {self.root}: {reason}; check its address and your credentials, "
-                "or choose another place with --store ROOT"
-            ) from error
+        files = FileSystem(self.root, patience=0)  # an address may simply be wrong, which nobody should wait for
+        files.write(probe, b"probe")
+        files.remove(probe)
 
     def save_run(self, run_id: str, record: Mapping[str, Any]) -> None:
         """Write or replace a run's record (plain JSON values). `run_id` and `created_at` are added.
@@ -179,7 +181,7 @@ class Store:
         made from them: save the keys early, so that `gc` spares them.
         """
         path = _run_path(run_id)
-        known = self._read_run(path) if self.files.exists(path) else {}
+        known = self._read_run(path) or {}
         created_at = record.get("created_at") or known.get("created_at") or _now()
         record = {**record, "run_id": run_id, "created_at": created_at}
         canonical_json(record)  # refuses what would come back changed
@@ -187,8 +189,8 @@ class Store:
 
     def runs(self) -> list[dict[str, Any]]:
         """All run records, the newest first."""
-        paths = [f"runs/{name}/run.json" for name in self.files.names("runs", folders_only=True)]
-        records = [self._read_run(path) for path in paths if self.files.exists(path)]
+        paths = [f"runs/{name}/run.json" for name in self.files.folders_with("runs", "run.json")]
+        records = [record for record in self.files.each(self._read_run, paths) if record]
         return sorted(records, key=lambda record: (record["created_at"], record["run_id"]), reverse=True)
 
     def run(self, run_id: str = "latest") -> dict[str, Any]:
@@ -197,36 +199,75 @@ class Store:
             if not (runs := self.runs()):
                 raise StoreError(f"no run in the store {self.root} yet; start one with `atom run`")
             return runs[0]
-        path = _run_path(run_id)
-        if not self.files.exists(path):
+        if not (record := self._read_run(_run_path(run_id))):
             raise StoreError(f"no run {run_id!r} in the store {self.root}; `atom runs list` names them")
-        return self._read_run(path)
+        return record
 
     def run_folder(self, run_id: str) -> str:
         """The folder or address of the run's own files, such as its report; a local one is made if need be."""
-        full = self.files.full(str(PurePosixPath(_run_path(run_id)).parent))
-        if not self.files.local:
-            return self.files.fs.unstrip_protocol(full)
-        with writing(full):
-            Path(full).mkdir(parents=True, exist_ok=True)
-        return full
+        folder = self.files.address(str(PurePosixPath(_run_path(run_id)).parent))
+        if self.files.local:
+            with writing(folder):
+                Path(folder).mkdir(parents=True, exist_ok=True)
+        return folder
 
-    def _read_run(self, path: str) -> dict[str, Any]:
-        try:
-            return json.loads(self.files.read(path))
-        except ValueError as error:
-            raise StoreError(f"{self.files.full(path)} is no JSON ({error}); delete that run's folder") from error
+    def save_run_file(self, run_id: str, name: str, data: bytes) -> str:
+        """Write or replace a file beside the run's record, such as its report; gives its path or address."""
+        path = f"{PurePosixPath(_run_path(run_id)).parent}/{_checked_name(name)}"
+        self.files.write(path, data)
+        return self.files.address(path)
 
-    def _problem(self, folder: str, file: FileRecord) -> str | None:
-        path = f"{folder}/{file.path}"
+    def _read_run(self, path: str) -> dict[str, Any] | None:
         try:
-            if not self.files.exists(path):
-                return f"{file.path} is missing"
-            if (size := self.files.size(path)) != file.bytes:
-                return f"{file.path} has {size} bytes instead of {file.bytes}"
-            return None if self.files.sha256(path) == file.sha256 else f"{file.path} has changed bytes"
+            record = json.loads(self.files.read(path))
+            return {**record, "run_id": record["run_id"], "created_at": record["created_at"]}
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{self.files.full(path)} is no run's JSON ({error!r}); delete that folder") from error
+
+    def _file(self, ref: ArtifactRef, name: str) -> FileRecord:
+        files = {file.path: file for file in self.manifest(ref.stage, ref.key).files}
+        if name not in files:
+            raise ArtifactError(f"{ref.stage} artifact {ref.key[:12]} has no file {name!r}; it has {', '.join(files)}")
+        return files[name]
+
+    def _manifest_or_none(self, stage: str, key: str) -> Manifest | None:
+        try:
+            return self.manifest(stage, key)
+        except ArtifactError:
+            return None
+
+    def _checked(self, stage: str, key: str) -> tuple[Manifest | None, list[str]]:
+        """The manifest, if it can be trusted, and what is wrong with the artifact."""
+        try:
+            manifest = self.manifest(stage, key)
+        except ArtifactError as error:
+            return None, [_NO_MANIFEST if isinstance(error.__cause__, FileNotFoundError) else str(error)]
+        folder = _folder(stage, key)
+        sizes = self.files.sizes(folder)
+        found = self.files.each(lambda file: self._problem(folder, file, sizes.get(file.path)), manifest.files)
+        return manifest, [problem for problem in found if problem]
+
+    def _problem(self, folder: str, file: FileRecord, size: int | None) -> str | None:
+        if size is None:
+            return f"{file.path} is missing"
+        if size != file.bytes:
+            return f"{file.path} has {size} bytes instead of {file.bytes}"
+        try:
+            same = self.files.sha256(f"{folder}/{file.path}", size) == file.sha256
         except OSError as error:
             return f"{file.path} can't be read: {error}"
+        return None if same else f"{file.path} has changed bytes"
+
+    def _read(self, folder: str, file: FileRecord) -> bytes:
+        try:
+            data = self.files.read(f"{folder}/{file.path}")
+        except OSError as error:
+            raise ArtifactError(f"{folder}/{file.path} can't be read: {error}; run its stage again") from error
+        if hashlib.sha256(data).hexdigest() != file.sha256:
+            raise ArtifactError(f"{folder}/{file.path} in {self.root} is damaged; run its stage again")
+        return data
 
 
 class ArtifactWriter:
@@ -283,7 +324,7 @@ class ArtifactWriter:
             if kind is None:
                 self._commit()
         finally:
-            shutil.rmtree(self.folder, ignore_errors=True)  # after a commit it is gone already
+            self._store.files.discard(self.folder)
             self._lock.__exit__(None, None, None)
 
     def _commit(self) -> None:
@@ -307,7 +348,6 @@ class ArtifactWriter:
         with filesystem.one_at_a_time(stage):
             ref = self._store.find(stage, self.key)
             if ref is None:
-                filesystem.remove(_folder(stage, self.key))
                 filesystem.publish(self.folder, _folder(stage, self.key), last=MANIFEST)
         self.ref = ref or ArtifactRef(stage, self.key, manifest.rows)
 

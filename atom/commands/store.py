@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -11,7 +13,17 @@ from rich.filesize import decimal
 from rich.progress import track
 from rich.table import Column, Table
 
-from storage import Store, StoreError, find_garbage, remove_garbage
+from storage import (
+    Store,
+    StoreError,
+    StoreUnreachable,
+    compact,
+    find_garbage,
+    remove_garbage,
+    runs_in_progress,
+    statistics_of,
+)
+from storage.references import all_manifests
 
 store_app = typer.Typer(help="Look into the artifact store, check it, clean it up.", no_args_is_help=True)
 Root = Annotated[str, typer.Option("--store", help="a folder, or an address such as s3://bucket/folder")]
@@ -23,12 +35,9 @@ def list_stages(root: Root = "store") -> None:
     store = _existing(root)
     table = Table("stage", *_right("artifacts", "rows", "size"), "newest", *_right("damaged"))
     for stage in store.stages():
-        manifests, damaged = [], 0
-        for key in store.keys(stage):
-            try:
-                manifests.append(store.manifest(stage, key))
-            except StoreError:
-                damaged += 1
+        found = store.manifests(stage).values()
+        manifests = [manifest for manifest in found if manifest]
+        damaged = len(found) - len(manifests)
         newest = max((datetime.fromisoformat(manifest.created_at) for manifest in manifests), default=None)
         table.add_row(
             stage,
@@ -84,17 +93,101 @@ def verify(root: Root = "store") -> None:
 
 
 @store_app.command()
+def stats(
+    root: Root = "store",
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Show what takes the room, how old it is, what runs made or found, and what gc could free."""
+    store = _existing(root)
+    figures = statistics_of(store)
+    if as_json:
+        print(json.dumps(asdict(figures) | {"bytes": figures.bytes}))
+        return
+    table = Table(
+        Column("stage", overflow="fold"),
+        *_right("count", "rows", "size", "a part", "made", "found", "aside", "damaged"),
+        "age",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    for stage in figures.stages:
+        table.add_row(
+            stage.stage,
+            str(stage.artifacts),
+            f"{stage.rows:,}",
+            _size(stage.bytes),
+            _size(stage.part_bytes),
+            str(stage.computed),
+            str(stage.reused),
+            f"{stage.quarantined:,}",
+            str(stage.damaged or ""),
+            _ages(stage.oldest, stage.newest),
+        )
+    console = Console()
+    console.print(table)
+    for name, size in figures.besides.items():
+        console.print(f"{name}: {decimal(size)}", highlight=False)
+    states = ", ".join(f"{count} {state}" for state, count in figures.runs.items()) or "none"
+    console.print(f"{decimal(figures.bytes)} in all; runs: {states}", highlight=False)
+    for reason, size in figures.freeable.items():
+        console.print(f"`atom store gc --unreferenced` would free {decimal(size)}: {reason}", highlight=False)
+
+
+@store_app.command("compact")
+def compact_stages(
+    stages: Annotated[list[str] | None, typer.Argument(help="stages; all when none is named")] = None,
+    root: Root = "store",
+    everything: Annotated[bool, typer.Option("--all", help="also artifacts that no completed run needs")] = False,
+) -> None:
+    """Copy the rows of many small artifacts into few large Parquet parts, for DuckDB, pandas and datasets.
+
+    duckdb -c "select artifact, count(*) from 'store/compact/motions/*.parquet' group by artifact"
+    """
+    store = _existing(root)
+    known = store.stages()
+    if unknown := sorted(set(stages or []) - set(known)):
+        raise StoreError(f"no stage {', '.join(unknown)} in {root}; it has {', '.join(known) or 'none'}")
+    manifests = all_manifests(store)
+    table = Table("stage", *_right("artifacts", "rows", "parts", "size"), "")
+    steps = track(stages or known, "compacting", console=Console(stderr=True))
+    problems = []
+    for stage in steps:
+        try:
+            done = compact(store, stage, everything, manifests)
+        except StoreUnreachable:
+            raise
+        except StoreError as error:  # the other stages can still be done
+            problems.append(str(error))
+            continue
+        note = "up to date" if done.fresh else f"{len(done.damaged)} damaged left out" if done.damaged else ""
+        table.add_row(done.stage, str(done.artifacts), f"{done.rows:,}", str(done.parts), decimal(done.bytes), note)
+    Console().print(table)
+    if problems:
+        raise StoreError("; ".join(problems))
+
+
+@store_app.command()
 def gc(
     root: Root = "store",
     older_than: Annotated[float, typer.Option(min=0, help="hours; younger things stay")] = 1.0,
     keep_runs: Annotated[int | None, typer.Option(min=1, help="also all runs but the newest so many")] = None,
+    keep: Annotated[list[str] | None, typer.Option(help="and but all runs of a config of this name")] = None,
     unreferenced: Annotated[bool, typer.Option("--unreferenced", help="also artifacts that no run used")] = False,
+    compacted: Annotated[bool, typer.Option("--compacted", help="also what `compact` wrote")] = False,
+    abandoned_after: Annotated[
+        float, typer.Option(min=0, help="hours of silence until a run that calls itself running counts as killed")
+    ] = 24.0,
     yes: Annotated[bool, typer.Option("--yes", help="delete; without it only say what would go")] = False,
 ) -> None:
     """Find what crashed writers left, and old runs or unused artifacts if asked; delete it with --yes."""
     store = _existing(root)
-    garbage = find_garbage(store, older_than * 3600, keep_runs, unreferenced)
+    garbage = find_garbage(
+        store, older_than * 3600, keep_runs, unreferenced, keep or (), compacted, abandoned_after * 3600
+    )
     console = Console()
+    if unreferenced and (working := runs_in_progress(store, store.runs(), abandoned_after * 3600)):
+        names = ", ".join(run["run_id"] for run in working)
+        console.print(f"in progress: {names}; until it ends, artifacts that no run used stay", soft_wrap=True)
     if not garbage:
         console.print(f"nothing to free in {root}")
         return
@@ -119,3 +212,18 @@ def _existing(root: str) -> Store:
 
 def _right(*names: str) -> list[Column]:
     return [Column(name, justify="right") for name in names]
+
+
+def _size(size: int) -> str:
+    return decimal(size, separator="").replace("bytes", "B")
+
+
+def _ages(oldest: str | None, newest: str | None) -> str:
+    """How long ago, from the oldest to the newest."""
+    moments = [datetime.fromisoformat(each) for each in (oldest, newest) if each]
+    return "–".join(dict.fromkeys(_ago(moment) for moment in moments))
+
+
+def _ago(moment: datetime) -> str:
+    minutes = (datetime.now(UTC) - moment).total_seconds() / 60
+    return f"{minutes:.0f}m" if minutes < 60 else f"{minutes / 60:.0f}h" if minutes < 1440 else f"{minutes / 1440:.0f}d"

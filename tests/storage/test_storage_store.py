@@ -52,8 +52,10 @@ def test_what_is_written_is_read(any_store, recipe, row):
         assert (folder / cell["path"]).read_bytes() == b"video"
         assert (folder / "adapter/config.json").read_text() == "{}"
     assert store.path(ref, "clips/a.mp4").endswith(f"{recipe.key}/clips/a.mp4")
-    with pytest.raises(StoreError, match="has no file"):
-        store.path(ref, "b.mp4")
+    assert store.read_file(ref, "clips/a.mp4") == b"video"
+    for ask in (store.path, store.read_file):
+        with pytest.raises(StoreError, match="has no file"):
+            ask(ref, "b.mp4")
 
 
 def test_the_manifest_says_what_and_where_from(any_store, recipe, row):
@@ -274,6 +276,8 @@ def test_runs_are_kept_and_found(any_store):
         with pytest.raises(StoreError, match="can't name a run"):
             store.save_run(name, {})
     assert store.run_folder("a").endswith("runs/a")
+    assert store.save_run_file("a", "report.html", b"<html>").endswith("runs/a/report.html")
+    assert store.files.read("runs/a/report.html") == b"<html>"
 
 
 def test_a_run_is_never_seen_half_written(store, monkeypatch):
