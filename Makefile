@@ -3,6 +3,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STORE ?= store
+PORT ?= 4200
+REPORTS_PORT ?= 4280
 
 # One thread a process: several busy processes on few cores are many times slower with more.
 export OMP_NUM_THREADS ?= 1
@@ -10,7 +12,7 @@ export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE ?= 1
 export DO_NOT_TRACK := 1
 
-.PHONY: run test lint format bench verify clean
+.PHONY: run test lint format bench verify up down clean
 
 run: $(READY)  ## the whole pipeline on the built-in defaults; ends with a report
 	$(BIN)/atom run --store $(STORE)
@@ -34,6 +36,12 @@ verify: $(READY)  ## every figure that the project claims, from scratch; fails w
 	$(BIN)/python tests/benchmarks/verify.py
 	$(BIN)/python tests/benchmarks/verify_service.py
 	$(BIN)/python tests/benchmarks/verify_motiongpt.py
+
+up: $(READY)  ## a Prefect server with workers, all deployments, automations and a report server
+	$(BIN)/python -m flows.operate up --store $(STORE) --port $(PORT) --reports-port $(REPORTS_PORT)
+
+down: $(READY)  ## stops what `make up` started; the data stay
+	$(BIN)/python -m flows.operate down
 
 clean:
 	rm -rf $(VENV) build *.egg-info

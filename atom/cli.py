@@ -125,6 +125,7 @@ def _add_commands() -> None:
     from atom.commands.judge import judge_app
     from atom.commands.motions import motions_app
     from atom.commands.preferences import preferences_app
+    from atom.commands.reports import serve_reports
     from atom.commands.store import store_app
 
     app.add_typer(checkpoint_app, name="checkpoint")
@@ -134,6 +135,7 @@ def _add_commands() -> None:
     app.add_typer(preferences_app, name="preferences")
     app.add_typer(store_app, name="store")
     app.command("serve-judge")(serve_judge)
+    app.command("serve-reports")(serve_reports)
     for point in sorted(entry_points(group="atom.commands"), key=lambda point: point.name):
         command = point.load()
         if isinstance(command, typer.Typer):

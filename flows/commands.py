@@ -47,18 +47,15 @@ def run(
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
-    from prefect.task_runners import ThreadPoolTaskRunner
-
-    from flows.pipeline import align
+    from flows.clusters import align_where
     from flows.progress import listening
     from flows.services import check_run
 
     if settings.service.key_block is None:  # a block is on the server, which is not there yet
         for remark in check_run(settings, Store(store)):
             Console(stderr=True).print(remark, markup=False)
-    here = align.with_options(task_runner=ThreadPoolTaskRunner(max_workers=settings.resources.workers))
     with StageBars(Console(stderr=True)) as bars, listening(bars.update):
-        record = here(settings, store, until)
+        record = align_where(settings, store, until)
     _print(record, store)
 
 

@@ -23,6 +23,7 @@ from atom.evaluation.measuring import (
 )
 from atom.motion.features import joints_to_features
 from flows import stages
+from flows.needs import needs
 from flows.stages import ShardResult
 from storage import METRICS, MOTIONS, ArtifactRef, Recipe, Store
 
@@ -51,6 +52,7 @@ def _captions(settings: MetricsConfig, seed: int, stamp: int) -> list[tuple[str,
     return [(asked.key, asked.text.text) for asked in asked_of_dataset(settings, seed)]
 
 
+@needs("gpu")
 def make_dataset_motions(root: str, config: RunConfig, start: int, stop: int,
                          adapter: ArtifactRef | None = None) -> ShardResult:  # fmt: skip
     """Motions for the captions [start, stop) of the dataset, of the base or, with an adapter, of the tuned model."""
@@ -69,6 +71,7 @@ def make_dataset_motions(root: str, config: RunConfig, start: int, stop: int,
     return stages.once(store, recipe, compute)
 
 
+@needs("gpu")
 def make_metrics(root: str, config: RunConfig, prompts: ArtifactRef,
                  motions: Mapping[str, Sequence[ArtifactRef]]) -> ShardResult:  # fmt: skip
     """FID, R-Precision, MM-Dist, Diversity and MultiModality of each arm, and of the real motions. Without rows where

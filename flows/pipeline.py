@@ -31,7 +31,8 @@ from flows.stages import prompts_of, rows_of
 from storage import ArtifactRef, Store
 
 Until = Literal["prompts", "motions", "clips", "scores", "preferences", "tuning", "evaluation"]
-"""Stages after which a run may be asked to end; of several rounds, those of the first."""
+"""Stages after which a run may be asked to end; of several rounds, those of the first. With the evaluation comes all
+that shows it."""
 
 
 @flow(
@@ -54,7 +55,7 @@ def align(config: RunConfig, store: str = "store", until: Until | None = None) -
     metric_stages.check(config)
     for remark in check_run(config, artifacts):
         get_run_logger().warning(remark)
-    run = _Run(config, store, artifacts, until)
+    run = _Run(config, store, artifacts, None if until == "evaluation" else until)
     try:
         with suppress(Reached):
             run.stages()
@@ -207,13 +208,13 @@ class _Run(StageRunner):
                 name = f"motions{suffix}"
                 candidates = self._motions(name, prompts, "train", adapter, number, config.rounds)
                 preferences, _ = self._pairs(config, prompts, candidates, suffix)
+            if made is not None:
+                made.preferences.append(preferences)
             adapters += self.stage(f"adapter{suffix}", [(stages.make_adapter, self.root, config, preferences, adapter)])
             curves = plots.curves(rows_of(self.store, adapters[-1]))
             show_picture(self.store, self.run_id, f"tuning{suffix}".replace(" ", "_"), curves, f"Tuning{suffix}")
             if made is not None:
-                made.preferences.append(preferences)
-        if made is not None:
-            made.adapters = adapters
+                made.adapters = list(adapters)
         return adapters
 
     def _pairs(

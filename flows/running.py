@@ -7,9 +7,11 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
+import torch
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -19,10 +21,11 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.tasks import Task
 
-from atom.config import RunConfig
+from atom.config import ResourceConfig, RunConfig
 from atom.errors import AtomError
 from flows.made import Shards
 from flows.progress import Progress
+from flows.runners import gpu, here, portably
 from flows.stages import ShardResult
 from storage import Store, StoreError
 
@@ -34,21 +37,31 @@ def _may_pass(task: Task, run: TaskRun, state: State) -> bool:
     return not isinstance(state.result(raise_on_failure=False), AtomError | StoreError)
 
 
-def _reason(state: State) -> str:
+def _reason(error: BaseException) -> str:
     """Why a shard failed, in one line; the whole traceback is in the Prefect UI."""
-    error = state.result(raise_on_failure=False)
     kind = "" if isinstance(error, AtomError | StoreError) else f"{type(error).__name__}: "
     return (kind + " ".join(str(error).split()))[:300]
 
 
 @task(cache_policy=NO_CACHE, task_run_name="{stage} {number}", retry_delay_seconds=2, retry_condition_fn=_may_pass)
-def shard(stage: str, number: int, work: Callable[..., ShardResult], *arguments: Any) -> State[ShardResult]:
+def shard(
+    stage: str, number: int, threads: int, work: Callable[..., ShardResult], *arguments: Any
+) -> State[ShardResult]:
     """One stage x one shard. The store is asked first, so a retry or a new run computes only what is missing; the
     name of its state says which it was."""
-    result = work(*arguments)
+    torch.set_num_threads(threads)
+    result = portably(work, *arguments)
     told = "reused" if result.reused else "computed"
     get_run_logger().info("%s %d %s in %.1f s, %d rows", stage, number, told, result.seconds, result.artifact.rows)
     return Completed(name="Reused" if result.reused else "Completed", message=told, data=result)
+
+
+def _placed(resources: ResourceConfig, jobs: Sequence[tuple[Any, ...]]) -> AbstractContextManager[Any]:
+    """Shards that need a GPU go where there is one, those that ask a service stay in this process."""
+    work = jobs[0][0] if jobs else None
+    if getattr(work, "needs", None) == "gpu":
+        return gpu(resources)
+    return here(resources) if getattr(work, "needs", None) == "service" else nullcontext()
 
 
 def remedy(run_id: str, root: str, stage: str, failed: Mapping[str, Sequence[int]]) -> str:
@@ -74,11 +87,12 @@ class Reached(Exception):
 class StageRunner:
     """Submits the stages of a run in turn and keeps what each of them did in the run's record.
 
-    `until` names the stage after which `Reached` is raised.
+    `until` names the stage after which the next one raises `Reached`.
     """
 
     def __init__(self, config: RunConfig, root: str, store: Store, until: str | None = None) -> None:
         self.config, self.root, self.store, self.until = config, root, store, until
+        self._over = False
         self.began = time.monotonic()
         self.run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3] + "-" + config.name.replace(" ", "-")
         self.record: dict[str, Any] = {
@@ -93,19 +107,22 @@ class StageRunner:
 
     def stage(self, name: str, jobs: Sequence[tuple[Any, ...]]) -> Shards:
         """All shards of a stage; waits for all, then raises one error that names those that failed."""
+        if self._over:
+            raise Reached
         began = time.monotonic()
-        retrying = shard.with_options(retries=self.config.resources.retries)
-        futures = [retrying.submit(name, number, *job) for number, job in enumerate(jobs)]
+        resources = self.config.resources
+        retrying = shard.with_options(retries=resources.retries)
         progress = Progress(name, len(jobs))
         results: list[ShardResult] = []
         failed: dict[str, list[int]] = {}  # shards by why they failed
-        for number, future in enumerate(futures):
-            future.wait()
-            if future.state.is_completed():
-                results.append(future.result())
-            else:
-                failed.setdefault(_reason(future.state), []).append(number)
-            progress.update(number + 1)
+        with _placed(resources, jobs):
+            futures = [retrying.submit(name, number, resources.threads, *job) for number, job in enumerate(jobs)]
+            for number, future in enumerate(futures):
+                try:
+                    results.append(future.result())
+                except Exception as error:  # whatever the shard raised, or the loss of its worker
+                    failed.setdefault(_reason(error), []).append(number)
+                progress.update(number + 1)
         refs = [result.artifact for result in results]
         entry = {
             "name": name, "keys": [ref.key for ref in refs], "key": refs[0].key if refs else None,
@@ -151,8 +168,7 @@ class StageRunner:
             )
 
     def reached(self, name: str) -> None:
-        if name == self.until:
-            raise Reached
+        self._over = self._over or name == self.until
 
     def _spent(self, refs: Shards) -> dict[str, Any]:
         """What the stage set aside and what its language models took; cost is null where a price is not known."""

@@ -10,24 +10,25 @@ from prefect.deployments import run_deployment
 
 from atom.config import RunConfig
 from atom.errors import AtomError
+from flows.clusters import align_where
 from flows.naming import growth_name, today
-from flows.pipeline import Until, align
+from flows.pipeline import Until
 from storage import Store
 
 
 @flow(name="grow", flow_run_name=growth_name)
 def grow(config: RunConfig, store: str = "store", day: date | None = None) -> dict[str, Any]:
-    """New pairs for MotionPrefer: prompts that no other day had, up to the preferences. The same day again computes
+    """New pairs for MotionPrefer: the prompts of the day's own seed, up to the preferences. The same day again computes
     only what is missing. `day` is today, in UTC, unless given."""
     seed = config.seed + (day or today()).toordinal()
-    return align(config.model_copy(update={"seed": seed}), store, "preferences")
+    return align_where(config.model_copy(update={"seed": seed}), store, "preferences")
 
 
 @flow(name="resume", flow_run_name="resume {run_id}")
 def resume(run_id: str = "latest", store: str = "store") -> dict[str, Any]:
     """A run that failed, crashed or was cancelled, taken up again with its own config: only what is missing is done."""
     record = Store(store).run(run_id)
-    return align(RunConfig.model_validate(record["config"]), store, record.get("until"))
+    return align_where(RunConfig.model_validate(record["config"]), store, record.get("until"))
 
 
 @flow(name="across pools", flow_run_name="{config.name} across pools")

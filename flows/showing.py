@@ -7,6 +7,7 @@ import os
 
 from prefect.artifacts import create_image_artifact, create_link_artifact
 
+from atom.report.serving import report_url
 from storage import Store
 
 ADDRESS = "ATOM_REPORTS_URL"
@@ -21,5 +22,6 @@ def show_picture(store: Store, run_id: str, name: str, png: bytes, description: 
 
 def show_report(run_id: str) -> None:
     if base := os.environ.get(ADDRESS):
-        address = f"{base}/runs/{run_id}/report.html"
-        create_link_artifact(address, link_text="open the report", key="report-page", description=f"Run {run_id}")
+        create_link_artifact(
+            report_url(base, run_id), link_text="open the report", key="report-page", description=f"Run {run_id}"
+        )

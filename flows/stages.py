@@ -31,6 +31,7 @@ from atom.prompts.writer import write_prompts_with
 from atom.rendering import contact_sheet, write_video
 from atom.tuning.on_policy import RewardedPrompt, tune_on_policy
 from atom.tuning.trainer import TrainingPair, tune
+from flows.needs import needs
 from flows.progress import Counted, Progress
 from flows.services import ask
 from storage import (
@@ -123,6 +124,7 @@ def prompts_of(store: Store, ref: ArtifactRef, split: str) -> list[dict[str, Any
     return [rows[i] for i in np.argsort(places, kind="stable")]
 
 
+@needs("service")
 def make_prompts(root: str, config: RunConfig) -> ShardResult:
     """The prompts of all tasks and splits; those that a language model wrote and that can't be used lie beside them."""
     store = Store(root)
@@ -161,6 +163,7 @@ def _make_prompts_by_model(store: Store, config: RunConfig) -> ShardResult:
     return once(store, recipe, compute)
 
 
+@needs("gpu")
 def make_motions(root: str, config: RunConfig, prompts: ArtifactRef, split: str, start: int, stop: int,
                  adapter: ArtifactRef | None = None) -> ShardResult:  # fmt: skip
     """Motions of the prompts [start, stop) of a split, of the base or, with an adapter, of the tuned model."""
@@ -206,7 +209,7 @@ def make_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: Art
     if judge == "kinematic":
         settings |= config.judging.model_dump(include={"sensitivity"})
     recipe = Recipe(
-        "scores", 3, SCORES, config=settings, weights=judge_weights(judge), inputs=[prompts.key, motions.key]
+        "scores", 4, SCORES, config=settings, weights=judge_weights(judge), inputs=[prompts.key, motions.key]
     )
 
     def compute(writer: Any) -> None:
@@ -214,11 +217,11 @@ def make_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: Art
         judging = make_judge(judge, config.judging)
         rows = []
         for motion in store.read(motions).to_pylist():
-            prompt, began = asked[motion["prompt_id"]], time.monotonic()
+            prompt = asked[motion["prompt_id"]]
             row = unjudged(motion, prompt, judge)
             if motion["frames"]:
                 row |= judged(judging.judge(joints_of(motion), events_of(prompt), prompt["task"]))
-            rows.append(row | {"latency": time.monotonic() - began})
+            rows.append(row)
         writer.rows(rows)
 
     return once(store, recipe, compute)
@@ -321,6 +324,7 @@ def make_preferences(root: str, config: RunConfig, prompts: ArtifactRef, motions
     return once(store, recipe, compute)
 
 
+@needs("gpu")
 def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
                  initial: ArtifactRef | None = None) -> ShardResult:  # fmt: skip
     """The tuned LoRA adapter in peft's format, with the tuning curves as its table; `initial` is the adapter of the
@@ -361,6 +365,7 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
     return once(store, recipe, compute)
 
 
+@needs("gpu")
 def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, initial: ArtifactRef) -> ShardResult:
     """The adapter tuned on with the judge in the loop, with its curve as the table. Goes on where it was cut off."""
     store, settings = Store(root), config.on_policy

@@ -15,6 +15,7 @@ from atom.judging.vision.judge import Subject, compare_motions, judge_motion
 from atom.judging.votes import SECOND
 from atom.preferences.pairs import near_ties
 from flows import stages
+from flows.needs import needs
 from flows.progress import Counted
 from flows.services import ask
 from flows.stages import ShardResult
@@ -45,6 +46,7 @@ def make_pictures(root: str, config: RunConfig, prompts: ArtifactRef, motions: A
     return stages.once(store, recipe, compute)
 
 
+@needs("service")
 def make_vision_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef,
                        pictures: ArtifactRef) -> ShardResult:  # fmt: skip
     """A row for each motion of a shard, vote and model. What got no score has the reason in `error`."""
@@ -89,6 +91,7 @@ def make_vision_scores(root: str, config: RunConfig, prompts: ArtifactRef, motio
     return stages.once(store, recipe, compute)
 
 
+@needs("service")
 def make_comparisons(root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef, scores: ArtifactRef,
                      pictures: ArtifactRef) -> ShardResult:  # fmt: skip
     """Near ties of a shard shown side by side, in both orders."""

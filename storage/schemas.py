@@ -282,7 +282,7 @@ SCORES = _table(
     _field("answers", pa.list_(pa.string()), "what the model sent, each whole completion as JSON; the last one counts"),
     SPENT_TOKENS,
     COST,
-    _field("latency", pa.float32(), "seconds the judge took"),
+    _field("latency", pa.float32(), "seconds that the answers of a model took; 0 for judges of joints"),
     _field("error", pa.string(), "why there is no score", nullable=True),
 )
 

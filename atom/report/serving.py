@@ -85,6 +85,7 @@ def serve(store: Store, port: int, listen: str = "127.0.0.1") -> None:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((listen, port))
+            bound.listen()
         except OSError as error:
             reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
             raise AtomError(f"can't listen on {listen}:{port}: {reason}; choose another with --port") from None

@@ -31,6 +31,10 @@ def test_a_run_ends_after_the_stage_it_is_asked_for_and_goes_on_from_there(tmp_p
     tuned = align(config, str(tmp_path), "tuning")
     assert computed(tuned) == {"preferences": 1, "adapter": 1}
     assert "pairs of" in (tmp_path / "runs" / tuned["run_id"] / "report.html").read_text()
+    last = align(config, str(tmp_path), "evaluation")
+    assert last["evaluation"]["kinematic"]["overall"]["n"] == 9
+    pairs = align(config, str(tmp_path), "preferences")
+    assert pairs["preferences"]["pairs"] > 0 and "adapter" not in [stage["name"] for stage in pairs["stages"]]
     assert computed(run(tmp_path)).keys() & {"prompts", "motions", "scores", "preferences", "adapter"} == set()
 
 

@@ -1,0 +1,216 @@
+"""`make up` and `make down`: Prefect as a team uses it, on one machine or as a part of it elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from atom.errors import AtomError
+from flows.operating.processes import Processes, python
+from storage import Store, StoreError
+
+_HOST = "127.0.0.1"
+_PATIENCE = 180.0  # seconds for a server to come up; a first start makes its database
+_WEBHOOK = "ATOM_ALERT_WEBHOOK"
+
+operate = typer.Typer(help="A Prefect server with workers, deployments, automations and a report server.",
+                      no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)  # fmt: skip
+Home = Annotated[Path, typer.Option(help="folder of the server's database, the logs and the record of processes")]
+StoreOption = Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")]
+HOME = Path(".prefect-local")
+
+
+@operate.command()
+def up(
+    home: Home = HOME,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="of the server and its UI")] = 4200,
+    reports_port: Annotated[int, typer.Option(min=1, max=65535, help="of the report server")] = 4280,
+    store: StoreOption = "store",
+) -> None:
+    """Start all that does not run yet; a second call finds what runs."""
+    out, processes, root = Console(), Processes(home), _absolute(store)
+    webhook = os.environ.pop(_WEBHOOK, None)  # what runs on need not know it
+    Store(root).check_writable()
+    processes.make_home()
+    api, reports = f"http://{_HOST}:{port}/api", f"http://{_HOST}:{reports_port}"
+    alive, was_all_gone = processes.alive(), not processes.left_over()
+    _check_same(alive, port, reports_port, root)
+    if "server" not in alive:
+        _check_free(port, "--port")
+    if "reports" not in alive:
+        _check_free(reports_port, "--reports-port")
+    environment = _environment(processes.home, port, reports, root)
+
+    if "server" not in alive:
+        command = python("-m", "prefect", "server", "start", "--host", _HOST, "--port", str(port))
+        processes.start("server", command, environment, port=port)
+    with out.status("waiting for the server"):
+        _wait_until_healthy(processes, "server", f"{api}/health")
+    if "reports" not in alive:
+        command = python("-m", "atom.commands.reports", "--store", root, "--port", str(reports_port))
+        processes.start("reports", command, environment, port=reports_port, store=root)
+    _provision(out, api, root, webhook)
+    if was_all_gone:  # not before the server listens to its automations, which tell of it
+        _mark_crashed(out, api, "its worker was gone when the server came up again")
+    for pool in ("cpu", "gpu"):
+        if f"worker-{pool}" not in alive:
+            command = python("-m", "prefect", "worker", "start", "--pool", pool, "--name", f"{pool} of {_host_name()}",
+                             "--type", "process", "--install-policy", "never")  # fmt: skip
+            processes.start(f"worker-{pool}", command, {**environment, "PREFECT_API_URL": api}, store=root)
+    _wait_until_healthy(processes, "reports", f"{reports}/")
+
+    out.print(f"Prefect   http://{_HOST}:{port}", soft_wrap=True)
+    out.print(f"reports   {reports}", soft_wrap=True)
+    out.print(f"logs      {processes.home}", soft_wrap=True)
+    out.print(
+        f"\nrun one:  PREFECT_API_URL={api} prefect deployment run atom/align\nstop all: make down", soft_wrap=True
+    )
+
+
+@operate.command()
+def down(home: Home = HOME) -> None:
+    """Stop what `up` started, flow runs too; the data stay."""
+    out, processes = Console(), Processes(home)
+    alive = processes.alive()
+    if not alive:
+        out.print(f"nothing of {processes.home} runs", soft_wrap=True)
+    # Workers first: they end their flow runs. That these have ended is for us to say, while the server listens.
+    for name in sorted(alive, key=lambda name: not name.startswith("worker")):
+        with out.status(f"stopping {name}"):
+            if name == "server":
+                _mark_crashed(out, f"http://{_HOST}:{alive[name]['port']}/api", "stopped by `make down`")
+            processes.stop(name)
+        out.print(f"stopped {name}")
+    if left := processes.stop_left_over():
+        out.print(f"ended {left} processes that they had left behind")
+
+
+@operate.command()
+def provision(
+    api: Annotated[
+        str, typer.Option(envvar="PREFECT_API_URL", help="of a server that runs elsewhere")
+    ] = f"http://{_HOST}:4200/api",
+    store: StoreOption = "store",
+) -> None:
+    """Give a server that runs already its work pools, deployments and automations."""
+    _wait_for(f"{api}/health")
+    _provision(Console(), api, _absolute(store), os.environ.pop(_WEBHOOK, None))
+
+
+def _provision(out: Console, api: str, root: str, webhook: str | None) -> None:
+    from flows.operating import provision
+
+    with out.status("work pools, deployments, automations"), provision.talking_to(api):
+        asyncio.run(provision.make_pools())
+        deployments = provision.deploy(api, root)
+        automations, left_out = asyncio.run(provision.make_automations(webhook))
+    out.print(f"{deployments} deployments, {len(automations)} automations, work pools {' and '.join(provision.POOLS)}")
+    if left_out:
+        out.print(f"no alerts: put the address of a webhook into {_WEBHOOK} and run this again", soft_wrap=True)
+
+
+def _mark_crashed(out: Console, api: str, reason: str) -> None:
+    from flows.operating import provision
+
+    if not _answers(f"{api}/health"):
+        return
+    with provision.talking_to(api):
+        runs = asyncio.run(provision.mark_crashed(f"{reason}; the deployment resume/resume takes its run up again"))
+    for run in runs:
+        out.print(f"crashed: {run}, {reason}", soft_wrap=True)
+
+
+def _environment(home: Path, port: int, reports: str, root: str) -> dict[str, str]:
+    """What all programs are told. Threads: several busy processes on few cores are many times slower with more."""
+    address = f"http://{_HOST}:{port}"
+    return {
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_UI_URL": address,
+        "PREFECT_SERVER_UI_API_URL": f"{address}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # the shortest there is
+        "ATOM_STORE": root,
+        "ATOM_REPORTS_URL": reports,
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _check_same(alive: dict[str, dict[str, int | str]], port: int, reports_port: int, root: str) -> None:
+    """AtomError when what runs was started otherwise than is asked for now."""
+    asked = {"server": ("port", port), "reports": ("port", reports_port), "worker-cpu": ("store", root)}
+    for name, (fact, value) in asked.items():
+        if name in alive and alive[name][fact] != value:
+            raise AtomError(f"{name} runs with {fact} {alive[name][fact]}, not {value}: `make down` first")
+
+
+def _check_free(port: int, option: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise AtomError(f"can't listen on port {port}: {error.strerror}; choose another with {option}") from None
+
+
+def _wait_until_healthy(processes: Processes, name: str, address: str) -> None:
+    """AtomError when the program ends before it answers there, or does not answer at all."""
+    deadline = time.monotonic() + _PATIENCE
+    while not _answers(address):
+        log = processes.log(name)
+        if name not in processes.alive():
+            told = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+            raise AtomError(f"{name} ended at once: {told[-1].strip() if told else 'it said nothing'}; see {log}")
+        if time.monotonic() > deadline:
+            raise AtomError(f"{name} did not come up within {_PATIENCE:.0f} s; see {log}, then `make down`")
+        time.sleep(0.25)
+
+
+def _wait_for(address: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not _answers(address):
+        if time.monotonic() > deadline:
+            raise AtomError(f"no Prefect server answers at {address}; check --api, or PREFECT_API_URL")
+        time.sleep(1)
+
+
+def _answers(address: str) -> bool:
+    """Asked directly: a proxy of the environment has no place between programs of one machine."""
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, timeout=5) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _absolute(store: str) -> str:
+    """Workers run in another folder."""
+    return store if "://" in store else str(Path(store).resolve())
+
+
+def _host_name() -> str:
+    return socket.gethostname().split(".")[0]
+
+
+def main() -> None:
+    """Runs a command. What a user can mend is one line on standard error and exit status 2."""
+    try:
+        operate()
+    except (AtomError, StoreError) as error:
+        print(f"atom: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

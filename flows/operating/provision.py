@@ -1,0 +1,146 @@
+"""What a Prefect server is given: work pools, the deployments of prefect.yaml, and the automations with their webhook.
+
+All of it may be done again: what is there is kept or brought up to date, and what was switched off stays off.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import yaml
+from prefect.blocks.webhook import Webhook
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Crashed
+
+from atom.errors import AtomError
+from flows.operating.processes import python
+
+PROJECT = Path(__file__).resolve().parents[2]
+AUTOMATIONS = Path(__file__).resolve().parents[1] / "automations.yaml"
+POOLS = {"cpu": None, "gpu": 1}  # runs at once; null: as many as are asked for, since some wait for others
+ALERT_BLOCK = "atom-alerts"
+_UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+
+
+@contextmanager
+def talking_to(api: str) -> Iterator[None]:
+    """Lets the Prefect client speak to the server at `api` while the block runs."""
+    with temporary_settings({PREFECT_API_URL: api}):
+        yield
+
+
+async def make_pools() -> list[str]:
+    """Makes those of the work pools that are missing; gives their names. The limits of others are left as they are."""
+    made = []
+    async with get_client() as client:
+        for name, limit in POOLS.items():
+            try:
+                await client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=limit))
+                made.append(name)
+            except ObjectAlreadyExists:
+                pass
+    return made
+
+
+def deploy(api: str, store: str) -> int:
+    """Deploys all of prefect.yaml with this store; gives how many there are. AtomError when Prefect refuses one."""
+    file = PROJECT / "prefect.yaml"
+    if not file.exists():
+        raise AtomError(f"there is no {file}: deployments are made from a checkout of the project")
+    done = subprocess.run(
+        python("-m", "prefect", "--no-prompt", "deploy", "--all"), cwd=PROJECT, capture_output=True, text=True,
+        env={**os.environ, "PREFECT_API_URL": api, "ATOM_STORE": store},
+    )  # fmt: skip
+    if done.returncode:
+        told = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise AtomError(f"`prefect deploy --all` failed: {told[-1].strip() if told else 'it said nothing'}; see {file}")
+    return len(yaml.safe_load(file.read_text())["deployments"])
+
+
+async def make_automations(webhook: str | None) -> tuple[list[str], list[str]]:
+    """Makes the automations or brings them up to date; gives the names of those and of the ones left out.
+
+    Those that call a webhook need its address: `webhook`, or what an earlier call left in the block.
+    """
+    done, left_out = [], []
+    async with get_client() as client:
+        block = await _alert_block(client, webhook)
+        known = {automation.name: automation for automation in await client.read_automations()}
+        for described in yaml.safe_load(AUTOMATIONS.read_text())["automations"]:
+            automation = _automation(described, block)
+            if automation is None:
+                left_out.append(described["name"])
+            elif (there := known.get(automation.name)) is None:
+                await client.create_automation(automation)
+                done.append(automation.name)
+            else:
+                automation.enabled = there.enabled
+                # An update forgets what the automation waits for, such as the next heartbeat of a run that is dead.
+                if AutomationCore.model_validate(there.model_dump()) != automation:
+                    await client.update_automation(there.id, automation)
+                done.append(automation.name)
+    return done, left_out
+
+
+async def mark_crashed(reason: str) -> list[str]:
+    """Says of all runs of the work pools, and of their subflows, that they have crashed; gives their names. For when no
+    worker is there: Prefect shows such runs as running for ever, and they take their place in the pool."""
+    running = FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNFINISHED))
+    async with get_client() as client:
+        found = await client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(state=running),
+            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=list(POOLS))),
+        )
+        names = []
+        while found:
+            for run in found:
+                await client.set_flow_run_state(run.id, Crashed(message=reason), force=True)
+                names.append(run.name)
+            parents = FlowRunFilterParentFlowRunId(any_=[run.id for run in found])
+            found = await client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(state=running, parent_flow_run_id=parents)
+            )
+    return names
+
+
+def _automation(described: dict[str, Any], block: UUID | None) -> AutomationCore | None:
+    """None where it calls a webhook and there is no block."""
+    actions = []
+    for action in described["actions"]:
+        if "block" in action:
+            if block is None:
+                return None
+            action = {key: value for key, value in action.items() if key != "block"} | {"block_document_id": block}
+        actions.append(action)
+    return AutomationCore.model_validate(described | {"actions": actions})
+
+
+async def _alert_block(client: PrefectClient, webhook: str | None) -> UUID | None:
+    """The block that holds the webhook's address. The server keeps it encrypted, with a key of its database."""
+    if webhook:
+        await Webhook.aregister_type_and_schema(client=client)
+        block = Webhook(url=webhook, headers={"Content-Type": "application/json"})
+        return await block.asave(ALERT_BLOCK, overwrite=True, client=client)
+    try:
+        return (await client.read_block_document_by_name(ALERT_BLOCK, "webhook", include_secrets=False)).id
+    except ObjectNotFound:
+        return None
