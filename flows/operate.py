@@ -140,6 +140,8 @@ def _environment(home: Path, port: int, reports: str, root: str) -> dict[str, st
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # the shortest there is
+        "PREFECT_RUNNER_POLL_FREQUENCY": "2",  # how soon a cancelled run hears of it
+        "PREFECT_WORKER_QUERY_SECONDS": "3",
         "ATOM_STORE": root,
         "ATOM_REPORTS_URL": reports,
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),

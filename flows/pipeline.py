@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +14,7 @@ from typing import Any, Literal
 import torch
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
+from prefect.exceptions import TerminationSignal
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from atom import gates
@@ -63,11 +67,21 @@ def align(config: RunConfig, store: str = "store", until: Until | None = None) -
     except BaseException as error:
         state = "failed" if isinstance(error, Exception) else "cancelled"
         run.record |= {"state": state, "error": " ".join(f"{type(error).__name__}: {error}".split())}
+        if isinstance(error, TerminationSignal):
+            _end_soon()
         raise
     finally:
         run.record["spent"] = spent_by(config, artifacts)
         run.save()
     return run.record
+
+
+def _end_soon(seconds: float = 2.0) -> None:
+    """A cancelled run must not compute on: threads would first finish all shards that wait for them. What is not
+    committed is no loss, as after a `kill -9`."""
+    timer = threading.Timer(seconds, os._exit, (128 + signal.SIGTERM,))
+    timer.daemon = True
+    timer.start()
 
 
 class _Run(StageRunner):

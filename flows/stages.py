@@ -65,15 +65,17 @@ class ShardResult(BaseModel):
 
 
 def once(store: Store, recipe: Recipe, compute: Callable[[Any], None]) -> ShardResult:
-    """The store is the authority: what is there and sound is not computed again."""
+    """The store is the authority: what is there and sound is not computed again, nor what another run is just at."""
     began = time.monotonic()
     ref = store.find(recipe.stage, recipe.key)
-    reused = ref is not None
     if ref is None:
-        with store.write(recipe) as writer:
-            compute(writer)
-        ref = writer.ref
-    return ShardResult(ref=ref.to_dict(), reused=reused, seconds=time.monotonic() - began)
+        with store.claim(recipe.stage, recipe.key):
+            ref = store.find(recipe.stage, recipe.key)
+            if ref is None:
+                with store.write(recipe) as writer:
+                    compute(writer)
+                return ShardResult(ref=writer.ref.to_dict(), reused=False, seconds=time.monotonic() - began)
+    return ShardResult(ref=ref.to_dict(), reused=True, seconds=time.monotonic() - began)
 
 
 def generator_of(store: Store, config: RunConfig, adapter: ArtifactRef | None) -> Generator:

@@ -11,7 +11,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -150,6 +150,21 @@ class Store:
         with locked(folder):
             yield folder
             shutil.rmtree(folder)
+
+    @contextmanager
+    def claim(self, stage: str, key: str) -> Iterator[None]:
+        """Held by one at a time on this machine: who else wants to make the artifact waits, and should look again."""
+        while True:
+            folder = self.files.scratch(stage, f"claim-{check_key(key)[:16]}")
+            with suppress(FileNotFoundError):  # the one before took it away
+                lock = locked(folder)
+                lock.__enter__()
+                break
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.__exit__(None, None, None)
 
     def stages(self) -> list[str]:
         """Names of the stages that have a folder."""

@@ -95,7 +95,7 @@ class Team:
 
     def flow_processes(self) -> list[int]:
         """Of the flow runs that go on."""
-        command = ["pgrep", "-f", "prefect.flow_engine|prefect flow-run execute"]
+        command = ["pgrep", "-f", "prefect.engine|prefect.flow_engine|flow-run execute"]
         found = subprocess.run(command, capture_output=True, text=True)
         ours = f"ATOM_STARTED_FOR={self.home.resolve()}".encode()
         return [

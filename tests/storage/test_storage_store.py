@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -298,3 +299,21 @@ def test_scratch_outlives_a_failure_and_goes_with_success(any_store, recipe):
         again.joinpath("state").write_text("whole")
     assert not folder.exists()
     assert any_store.keys("prompts") == []
+
+
+def test_who_wants_what_another_is_making_waits_for_it(store, recipe, row):
+    """Eight at once want the same: it is made once."""
+    made = []
+
+    def once(number):
+        with store.claim(recipe.stage, recipe.key):
+            if store.find(recipe.stage, recipe.key) is None:
+                made.append(number)
+                time.sleep(0.01)
+                with store.write(recipe) as writer:
+                    writer.rows([row()])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(once, range(20)))
+    assert len(made) == 1 and store.find(recipe.stage, recipe.key)
+    assert not list(Path(store.root).glob(f"{recipe.stage}/.unfinished/claim-*"))
