@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import torch
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_markdown_artifact
 from prefect.exceptions import TerminationSignal
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -136,8 +135,7 @@ class _Run(StageRunner):
         self.record |= {"state": "completed", "seconds": round(time.monotonic() - self.began, 1)}
         if made.evaluation or made.preferences:
             self.record["report"] = write_report(store, self.record, made)
-            create_markdown_artifact(f"Run `{self.run_id}`: report at `{self.record['report']}`", key="report")
-            show_report(self.run_id)
+            show_report(store, self.run_id, self.record["report"], made.gallery)
 
     def _of_elsewhere(self) -> None:
         """Motions that another generator made: its candidates are paired, its base and its tuned model are compared."""

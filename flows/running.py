@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import html
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.events import emit_event
@@ -26,6 +26,7 @@ from atom.errors import AtomError
 from flows.made import Shards
 from flows.progress import Progress
 from flows.runners import gpu, here, portably
+from flows.showing import StageTable
 from flows.stages import ShardResult
 from storage import Store, StoreError
 
@@ -76,8 +77,8 @@ def remedy(run_id: str, root: str, stage: str, failed: Mapping[str, Sequence[int
 
 
 def _escaped(text: str) -> str:
-    """In one cell of a table, whatever it holds."""
-    return html.escape(text).replace("|", "\\|").replace("`", "'")
+    """In one cell of a Markdown table, whatever it holds."""
+    return re.sub(r"[\\`*_\[\]<>|]", r"\\\g<0>", text)
 
 
 class Reached(Exception):
@@ -93,6 +94,7 @@ class StageRunner:
     def __init__(self, config: RunConfig, root: str, store: Store, until: str | None = None) -> None:
         self.config, self.root, self.store, self.until = config, root, store, until
         self._over = False
+        self._table = StageTable()
         self.began = time.monotonic()
         self.run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3] + "-" + config.name.replace(" ", "-")
         self.record: dict[str, Any] = {
@@ -134,10 +136,7 @@ class StageRunner:
         }  # fmt: skip
         self.record["stages"].append(entry)
         self.save()
-        create_table_artifact(
-            table=[{key: row[key] for key in _TOLD} for row in self.record["stages"]],
-            key="stages", description="What each stage did so far",
-        )  # fmt: skip
+        self._table.show([{key: row[key] for key in _TOLD} for row in self.record["stages"]])
         self._alert(entry)
         if failed:
             told = "; ".join(f"{name} {', '.join(map(str, shards))}: {why}" for why, shards in failed.items())

@@ -3,12 +3,18 @@ environment: `make up` starts one, and so does `atom serve-reports`."""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
 
-from prefect.artifacts import create_image_artifact, create_link_artifact
+from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
 
 from atom.report.serving import report_url
-from storage import Store
+from storage import ArtifactRef, Store
 
 ADDRESS = "ATOM_REPORTS_URL"
 
@@ -20,8 +26,27 @@ def show_picture(store: Store, run_id: str, name: str, png: bytes, description: 
         create_image_artifact(f"{base}/runs/{run_id}/{name}.png", key=name.replace("_", "-"), description=description)
 
 
-def show_report(run_id: str) -> None:
+def show_report(store: Store, run_id: str, address: str, clips: Sequence[ArtifactRef]) -> None:
+    """Where the report is, and links to it and to sample clips where a server has them."""
+    lines = [f"Run `{run_id}`: report at `{address}`"]
     if base := os.environ.get(ADDRESS):
-        create_link_artifact(
-            report_url(base, run_id), link_text="open the report", key="report-page", description=f"Run {run_id}"
-        )
+        lines = [f"[Open the report]({report_url(base, run_id)}) of run `{run_id}`"]
+        files = [f"{ref.key}/{row['video']['path']}" for ref in clips for row in store.read(ref).to_pylist()]
+        lines += [f"- [clip {number}]({base}/clips/{file})" for number, file in enumerate(files, start=1)]
+    create_markdown_artifact("\n".join(lines), key="report", description="What came of the run")
+
+
+class StageTable:
+    """The table of what each stage did so far: one artifact that grows."""
+
+    def __init__(self) -> None:
+        self._artifact: UUID | None = None
+
+    def show(self, rows: list[dict[str, Any]]) -> None:
+        if self._artifact is None:
+            made = create_table_artifact(rows, key="stages", description="What each stage did so far")
+            assert isinstance(made, UUID)
+            self._artifact = made
+            return
+        with get_client(sync_client=True) as client:
+            client.update_artifact(self._artifact, ArtifactUpdate(data=json.dumps(rows)))

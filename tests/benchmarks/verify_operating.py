@@ -249,6 +249,94 @@ def disk(team: Team, store: str) -> None:
         subprocess.run(["umount", "-l", store])
 
 
+def store(team: Team, _: str) -> None:
+    """A store behind S3's protocol that does not answer for a minute."""
+    try:
+        import boto3
+    except ImportError:
+        print("     store: left out, install the extras s3 and dev", flush=True)
+        return
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-p", str(port)]
+    served = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}"}  # fmt: skip
+    own = Team(team.home.parent / "home-s3", free_port())
+    try:
+        os.environ.update(keys)
+        bucket = boto3.client("s3", endpoint_url=keys["AWS_ENDPOINT_URL_S3"])
+        while True:
+            try:
+                bucket.create_bucket(Bucket="atom")
+                break
+            except Exception:  # it is not up yet
+                time.sleep(0.5)
+
+        def made() -> dict[str, str]:
+            pages = bucket.get_paginator("list_objects_v2").paginate(Bucket="atom")
+            found = (entry for page in pages for entry in page.get("Contents", []))
+            return {e["Key"]: e["ETag"] for e in found if e["Key"].endswith("manifest.json")}
+
+        own.up("s3://atom/store", **keys)
+        run = own.start("store", "s3://atom/store")
+        while len(made()) < 12:
+            time.sleep(0.3)
+        before = made()
+        served.send_signal(signal.SIGSTOP)
+        time.sleep(60)
+        served.send_signal(signal.SIGCONT)
+        ended = own.end(run)
+        after = made()
+        gone = [key for key, tag in before.items() if after.get(key) != tag]
+        if ended != "Completed" or gone:
+            lost.append("store")
+        told = (
+            f"S3 did not answer for 60 s: {ended}; {len(before)} artifacts were there, {len(gone)} lost or made again"
+        )
+        print(f"{'LOST' if 'store' in lost else 'ok  '} store: {told}", flush=True)
+    finally:
+        own.down()
+        served.kill()
+
+
+def clock(team: Team, store: str) -> None:
+    """The clock of the run's process jumps an hour ahead, and two back."""
+    libraries = [*Path("/usr/lib").glob("*/faketime/libfaketime.so.1")]
+    if not libraries:
+        print("     clock: left out, libfaketime is not here", flush=True)
+        return
+    jump, config = team.home / "clock", team.home / "clock.yaml"
+    jump.write_text("+0")
+    config.write_text(json.dumps(CONFIG | {"name": "clock"}))
+    command = [
+        sys.executable,
+        "-c",
+        "from atom.cli import main; main()",
+        "run",
+        "--config",
+        str(config),
+        "--store",
+        store,
+    ]
+    environment = os.environ | {
+        "PREFECT_API_URL": team.api, "LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(jump),
+        "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }  # fmt: skip
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(store, "clips", 2)
+    before = finished(store)
+    jump.write_text("+3600")
+    wait_for(store, "clips", 4)
+    jump.write_text("-3600")
+    status = process.wait(300)
+    after = finished(store)
+    gone = [path for path, made in before.items() if after.get(path) != made]
+    if status or gone:
+        lost.append("clock")
+    told = f"an hour ahead, then two back: exit status {status}; {len(before)} artifacts were there, {len(gone)} lost"
+    print(f"{'LOST' if 'clock' in lost else 'ok  '} clock: {told} or made again", flush=True)
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -257,7 +345,7 @@ def free_port() -> int:
 
 PARTS: dict[str, Callable[[Team, str], None]] = {
     "cancel": cancel, "kill": kill, "twins": twins, "worker": worker, "server": server, "database": database,
-    "disk": disk,
+    "disk": disk, "store": store, "clock": clock,
 }  # fmt: skip
 
 if __name__ == "__main__":
