@@ -231,7 +231,7 @@ def test_a_run_by_the_clock_completes_and_a_failed_one_is_told(team, client, tmp
         runs = [run for run in client.read_flow_runs(limit=50) if run.deployment_id == clock and run.start_time]
         return runs[0] if runs else None
 
-    run = _until(lambda: (found := first()) and found.state.is_final() and found, seconds=80)
+    run = _until(lambda: (found := first()) and found.state.is_final() and found, seconds=200)
     assert run.state.is_completed() and run.auto_scheduled
     assert Store(str(team.store)).run("latest")["until"] == "prompts"
     (sent,) = _until(lambda: [each for each in team.told if each["run"] == failing.name])
@@ -322,7 +322,7 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _until(true, seconds: float = 30.0):
+def _until(true, seconds: float = 60.0):
     deadline = time.monotonic() + seconds
     while not (found := true()):
         assert time.monotonic() < deadline, "it did not happen in time"
