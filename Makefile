@@ -36,6 +36,8 @@ verify: $(READY)  ## every figure that the project claims, from scratch; fails w
 	$(BIN)/python tests/benchmarks/verify.py
 	$(BIN)/python tests/benchmarks/verify_service.py
 	$(BIN)/python tests/benchmarks/verify_motiongpt.py
+	$(BIN)/python tests/benchmarks/verify_orchestration.py
+	$(BIN)/python tests/benchmarks/verify_operating.py
 
 up: $(READY)  ## a Prefect server with workers, all deployments, automations and a report server
 	$(BIN)/python -m flows.operate up --store $(STORE) --port $(PORT) --reports-port $(REPORTS_PORT)

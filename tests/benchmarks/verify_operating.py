@@ -9,6 +9,7 @@ status 1 if something was lost. Parts that need a tool which is not here (tmpfs,
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -27,6 +28,8 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
+
+from storage import ArtifactRef, Store
 
 CONFIG: dict[str, Any] = {
     "rounds": 1, "prompts_per_shard": 2,
@@ -253,8 +256,19 @@ def disk(team: Team, store: str) -> None:
         subprocess.run(["umount", "-l", store])
 
 
-def store(team: Team, _: str) -> None:
-    """A store behind S3's protocol that does not answer for a minute."""
+def rows_of(store: str) -> dict[tuple[str, str], str]:
+    """The content of each table of scores and preferences."""
+    found, there = {}, Store(store)
+    for stage in ("scores", "preferences"):
+        for key, manifest in there.manifests(stage).items():
+            assert manifest is not None
+            table = there.read(ArtifactRef(stage, key, manifest.rows))
+            found[stage, key] = hashlib.sha256(json.dumps(table.to_pylist(), default=str).encode()).hexdigest()
+    return found
+
+
+def store(team: Team, local: str) -> None:
+    """A store behind S3's protocol that does not answer for a minute, and whether it then holds what a local one does."""
     try:
         import boto3
     except ImportError:
@@ -292,10 +306,13 @@ def store(team: Team, _: str) -> None:
         ended = own.end(run)
         after = made()
         gone = [key for key, tag in before.items() if after.get(key) != tag]
-        if ended != "Completed" or gone:
+        team.end(team.start("store", local))
+        equal = (rows := rows_of(local)) == rows_of("s3://atom/store") and len(rows) > 2
+        if ended != "Completed" or gone or not equal:
             lost.append("store")
         told = (
-            f"S3 did not answer for 60 s: {ended}; {len(before)} artifacts were there, {len(gone)} lost or made again"
+            f"S3 did not answer for 60 s: {ended}; {len(before)} artifacts were there, {len(gone)} lost or made again; "
+            f"{len(rows)} tables of scores and preferences {'equal' if equal else 'differ from'} those of a local store"
         )
         print(f"{'LOST' if 'store' in lost else 'ok  '} store: {told}", flush=True)
     finally:
