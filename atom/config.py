@@ -17,6 +17,10 @@ class Section(BaseModel):
 
 
 Settings = TypeVar("Settings", bound=Section)
+View = Literal["follow", "side", "fixed", "orbit"]
+VIEW_WORDS = (
+    "the camera glides along in front (follow) or beside the movement (side), stands (fixed) or circles (orbit)"
+)
 
 
 class ServiceConfig(Section):
@@ -114,6 +118,7 @@ class RenderingConfig(Section):
     preview_prompts: int = Field(6, ge=0, description="training prompts whose candidates are drawn under 'preview'")
     size: int = Field(320, ge=64, le=1024, description="pixels of a frame's side")
     every: int = Field(8, ge=1, description="the contact sheet shows every n-th frame")
+    view: View = Field("follow", description=VIEW_WORDS)
 
 
 class SightConfig(Section):
@@ -123,8 +128,21 @@ class SightConfig(Section):
         "sheet", description="frames: single labelled pictures, as in the paper; sheet: all in one picture"
     )
     every: int = Field(8, ge=1, description="every n-th frame is shown")
-    every_frequency: int = Field(4, ge=1, description="the same for prompts that ask how often")
-    size: int = Field(224, ge=64, le=1024, description="pixels of a frame's side")
+    every_frequency: int = Field(
+        4,
+        ge=1,
+        description="the same for prompts that ask how often, closer together where more moves",
+    )
+    size: int | None = Field(
+        None, ge=64, le=1024, description="pixels of a frame's side; null: the largest that costs no more, see tiles"
+    )
+    tiles: int = Field(
+        4,
+        ge=1,
+        le=8,
+        description="tiles of 512 pixels that a sheet may take, by which services charge; 1 for low detail",
+    )
+    view: View = Field("follow", description=VIEW_WORDS)
     cells: int = Field(16, ge=1, description="most frames in one sheet; services shrink large pictures")
     encoding: Literal["jpeg", "png"] = "jpeg"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from atom.rendering import write_side_by_side
+from atom.rendering import write_grid
 from atom.report.html import Pane, gains_plot, render_report
 from flows.made import Made
 from storage import ArtifactRef, Store
@@ -73,7 +73,7 @@ def _example(store: Store, pairs: list[dict[str, dict[str, Any]]]) -> bytes | No
     ]
     with tempfile.TemporaryDirectory(prefix="atom-") as folder:
         path = Path(folder) / "example.webp"
-        write_side_by_side(path, panes, size=PICTURE_SIZE)
+        write_grid(path, panes, size=PICTURE_SIZE)
         return path.read_bytes()
 
 

@@ -28,7 +28,7 @@ from atom.prompts.grammar import expected_length, write_prompts
 from atom.prompts.seeds import read_seeds
 from atom.prompts.writer import VERSION as WRITER_VERSION
 from atom.prompts.writer import write_prompts_with
-from atom.rendering import contact_sheet, write_video
+from atom.rendering import check_joints, contact_sheet, write_video
 from atom.tuning.on_policy import RewardedPrompt, tune_on_policy
 from atom.tuning.trainer import TrainingPair, tune
 from flows.needs import needs
@@ -255,23 +255,30 @@ def make_clips(root: str, config: RunConfig, motions: ArtifactRef, motion_ids: S
     """An mp4 and a contact sheet of the named motions of a shard."""
     store, settings = Store(root), config.rendering
     recipe = Recipe(
-        "clips", 1, CLIPS, config={"size": settings.size, "every": settings.every, "motions": list(motion_ids)},
-        inputs=[motions.key],
+        "clips", 2, CLIPS, inputs=[motions.key],
+        config={"size": settings.size, "every": settings.every, "view": settings.view, "motions": list(motion_ids)},
     )  # fmt: skip
 
     def compute(writer: Any) -> None:
-        rows = []
+        rows, broken = [], 0
         for motion in store.read(motions).to_pylist():
             if motion["motion_id"] not in motion_ids or not motion["frames"]:
                 continue
-            name, joints = motion["motion_id"], joints_of(motion)
-            write_video(writer.folder / f"{name}.mp4", joints, size=settings.size)
-            contact_sheet(joints, every=settings.every, size=settings.size // 2).save(writer.folder / f"{name}.png")
+            name = motion["motion_id"]
+            try:
+                joints = check_joints(joints_of(motion))
+            except AtomError:
+                broken += 1
+                continue
+            write_video(writer.folder / f"{name}.mp4", joints, size=settings.size, view=settings.view)
+            sheet = contact_sheet(joints, every=settings.every, size=settings.size // 2, view=settings.view)
+            sheet.save(writer.folder / f"{name}.png")
             rows.append({
                 "motion_id": name, "prompt_id": motion["prompt_id"], "video": writer.record(f"{name}.mp4"),
                 "sheet": writer.record(f"{name}.png"), "size": settings.size, "fps": 20.0,
                 "frame_indices": list(range(0, motion["frames"], settings.every)),
             })  # fmt: skip
+        writer.stats = {"quarantined": broken}
         writer.rows(rows)
 
     return once(store, recipe, compute)

@@ -2,15 +2,15 @@
 
 from atom.rendering.frames import check_joints, render_frames
 from atom.rendering.sheet import contact_sheet
-from atom.rendering.video import find_ffmpeg, side_by_side, write_frames, write_side_by_side, write_video
+from atom.rendering.video import find_ffmpeg, grid, write_frames, write_grid, write_video
 
 __all__ = [
     "check_joints",
     "contact_sheet",
     "find_ffmpeg",
+    "grid",
     "render_frames",
-    "side_by_side",
     "write_frames",
-    "write_side_by_side",
+    "write_grid",
     "write_video",
 ]

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from atom.config import View
 from atom.errors import AtomError
 from atom.motion.skeleton import JOINTS
-from atom.rendering.camera import FOCAL, follow_camera
+from atom.rendering.camera import FOCAL, place_camera
 from atom.rendering.figure import body_height, figure_parts
 from atom.rendering.path import ground_path, stroke_alphas
 
@@ -16,17 +17,20 @@ SMALLEST, LARGEST = 32, 4096  # pixels of a frame's side
 FARTHEST = 1000.0  # metres from the origin; what lies beyond is in another unit
 
 
-def render_frames(joints: np.ndarray, frames: Sequence[int] | None = None, size: int = 512) -> Iterator[np.ndarray]:
+def render_frames(
+    joints: np.ndarray, frames: Sequence[int] | None = None, size: int = 512, view: View = "follow"
+) -> Iterator[np.ndarray]:
     """Draw a motion as a shaded body on a checker floor with tiles of half a metre.
 
-    The camera looks from three quarters in front of the first heading and follows smoothly; left limbs are orange and
-    right limbs blue; the path of the pelvis is drawn on the floor. A frame looks the same whichever others are asked
-    for, and the same input gives the same bytes.
+    Left limbs are orange and right limbs blue; the path of the pelvis is drawn on the floor, with an arrow every half
+    metre and a bar across it every second. A frame looks the same whichever others are asked for, and the same input
+    gives the same bytes.
 
     Args:
         joints: (T, 22, 3) in metres, Y up, floor at y = 0.
         frames: which frames to draw, in this order; all of them by default.
         size: pixels of a frame's side.
+        view: how the camera goes along, see `atom.rendering.camera.place_camera`.
 
     Yields:
         (size, size, 3) uint8 RGB, a new array each time.
@@ -42,7 +46,7 @@ def render_frames(joints: np.ndarray, frames: Sequence[int] | None = None, size:
     for frame in chosen:
         if not 0 <= frame < len(joints):
             raise AtomError(f"frame {frame} can't be drawn: the motion has frames 0..{len(joints) - 1}")
-    return _draw(joints, chosen, size)
+    return _draw(joints, chosen, size, view)
 
 
 def check_joints(joints: np.ndarray) -> np.ndarray:
@@ -65,12 +69,12 @@ def check_joints(joints: np.ndarray) -> np.ndarray:
     return joints
 
 
-def _draw(joints: np.ndarray, frames: list[int], size: int) -> Iterator[np.ndarray]:
+def _draw(joints: np.ndarray, frames: list[int], size: int, view: View) -> Iterator[np.ndarray]:
     from atom.rendering.rasteriser import draw_frame  # brings numba along, which takes a while to import
 
     height = body_height(joints)
     parts = figure_parts(joints, height)
-    camera = follow_camera(joints, parts, height)
+    camera = place_camera(view, joints, parts, height)
     strokes, times = ground_path(joints)
     for frame in frames:
         image = np.empty((size, size, 3), np.uint8)
@@ -78,9 +82,11 @@ def _draw(joints: np.ndarray, frames: list[int], size: int) -> Iterator[np.ndarr
             image,
             parts[frame],
             camera.positions[frame],
-            camera.axes,
+            camera.axes[frame],
             FOCAL * size,
             camera.ground[frame],
+            camera.floor[frame],
+            camera.floor_reach,
             height,
             strokes,
             stroke_alphas(times, frame),

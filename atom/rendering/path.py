@@ -1,9 +1,11 @@
-"""The way of the pelvis, drawn on the floor: a line with an arrow every half metre, pale where it is still to come."""
+"""The way of the pelvis, drawn on the floor: a line with an arrow every half metre and a bar across it every second,
+pale where it is still to come."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from atom.motion.skeleton import FPS
 from atom.rendering.camera import smooth_track
 
 DONE_ALPHA, TO_COME_ALPHA = 0.85, 0.30
@@ -15,6 +17,7 @@ ON_THE_SPOT = (
 ARROW_EVERY = 0.5
 ARROW_SIZE = 0.12
 ARROW_SLANT = np.deg2rad(145.0)
+TICK_HALF = 0.10  # metres to each side of the path
 
 
 def ground_path(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +45,15 @@ def ground_path(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             for angle in (bearing - ARROW_SLANT, bearing + ARROW_SLANT):
                 strokes.append((*end, *(end + ARROW_SIZE * np.array([np.sin(angle), np.cos(angle)]))))
                 times.append(frame)
-    return np.array(strokes), np.array(times)
+    direction = np.gradient(track, axis=0)
+    for frame in range(FPS, len(track), FPS):
+        speed = np.hypot(*direction[frame])
+        if speed * FPS > STEP:  # who stands leaves no ticks on one place
+            across = np.array([-direction[frame][1], direction[frame][0]]) / speed * TICK_HALF
+            strokes.append((*(track[frame] - across), *(track[frame] + across)))
+            times.append(frame)
+    order = np.argsort(times, kind="stable")
+    return np.array(strokes)[order], np.array(times)[order]
 
 
 def stroke_alphas(times: np.ndarray, frame: int) -> np.ndarray:

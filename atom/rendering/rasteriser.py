@@ -20,7 +20,7 @@ PATH_HALF_WIDTH = 0.022  # metres, of a body of the reference height
 BACKGROUND = (246.0, 247.0, 249.0)
 TILE_LIGHT, TILE_DARK = (236.0, 238.0, 241.0), (211.0, 215.0, 221.0)
 PATH_COLOUR = (74.0, 82.0, 104.0)
-FADE_START, FADE_END = 1.6, 4.6  # body heights from the figure at which the floor starts to fade and is gone
+FADING = 3.0  # body heights over which the floor fades towards its end
 
 SHADOW_CELLS, SHADOW_SPAN = 64, 2.1  # cells a side, and how many body heights they span
 SHADOW_STRENGTH = 0.55
@@ -28,7 +28,7 @@ SHADOW_STRENGTH = 0.55
 # Eight places in a pixel, in pixels from its middle: no two share a row or column, so flat and steep edges get 9 steps.
 _SAMPLES = np.array([(1, -3), (-1, 3), (5, 1), (-3, -5), (-5, 5), (-7, -1), (3, 7), (7, -7)]) / 16.0
 _MISS = 1e30
-_jit = numba.njit(cache=True, error_model="numpy")
+_jit = numba.njit(cache=True, error_model="numpy", nogil=True)
 
 
 def draw_frame(
@@ -38,6 +38,8 @@ def draw_frame(
     axes: np.ndarray,
     focal: float,
     ground: np.ndarray,
+    floor: np.ndarray,
+    floor_reach: float,
     height: float,
     strokes: np.ndarray,
     alphas: np.ndarray,
@@ -50,7 +52,9 @@ def draw_frame(
         position: (3,) of the camera in metres.
         axes: (3, 3) rows right, up, ahead of the camera; right is level.
         focal: focal length in pixels.
-        ground: (2,) x, z of the point on the floor that the camera follows.
+        ground: (2,) x, z of the point on the floor below the body, around which its shadow falls.
+        floor: (2,) x, z of the middle of the floor.
+        floor_reach: metres from there to where the floor has faded away.
         height: body height in metres, the scale of shadow and fading.
         strokes: (S, 4) lines x0, z0, x1, z1 drawn on the floor.
         alphas: (S,) how opaque each stroke is, 0..1.
@@ -59,7 +63,7 @@ def draw_frame(
     _draw_strokes(ink, strokes, alphas, position, axes, focal, PATH_HALF_WIDTH * height / REFERENCE_HEIGHT)
     shadow = np.zeros((SHADOW_CELLS, SHADOW_CELLS))
     _cast_shadow(shadow, parts, ground, height)
-    _draw_floor(image, position, axes, focal, ground, height, ink, shadow)
+    _draw_floor(image, position, axes, focal, ground, floor, floor_reach, height, ink, shadow)
 
     cones = _prepare_cones(parts, position, axes)
     windows = _find_windows(parts, position, axes, focal, image.shape[:2])
@@ -277,11 +281,11 @@ def _shade(cones, parts, i, x, y, t, position, axes, height, colour):
 
 
 @_jit
-def _draw_floor(image, position, axes, focal, ground, height, ink, shadow):
+def _draw_floor(image, position, axes, focal, ground, floor, gone, height, ink, shadow):
     rows, columns = image.shape[0], image.shape[1]
     span = SHADOW_SPAN * height
     cells, reach = SHADOW_CELLS / span, 0.5 * span - span / SHADOW_CELLS
-    gone, fading = FADE_END * height, (FADE_END - FADE_START) * height
+    fading = FADING * height
     pattern, visible, light = np.empty(columns), np.empty(columns), np.empty(columns)
     for row in range(rows):
         y = (0.5 * rows - row - 0.5) / focal
@@ -294,11 +298,7 @@ def _draw_floor(image, position, axes, focal, ground, height, ink, shadow):
         step_x, step_z = across * axes[0, 0], across * axes[0, 2]
         start_x = position[0] + t * (axes[2, 0] + y * axes[1, 0]) + step_x * (0.5 - 0.5 * columns)
         start_z = position[2] + t * (axes[2, 2] + y * axes[1, 2]) + step_z * (0.5 - 0.5 * columns)
-        # Where the row comes nearest to the followed point, and how near.
-        from_x, from_z = start_x - ground[0], start_z - ground[1]
-        beside = -(from_x * axes[0, 0] + from_z * axes[0, 2])
-        beyond = abs(from_x * axes[0, 2] - from_z * axes[0, 0])
-        if beyond >= gone:
+        if abs((start_x - floor[0]) * axes[0, 2] - (start_z - floor[1]) * axes[0, 0]) >= gone:
             for column in range(columns):
                 for c in range(3):
                     image[row, column, c] = np.uint8(BACKGROUND[c])
@@ -307,10 +307,14 @@ def _draw_floor(image, position, axes, focal, ground, height, ink, shadow):
         for column in range(columns):
             x, z = start_x + column * step_x, start_z + column * step_z
             pattern[column] = 0.5 - 0.5 * sharpness * _stripes(x / TILE, width_x) * _stripes(z / TILE, width_z)
-            away = math.sqrt((x - ground[0]) ** 2 + (z - ground[1]) ** 2)
+            away = math.sqrt((x - floor[0]) ** 2 + (z - floor[1]) ** 2)
             near = min(1.0, max(0.0, (gone - away) / fading))
             visible[column] = near * near * (3.0 - 2.0 * near)
             light[column] = 1.0
+        # Where the row comes nearest to the body's ground, and how near.
+        from_x, from_z = start_x - ground[0], start_z - ground[1]
+        beside = -(from_x * axes[0, 0] + from_z * axes[0, 2])
+        beyond = abs(from_x * axes[0, 2] - from_z * axes[0, 0])
         if beyond < reach:
             half = math.sqrt(reach * reach - beyond * beyond)
             first = math.ceil(max(0.0, (beside - half) / across))

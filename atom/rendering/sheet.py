@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image
 
+from atom.config import View
 from atom.errors import AtomError
 from atom.motion.skeleton import FPS
 from atom.rendering.frames import check_joints, render_frames
@@ -22,6 +23,7 @@ def contact_sheet(
     size: int = 224,
     columns: int | None = None,
     frames: Sequence[int] | None = None,
+    view: View = "follow",
 ) -> Image.Image:
     """A grid of the frames 0, every, 2 every ...; under each a strip such as `#16   0.8 s`.
 
@@ -31,6 +33,7 @@ def contact_sheet(
         size: pixels of a cell's side, without its strip.
         columns: cells a row; by default the grid is about square with few empty cells.
         frames: the frames to show instead of every n-th.
+        view: as in `render_frames`.
 
     Raises:
         AtomError: the joints can't be drawn, or `every` or `columns` is below 1.
@@ -43,15 +46,17 @@ def contact_sheet(
     rows = math.ceil(len(frames) / columns)
     step_x, step_y = size + GAP, size + strip_height(size) + GAP
     sheet = Image.new("RGB", (columns * step_x - GAP, rows * step_y - GAP), GROUND)
-    for cell, picture in enumerate(labelled_frames(joints, frames, size)):
+    for cell, picture in enumerate(labelled_frames(joints, frames, size, view)):
         sheet.paste(picture, (cell % columns * step_x, cell // columns * step_y))
     return sheet
 
 
-def labelled_frames(joints: np.ndarray, frames: Sequence[int], size: int) -> Iterator[Image.Image]:
+def labelled_frames(
+    joints: np.ndarray, frames: Sequence[int], size: int, view: View = "follow"
+) -> Iterator[Image.Image]:
     """Single frames, each over its strip with index and time: `size` wide, `size + strip_height(size)` high."""
     strip = strip_height(size)
-    for frame, image in zip(frames, render_frames(joints, frames, size)):
+    for frame, image in zip(frames, render_frames(joints, frames, size, view)):
         picture = Image.new("RGB", (size, size + strip), GROUND)
         picture.paste(Image.fromarray(image), (0, 0))
         picture.paste(caption_strip(size, strip, f"#{frame}", f"{frame / FPS:.1f} s"), (0, size))
@@ -60,6 +65,14 @@ def labelled_frames(joints: np.ndarray, frames: Sequence[int], size: int) -> Ite
 
 def strip_height(size: int) -> int:
     return max(14, round(size * 0.1))
+
+
+def largest_cell(width: int, height: int, columns: int, rows: int) -> int:
+    """Pixels of a cell's side so that a sheet of `columns` x `rows` cells is at most `width` x `height`."""
+    size = (width + GAP) // columns - GAP
+    while size > 0 and rows * (size + strip_height(size) + GAP) - GAP > height:
+        size -= 1
+    return size
 
 
 def best_columns(cells: int) -> int:

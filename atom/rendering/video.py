@@ -16,16 +16,19 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
+from atom.config import View
 from atom.errors import AtomError
 from atom.motion.skeleton import FPS
 from atom.rendering.frames import check_joints, render_frames
 from atom.rendering.labels import caption_strip
+from atom.rendering.sheet import best_columns
 
 SUFFIXES = (".mp4", ".gif", ".webp")
+_GAP = 2  # pixels between panes
 _REMEDY = "set IMAGEIO_FFMPEG_EXE to an ffmpeg that has libx264"
 
 
-def write_video(path: str | Path, joints: np.ndarray, size: int = 512, fps: float = FPS) -> None:
+def write_video(path: str | Path, joints: np.ndarray, size: int = 512, fps: float = FPS, view: View = "follow") -> None:
     """Write a motion as a clip; the suffix of `path` (.mp4, .gif or .webp) says which kind.
 
     Args:
@@ -33,52 +36,75 @@ def write_video(path: str | Path, joints: np.ndarray, size: int = 512, fps: floa
         joints: (T, 22, 3) in metres; each frame is shown once.
         size: pixels of the picture's side; an mp4 with an odd size loses its last row and column.
         fps: frames a second that the clip plays at.
+        view: as in `render_frames`.
 
     Raises:
         AtomError: the joints can't be drawn, the suffix is unknown, the folder is missing, or ffmpeg fails.
     """
-    write_frames(path, render_frames(joints, size=size), fps)
+    write_frames(path, render_frames(joints, size=size, view=view), fps)
 
 
-def write_side_by_side(
-    path: str | Path, panes: Sequence[tuple[str, np.ndarray]], size: int = 384, fps: float = FPS
+def write_grid(
+    path: str | Path,
+    panes: Sequence[tuple[str, np.ndarray]],
+    size: int = 384,
+    columns: int | None = None,
+    title: str = "",
+    fps: float = FPS,
+    view: View = "follow",
 ) -> None:
     """Write motions beside each other, each under its label; a shorter one holds its last frame.
 
     Args:
         path: as in `write_video`.
-        panes: (label, joints (T, 22, 3)) from left to right.
+        panes: (label, joints (T, 22, 3)) from left to right and from top to bottom.
         size: pixels of a pane's side.
+        columns: panes a row; by default the grid is about square with few empty places.
+        title: stands above all panes, such as the text that they follow.
         fps: frames a second that the clip plays at.
+        view: as in `render_frames`.
 
     Raises:
         AtomError: as in `write_video`, or there is no pane.
     """
-    write_frames(path, side_by_side(panes, size), fps)
+    write_frames(path, grid(panes, size, columns, title, view), fps)
 
 
-def side_by_side(panes: Sequence[tuple[str, np.ndarray]], size: int = 384) -> Iterator[np.ndarray]:
-    """The frames of `write_side_by_side`: (H, W, 3) uint8, W = panes x (size + 2) - 2 and H = size and a label."""
+def grid(
+    panes: Sequence[tuple[str, np.ndarray]],
+    size: int = 384,
+    columns: int | None = None,
+    title: str = "",
+    view: View = "follow",
+) -> Iterator[np.ndarray]:
+    """The frames of `write_grid`, (H, W, 3) uint8: panes of `size` and a label, 2 pixels apart, below the title."""
     if not panes:
-        raise AtomError("a side-by-side clip needs at least one motion")
+        raise AtomError("a clip of motions beside each other needs at least one motion")
+    if columns is not None and columns < 1:
+        raise AtomError(f"a grid needs at least one column, not {columns}")
     motions = [check_joints(joints) for _, joints in panes]
     length = max(len(joints) for joints in motions)
-    drawn = [render_frames(joints, size=size) for joints in motions]
+    drawn = [render_frames(joints, size=size, view=view) for joints in motions]
+    columns = min(columns or best_columns(len(panes)), len(panes))
+    rows = -(-len(panes) // columns)
     strip = max(18, 2 * round(size * 0.035))
-    labels = [np.asarray(caption_strip(size, strip, label)) for label, _ in panes]
-    gap = np.full((size + strip, 2, 3), 255, np.uint8)
+    step_x, step_y = size + _GAP, strip + size + _GAP
+    top = strip + _GAP if title else 0
+    width, height = columns * step_x - _GAP, top + rows * step_y - _GAP
+    empty = np.full((height, width, 3), 255, np.uint8)
+    if title:
+        empty[:strip] = np.asarray(caption_strip(width, strip, title))
+    corners = [(top + i // columns * step_y, i % columns * step_x) for i in range(len(panes))]
+    for (row, column), (label, _) in zip(corners, panes):
+        empty[row : row + strip, column : column + size] = np.asarray(caption_strip(size, strip, label))
 
     def frames() -> Iterator[np.ndarray]:
-        current: list[np.ndarray] = [gap] * len(panes)
         for _ in range(length):
-            for i, label in enumerate(labels):
-                picture = next(drawn[i], None)
+            for (row, column), pictures in zip(corners, drawn):
+                picture = next(pictures, None)
                 if picture is not None:
-                    current[i] = np.concatenate([label, picture])
-            beside = [current[0]]
-            for pane in current[1:]:
-                beside += [gap, pane]
-            yield np.concatenate(beside, axis=1)
+                    empty[row + strip : row + strip + size, column : column + size] = picture
+            yield empty.copy()
 
     return frames()
 

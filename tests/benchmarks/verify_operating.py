@@ -268,7 +268,7 @@ def rows_of(store: str) -> dict[tuple[str, str], str]:
 
 
 def store(team: Team, local: str) -> None:
-    """A store behind S3's protocol that does not answer for a minute, and whether it then holds what a local one does."""
+    """A store behind S3's protocol that does not answer for a minute; does it then hold what a local one does?"""
     try:
         import boto3
     except ImportError:

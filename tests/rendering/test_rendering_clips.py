@@ -11,9 +11,9 @@ from PIL import Image
 
 from atom.errors import AtomError
 from atom.motion.skeleton import INDEX, JOINTS
-from atom.rendering import contact_sheet, find_ffmpeg, side_by_side, write_frames, write_side_by_side, write_video
+from atom.rendering import contact_sheet, find_ffmpeg, grid, write_frames, write_grid, write_video
 from atom.rendering.labels import caption_strip
-from atom.rendering.sheet import GAP, best_columns
+from atom.rendering.sheet import GAP, best_columns, largest_cell
 
 
 def motion(frames: int) -> np.ndarray:
@@ -86,7 +86,7 @@ def test_animations_hold_every_frame_and_loop(tmp_path, suffix):
 
 def test_side_by_side_holds_the_last_frame_of_the_shorter(tmp_path):
     panes = [("base", motion(4)), ("tuned", motion(9))]
-    frames = list(side_by_side(panes, size=64))
+    frames = list(grid(panes, size=64))
     assert len(frames) == 9
     left, right = [frame[:, :64] for frame in frames], [frame[:, -64:] for frame in frames]
     assert all(np.array_equal(left[3], frame) for frame in left[4:])
@@ -94,9 +94,24 @@ def test_side_by_side_holds_the_last_frame_of_the_shorter(tmp_path):
     strip = frames[0].shape[0] - 64
     assert (frames[0][:strip, :64] < 128).any()  # a label is written
     assert not np.array_equal(frames[0][:strip, :64], frames[0][:strip, -64:])
+    assert frames[0].shape[1] == 64 + 2 + 64
     path = tmp_path / "pair.mp4"
-    write_side_by_side(path, panes, size=64)
+    write_grid(path, panes, size=64)
     assert imageio_ffmpeg.count_frames_and_secs(str(path))[0] == 9
+
+
+def test_a_grid_has_rows_and_a_title():
+    panes = [(f"motion {i}", motion(3 + i)) for i in range(5)]
+    frames = list(grid(panes, size=48, columns=2, title="a person <b>walks</b>"))
+    titled, plain = frames[0], next(grid(panes, size=48, columns=2))
+    strip = titled.shape[0] - plain.shape[0] - 2
+    assert len(frames) == 7 and plain.shape == (3 * (48 + strip + 2) - 2, 98, 3)
+    assert (titled[:strip] < 128).any() and np.array_equal(titled[strip + 2 :], plain)
+    assert (plain[2 * (48 + strip + 2) :, 50:] == 255).all()  # the empty place
+    drawn = np.asarray(frames[6][strip + 2 :][strip : strip + 48, :48])
+    assert np.array_equal(drawn, list(grid(panes[:1], size=48))[-1][strip:])
+    with pytest.raises(AtomError, match="at least one column"):
+        grid(panes, columns=0)
 
 
 def test_long_labels_are_cut_and_odd_ones_do_no_harm():
@@ -132,6 +147,15 @@ def test_grids_are_near_square_and_waste_little():
         assert columns >= rows
         assert cells <= 3 or columns <= 1.6 * cells**0.5 + 1
     assert [best_columns(cells) for cells in (1, 3, 4, 8, 16, 25)] == [1, 3, 2, 3, 4, 5]
+
+
+def test_the_largest_cell_fills_its_sheet_and_no_more():
+    for columns, rows in ((1, 1), (3, 2), (4, 4), (2, 7)):
+        size = largest_cell(768, 1024, columns, rows)
+        sheet = contact_sheet(motion(columns * rows), every=1, size=size, columns=columns)
+        assert sheet.width <= 768 and sheet.height <= 1024
+        larger = contact_sheet(motion(columns * rows), every=1, size=size + 1, columns=columns)
+        assert larger.width > 768 or larger.height > 1024
 
 
 def test_a_sheet_takes_columns_and_step():
@@ -198,12 +222,10 @@ def test_places_that_cannot_be_written_are_named(tmp_path, name):
 
 def test_nothing_to_show_is_an_error(tmp_path):
     with pytest.raises(AtomError, match="at least one motion"):
-        write_side_by_side(tmp_path / "clip.mp4", [])
+        write_grid(tmp_path / "clip.mp4", [])
     with pytest.raises(AtomError, match="at least one frame"):
         write_frames(tmp_path / "clip.mp4", [])
     with pytest.raises(AtomError, match="above 0"):
         write_video(tmp_path / "clip.mp4", motion(2), fps=0)
     with pytest.raises(AtomError, match="frame 1"):
-        write_side_by_side(
-            tmp_path / "clip.mp4", [("a", motion(2)), ("b", motion(2) + np.array([0, np.nan])[:, None, None])]
-        )
+        write_grid(tmp_path / "clip.mp4", [("a", motion(2)), ("b", motion(2) + np.array([0, np.nan])[:, None, None])])

@@ -2,15 +2,17 @@
 
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from atom.config import View
 from atom.errors import AtomError
 from atom.motion.skeleton import BONE_LENGTHS, INDEX, LEFT_JOINTS, PARENTS, RIGHT_JOINTS, TARGET_OFFSETS
 from atom.rendering import camera as camera_module
 from atom.rendering import render_frames
-from atom.rendering.camera import FOCAL, first_heading, follow_camera, smooth_track
+from atom.rendering.camera import FOCAL, first_heading, place_camera, side_of_action, smooth_track
 from atom.rendering.figure import body_height, figure_parts
 from atom.rendering.path import ground_path, stroke_alphas
 
@@ -98,10 +100,10 @@ def test_a_standing_body_of_any_size_fills_seven_tenths(scale):
     joints = standing(scale=scale)
     height = body_height(joints)
     parts = figure_parts(joints, height)
-    camera = follow_camera(joints, parts, height)
+    camera = place_camera("follow", joints, parts, height)
     top = parts[0, :, [1, 4]].max() + 0.1 * scale
     ends = np.array([[*camera.ground[0], 0.0], [*camera.ground[0], top]])[:, [0, 2, 1]] - camera.positions[0]
-    up, depth = ends @ camera.axes[1], ends @ camera.axes[2]
+    up, depth = ends @ camera.axes[0, 1], ends @ camera.axes[0, 2]
     share = np.ptp(FOCAL * up / depth)
     assert 0.62 < share < 0.78
 
@@ -153,6 +155,81 @@ def test_the_path_shows_where_the_body_went_and_will_go():
     assert len(ground_path(still)[0]) == 0
     wobbling = still + 0.03 * np.sin(np.arange(60) / 3)[:, None, None]
     assert len(ground_path(wobbling)[0]) == 0
+
+
+def test_a_bar_across_the_path_marks_every_second():
+    joints = walking(61)
+    strokes, times = ground_path(joints)
+    across = np.isclose(strokes[:, 1], strokes[:, 3]) & (np.abs(strokes[:, 0] - strokes[:, 2]) > 0.15)
+    assert times[across].tolist() == [20, 40, 60]
+    assert np.allclose(strokes[across, 1], joints[[20, 40, 60], 0, 2], atol=0.02)
+    waits = np.concatenate([joints, np.repeat(joints[-1:], 60, axis=0)])
+    assert (ground_path(waits)[1] < 80).all()  # none pile up where the body stands
+
+
+@pytest.mark.parametrize("view", get_args(View))
+@pytest.mark.parametrize("heading", [0.0, 2.0])
+def test_every_view_keeps_the_whole_body_in_all_frames(view, heading):
+    joints = walking(80)
+    joints[40:, :, 1] += 0.8  # a leap
+    c, s = np.cos(heading), np.sin(heading)
+    joints = joints @ np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])
+    height = body_height(joints)
+    camera = place_camera(view, joints, figure_parts(joints, height), height)
+    pixels = camera.project(joints, 100)
+    assert pixels.min() > 2 and pixels.max() < 98
+    first, last = (next(render_frames(joints, [frame], 96, view)).astype(int) for frame in (0, 79))
+    assert figure(first).sum() > 20 and figure(last).sum() > 20
+
+
+def test_joints_are_projected_to_where_they_are_drawn():
+    joints = walking(30)
+    height = body_height(joints)
+    camera = place_camera("orbit", joints, figure_parts(joints, height), height)
+    for frame in (0, 11, 29):
+        image = next(render_frames(joints, [frame], 200, "orbit")).astype(int)
+        pixels = camera.project(joints, 200)[frame]
+        for name, mask in (("l_knee", orange(image)), ("r_elbow", blue(image))):
+            column, row = pixels[INDEX[name]].astype(int)
+            assert mask[row - 4 : row + 5, column - 4 : column + 5].any(), (frame, name)
+
+
+def test_the_side_view_stands_square_to_the_movement():
+    def bearing_off(joints):
+        return np.rad2deg(side_of_action(joints, first_heading(joints) + camera_module.AZIMUTH) - first_heading(joints))
+
+    ahead = walking(40)
+    assert np.isclose(bearing_off(ahead), -90, atol=2)  # from its right, so that it goes rightwards
+    sideways = standing(40)
+    sideways[:, :, 0] += 0.05 * np.arange(40)[:, None]
+    assert np.isclose(bearing_off(sideways), 0, atol=2)  # from its front
+    punching = standing(40)
+    punching[:, INDEX["r_wrist"], 2] += 0.3 * (1 - np.cos(np.arange(40)))
+    assert np.isclose(bearing_off(punching), -90, atol=2)
+    assert np.isclose(bearing_off(standing(40)), np.rad2deg(camera_module.AZIMUTH))  # nothing moves
+    angle = np.linspace(0, 2 * np.pi, 80)[:, None]
+    circling = standing(80)
+    circling[:, :, 0] += np.sin(angle)
+    circling[:, :, 2] += np.cos(angle)
+    assert np.isclose(bearing_off(circling), np.rad2deg(camera_module.AZIMUTH))  # no direction stands out
+
+
+def test_a_fixed_camera_sees_the_floor_lie_still():
+    joints = walking(60, speed=0.03)
+    first, last = (next(render_frames(joints, [frame], 128, "fixed")).astype(int) for frame in (0, 59))
+    same = (np.abs(first - last).max(axis=-1) == 0).mean()
+    assert same > 0.6  # all but the figure, its shadow and the path
+    moving = [next(render_frames(joints, [frame], 128)).astype(int) for frame in (0, 59)]
+    assert (np.abs(moving[0] - moving[1]).max(axis=-1) == 0).mean() < same
+
+
+def test_an_orbit_comes_back_after_eight_seconds():
+    joints = standing(200)
+    camera = place_camera("orbit", joints, figure_parts(joints, body_height(joints)), body_height(joints))
+    assert np.allclose(camera.axes[0], camera.axes[160]) and not np.allclose(camera.axes[0], camera.axes[80])
+    front, back = (next(render_frames(joints, [frame], 128, "orbit")).astype(int) for frame in (17, 97))
+    assert np.sign(middle_column(orange(front)) - middle_column(blue(front))) == 1
+    assert np.sign(middle_column(orange(back)) - middle_column(blue(back))) == -1
 
 
 def test_the_camera_follows_without_lag_and_smoothly():
@@ -264,8 +341,8 @@ def test_sides_of_the_skeleton_match_the_colours():
 def test_the_view_is_three_quarters_from_above():
     joints = standing()
     height = body_height(joints)
-    camera = follow_camera(joints, figure_parts(joints, height), height)
-    assert np.allclose(camera.axes @ camera.axes.T, np.eye(3))
-    assert camera.axes[0, 1] == 0  # level
+    camera = place_camera("follow", joints, figure_parts(joints, height), height)
+    assert np.allclose(camera.axes[0] @ camera.axes[0].T, np.eye(3))
+    assert camera.axes[0, 0, 1] == 0  # level
     assert camera.positions[0, 2] > 1 and camera.positions[0, 1] > height / 2
-    assert np.isclose(camera.axes[2, 1], -np.sin(camera_module.ELEVATION))
+    assert np.isclose(camera.axes[0, 2, 1], -np.sin(camera_module.ELEVATION))

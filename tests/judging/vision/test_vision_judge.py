@@ -1,12 +1,14 @@
 """What a vision-language model says becomes events, and events become a score; the question gives nothing away."""
 
 import asyncio
+import io
 import json
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from atom.chat.request import Answer, Picture
 from atom.config import SightConfig, VisionConfig
@@ -14,7 +16,8 @@ from atom.corpus.compose import make_motion
 from atom.events import ACTIONS, Event
 from atom.judging.vision.judge import FIRST, SECOND, Subject, compare_motions, judge_motion, seen_events
 from atom.judging.vision.questions import ActionAnswer, EventsAnswer, Occurrence, asked_actions, events_question, said
-from atom.judging.vision.sight import pictures_of
+from atom.judging.vision.sight import frames_by_movement, pictures_of
+from atom.planning.asking import picture_tokens
 
 EVENTS = (Event("jump_up", 2, "jumps twice"), Event("wave_left", 1, "waves with the left hand"))
 TEXT = "a person jumps twice, then waves with the left hand"
@@ -159,9 +162,14 @@ def joints():
 @pytest.mark.parametrize("encoding", ["jpeg", "png"])
 def test_pictures_show_every_nth_frame_once_and_are_the_same_each_time(joints, form, encoding):
     sight = SightConfig(form=form, encoding=encoding, size=64, every=8, every_frequency=4, cells=6)
-    for task, every in (("temporal", 8), ("frequency", 4)):
+    for task in ("temporal", "frequency"):
         pictures = pictures_of(joints, sight, task)
-        assert [frame for picture in pictures for frame in picture.frames] == list(range(0, len(joints), every))
+        frames = [frame for picture in pictures for frame in picture.frames]
+        if task == "temporal":
+            assert frames == list(range(0, len(joints), 8))
+        else:
+            assert frames == sorted(set(frames)) and frames[0] == 0
+            assert 0.8 * len(joints) / 4 <= len(frames) <= len(joints) / 4 + 1 and np.diff(frames).max() <= 11
         assert all(len(picture.frames) <= (1 if form == "frames" else 6) for picture in pictures)
         assert all(picture.media_type == f"image/{encoding}" for picture in pictures)
         magic = b"\xff\xd8" if encoding == "jpeg" else b"\x89PNG"
@@ -170,10 +178,29 @@ def test_pictures_show_every_nth_frame_once_and_are_the_same_each_time(joints, f
         assert [picture.sha256 for picture in pictures] == [picture.sha256 for picture in again]
 
 
+def test_frames_lie_closer_where_more_moves(joints):
+    still_first = np.concatenate([np.repeat(joints[:1], 60, axis=0), joints])
+    frames = np.array(frames_by_movement(still_first, len(still_first) // 4))
+    assert np.diff(frames[frames < 60]).mean() > 1.5 * np.diff(frames[frames >= 60]).mean()
+    still = frames_by_movement(np.repeat(joints[:1], 40, axis=0), 10)
+    assert still == list(range(0, 40, 4)) and frames_by_movement(joints[:1], 1) == [0]
+
+
+@pytest.mark.parametrize("tiles", [1, 2, 4])
+def test_pictures_are_as_large_as_they_cost(joints, tiles):
+    """By the rule for GPT-4o, which shrinks a picture's short side to 768 pixels and charges by tiles of 512."""
+    for cells in (4, 9, 16):
+        for picture in pictures_of(joints, SightConfig(tiles=tiles, cells=cells), "temporal"):
+            width, height = Image.open(io.BytesIO(picture.data)).size
+            assert min(width, height) <= 768 and max(width, height) <= 2048
+            assert picture_tokens(width, height)[1] <= 85 + 170 * tiles
+    (frame, *_) = pictures_of(joints, SightConfig(form="frames"), "temporal")
+    width, height = Image.open(io.BytesIO(frame.data)).size
+    assert 440 < width <= 512 and 490 < height <= 512
+
+
 def test_the_path_from_above_keeps_left_on_the_left():
     """A walk, a left turn and a walk end to the left of where a straight walk would."""
-    from PIL import Image
-
     from atom.rendering.path_map import LINE, path_map
 
     for turn, side in (("turn_left", -1), ("turn_right", 1)):
