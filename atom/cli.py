@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from atom.config import VIEW_WORDS, View
 from atom.errors import AtomError
 from storage import StoreError
 
@@ -38,6 +39,7 @@ def generate(
     ] = None,
     device: str = "cpu",
     size: Annotated[int, typer.Option(min=64, max=1024, help="pixels of the video's side")] = 512,
+    view: Annotated[View, typer.Option(help=VIEW_WORDS)] = "follow",
 ) -> None:
     """Make one motion from a text and render it."""
     if not text.strip():
@@ -58,7 +60,7 @@ def generate(
             raise AtomError(f"the model gave no motion for {text!r}; try another --seed")
         (joints,) = generator.decode([sample.tokens])
     with console.status("rendering"):
-        write_video(output, joints, size=size)
+        write_video(output, joints, size=size, view=view)
     if npy:
         write_motion(npy, joints)
     console.print(f"{output}: {len(joints)} frames, {len(joints) / 20:.1f} s, seed {seed}")

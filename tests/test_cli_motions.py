@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from atom.commands.motions import motions_app
@@ -189,3 +190,21 @@ def test_make_asks_the_users_own_class_and_its_folder_can_be_checked(tmp_path, b
         run_raising(*call, f"{tmp_path}/mine.py:Mine", "--split", "val")
     with pytest.raises(AtomError, match="unknown split"):
         run_raising(*call, f"{tmp_path}/mine.py:Mine", "--split", "dev")
+
+
+def test_motions_are_drawn_as_a_clip_a_grid_and_a_sheet(body, tmp_path):
+    for name in ("a", "b"):
+        np.save(tmp_path / f"{name}.npy", body)
+    clip = run("render", tmp_path / "a.npy", "-o", tmp_path / "one.gif", "--size", 64, "--view", "orbit")
+    assert clip.exit_code == 0 and "one.gif" in clip.stdout
+    with Image.open(tmp_path / "one.gif") as picture:
+        assert picture.size == (64, 64)
+    run("render", tmp_path / "a.npy", tmp_path / "b.npy", "-o", tmp_path / "two.webp", "--size", 64, "--title", "both")
+    with Image.open(tmp_path / "two.webp") as picture:
+        assert picture.width == 130 and picture.n_frames == len(body)
+    run("render", tmp_path / "a.npy", "-o", tmp_path / "sheet.png", "--size", 64, "--columns", 2, "--every", 10)
+    with Image.open(tmp_path / "sheet.png") as picture:
+        assert 128 < picture.width < 140 and picture.height > 64 * len(body) // 20
+    both = run("render", tmp_path / "a.npy", tmp_path / "b.npy", "-o", tmp_path / "sheet.png")
+    assert isinstance(both.exception, AtomError) and "one motion" in str(both.exception)
+    assert "side" in run("render", "--help").stdout

@@ -1,4 +1,4 @@
-"""`atom motions`: motions of any generator, checked, converted and made for our prompts."""
+"""`atom motions`: motions of any generator, checked, converted, drawn and made for our prompts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from atom.config import VIEW_WORDS, View
 from atom.errors import AtomError
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from atom.generation.protocol import MotionGenerator
 
 motions_app = typer.Typer(
-    help="Motions that were made elsewhere: check them, convert them, make them for our prompts.", no_args_is_help=True
+    help="Motions that were made elsewhere: check them, convert them, draw them, make them for our prompts.",
+    no_args_is_help=True,
 )
 _SHOWN = 20  # faults that are listed
 _FILES = (".npy", ".npz", ".bvh")
@@ -109,6 +111,38 @@ def convert(
     if faults:
         _show_faults(console, faults)
         raise typer.Exit(1)
+
+
+@motions_app.command()
+def render(
+    sources: Annotated[list[Path], typer.Argument(help=".npy, .npz or .bvh files")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help=".mp4, .gif or .webp: a clip of all; .png or .jpg: a contact sheet")
+    ],
+    view: Annotated[View, typer.Option(help=VIEW_WORDS)] = "follow",
+    size: Annotated[int | None, typer.Option(min=64, max=1024, help="pixels of a frame's side")] = None,
+    columns: Annotated[int | None, typer.Option(min=1, help="motions, or frames of a sheet, in a row")] = None,
+    every: Annotated[int, typer.Option(min=1, help="a sheet shows every n-th frame")] = 8,
+    title: Annotated[str, typer.Option(help="stands above several motions")] = "",
+) -> None:
+    """Draw motions: one as a clip or a contact sheet, several beside each other under their file names."""
+    from atom.motion.files import read_motion
+    from atom.rendering import contact_sheet, write_grid, write_video
+
+    motions = [(source.stem, read_motion(source)) for source in sources]
+    if output.suffix.lower() in (".png", ".jpg", ".jpeg"):
+        if len(motions) > 1:
+            raise AtomError(f"a contact sheet shows one motion, not {len(motions)}: name a .mp4 for all of them")
+        sheet = contact_sheet(motions[0][1], every, size or 224, columns, view=view)
+        try:
+            sheet.save(output)
+        except OSError as error:
+            raise AtomError(f"can't write {output}: {error.strerror or error}") from error
+    elif len(motions) == 1 and not title:
+        write_video(output, motions[0][1], size or 512, view=view)
+    else:
+        write_grid(output, motions, size or 384, columns, title, view=view)
+    Console().print(str(output), soft_wrap=True, markup=False)
 
 
 @motions_app.command()
