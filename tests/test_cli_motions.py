@@ -119,7 +119,23 @@ def test_convert_writes_joints_or_features_of_a_file(made, tmp_path, body):
     with pytest.raises(AtomError, match="has 2 frames"):
         run_raising("convert", made / "b.npy", tmp_path / "b.npy")
     with pytest.raises(AtomError, match=r"ends in \.npy"):
-        run_raising("convert", made / "a.npy", tmp_path / "a.bvh")
+        run_raising("convert", made / "a.npy", tmp_path / "a.fbx")
+
+
+def test_convert_writes_bvh_of_joints_or_features_one_or_a_folder(made, tmp_path, body):
+    np.save(made / "f.npy", joints_to_features(body))
+    for name in ("a", "f"):
+        assert run("convert", made / f"{name}.npy", tmp_path / f"{name}.bvh").exit_code == 0
+        joints = read_motion(made / f"{name}.npy")
+        assert np.abs(read_motion(tmp_path / f"{name}.bvh") - joints).max() < 0.005  # its trunk gives a little
+    result = run("convert", made, tmp_path / "out", "--bvh")
+    assert result.exit_code == 1 and "3 of 4 motions" in result.stdout
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.bvh", "c.bvh", "f.bvh"}
+    assert (tmp_path / "out/a.bvh").read_bytes() == (tmp_path / "a.bvh").read_bytes()
+    with pytest.raises(AtomError, match="choose --features or --bvh"):
+        run_raising("convert", made, tmp_path / "out", "--bvh", "--features")
+    with pytest.raises(AtomError, match="name that ends so"):
+        run_raising("convert", made / "a.npy", tmp_path / "a.npy", "--bvh")
 
 
 def test_convert_writes_a_folder_like_it_and_names_what_is_no_motion(made, tmp_path, body):

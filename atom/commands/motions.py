@@ -74,17 +74,24 @@ def check(
 @motions_app.command()
 def convert(
     source: Annotated[Path, typer.Argument(help="a .bvh, .npy or .npz, or a folder of them")],
-    target: Annotated[Path, typer.Argument(help="the .npy to write, or a folder for those of a folder")],
+    target: Annotated[Path, typer.Argument(help="the .npy or .bvh to write, or a folder for those of a folder")],
     features: Annotated[bool, typer.Option("--features", help="write features (T-1,263) instead of joints")] = False,
+    bvh: Annotated[bool, typer.Option("--bvh", help="of a folder, write .bvh instead of .npy")] = False,
 ) -> None:
-    """Write motions as .npy: joints (T,22,3) in metres, Y up, 20 fps, or HumanML3D's features.
+    """Write motions as .npy, joints (T,22,3) in metres, Y up, 20 fps, or HumanML3D's features; or as .bvh.
+
+    A .bvh has Mixamo's joint names and is in centimetres: import it into Blender at Scale 0.01.
 
     Exit status 1 when some files of a folder were no motion."""
     from atom.motion.files import read_motion, write_motion
 
+    if features and bvh:
+        raise AtomError("a .bvh holds no features: choose --features or --bvh")
     kind = "features" if features else "joints"
     console = Console()
     if not source.is_dir():
+        if bvh and target.suffix != ".bvh":
+            raise AtomError(f"{target}: --bvh writes a .bvh, give a name that ends so")
         joints = read_motion(source)
         write_motion(target, joints, kind)
         console.print(f"{target}: {len(joints)} frames, {len(joints) / 20:.1f} s", soft_wrap=True, markup=False)
@@ -94,7 +101,7 @@ def convert(
         raise AtomError(f"the folder {source} holds no {', '.join(_FILES)}")
     if target.resolve().is_relative_to(source.resolve()):
         raise AtomError(f"{target} lies in {source}, whose files are read: write to another folder")
-    targets = {file: target / file.relative_to(source).with_suffix(".npy") for file in files}
+    targets = {file: target / file.relative_to(source).with_suffix(".bvh" if bvh else ".npy") for file in files}
     if twice := [str(path) for path, number in Counter(targets.values()).items() if number > 1]:
         raise AtomError(f"several files would become {twice[0]}: convert them one by one")
     faults = []

@@ -10,6 +10,7 @@ import numpy as np
 
 from atom.errors import AtomError
 from atom.motion.bvh import read_bvh
+from atom.motion.bvh_writing import write_bvh
 from atom.motion.features import FEATURES, features_to_joints, joints_to_features
 from atom.motion.skeleton import INDEX, JOINTS
 
@@ -47,15 +48,20 @@ def as_joints(array: np.ndarray, where: str) -> np.ndarray:
 
 
 def write_motion(path: str | Path, joints: np.ndarray, kind: Literal["joints", "features"] = "joints") -> None:
-    """Write `joints` (T, 22, 3) to a .npy file, as they are or as T-1 rows of features.
+    """Write `joints` (T, 22, 3) to a .npy file, as they are or as T-1 rows of features, or to a .bvh.
 
-    Raises AtomError if the name does not end in .npy or the file can't be written.
+    Raises AtomError if the name ends in neither, if features are to go into a .bvh, or if the file can't be written.
     """
     path = Path(path)
-    if path.suffix != ".npy":
-        raise AtomError(f"{path}: motions are written as .npy, give a name that ends in .npy")
+    if path.suffix not in (".npy", ".bvh"):
+        raise AtomError(f"{path}: motions are written as .npy or .bvh, give a name that ends in .npy or .bvh")
     if kind not in ("joints", "features"):
         raise AtomError(f"a motion is written as 'joints' or 'features', not as {kind!r}")
+    if path.suffix == ".bvh":
+        if kind == "features":
+            raise AtomError(f"{path}: a .bvh holds no features, give a name that ends in .npy")
+        write_bvh(path, joints)
+        return
     array = joints_to_features(joints) if kind == "features" else np.asarray(joints, dtype=np.float32)
     try:
         np.save(path, array, allow_pickle=False)

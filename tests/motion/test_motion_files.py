@@ -94,8 +94,10 @@ def test_missing_things_are_named(tmp_path):
 def test_writing_where_it_can_not_be_is_refused(tmp_path):
     with pytest.raises(AtomError, match="can't be written"):
         write_motion(tmp_path / "missing" / "a.npy", moving_body(0))
-    with pytest.raises(AtomError, match=r"ends in \.npy"):
-        write_motion(tmp_path / "a.bvh", moving_body(0))
+    with pytest.raises(AtomError, match=r"ends in \.npy or \.bvh"):
+        write_motion(tmp_path / "a.fbx", moving_body(0))
+    with pytest.raises(AtomError, match="holds no features"):
+        write_motion(tmp_path / "a.bvh", moving_body(0), kind="features")
     with pytest.raises(AtomError, match="'poses'"):
         write_motion(tmp_path / "a.npy", moving_body(0), kind="poses")
     assert list(tmp_path.iterdir()) == []
