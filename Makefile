@@ -34,6 +34,8 @@ bench: $(READY)  ## speed, as ratios in one run
 
 verify: $(READY)  ## every figure that the project claims, from scratch; fails where one is missed
 	$(BIN)/python tests/benchmarks/verify.py
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[blazepose]'
+	$(BIN)/python tests/benchmarks/verify_legibility.py
 	$(BIN)/python tests/benchmarks/verify_service.py
 	$(BIN)/python tests/benchmarks/verify_motiongpt.py
 	$(BIN)/python tests/benchmarks/verify_orchestration.py

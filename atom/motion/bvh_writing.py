@@ -200,9 +200,8 @@ def _hierarchy(offsets: np.ndarray) -> tuple[list[int], list[str]]:
         order.append(joint)
         root = joint == _PELVIS
         lines.extend([f"{pad}{'ROOT' if root else 'JOINT'} {_NAMES[joint]}", pad + "{", _offset(pad, offsets[joint])])
-        lines.append(
-            f"{pad}\tCHANNELS {'6 Xposition Yposition Zposition' if root else '3'} Zrotation Xrotation Yrotation"
-        )
+        channels = "6 Xposition Yposition Zposition" if root else "3"
+        lines.append(f"{pad}\tCHANNELS {channels} Zrotation Xrotation Yrotation")
         for child in _CHILDREN[joint]:
             write(child, pad + "\t")
         if joint in _ENDS:
