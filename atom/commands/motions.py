@@ -136,7 +136,7 @@ def render(
     from atom.motion.files import read_motion
     from atom.rendering import contact_sheet, write_grid, write_video
 
-    motions = [(source.stem, read_motion(source)) for source in sources]
+    motions = [(label, read_motion(source)) for label, source in zip(_labels(sources), sources)]
     if output.suffix.lower() in (".png", ".jpg", ".jpeg"):
         if len(motions) > 1:
             raise AtomError(f"a contact sheet shows one motion, not {len(motions)}: name a .mp4 for all of them")
@@ -150,6 +150,37 @@ def render(
     else:
         write_grid(output, motions, size or 384, columns, title, view=view)
     Console().print(str(output), soft_wrap=True, markup=False)
+
+
+@motions_app.command()
+def view(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="a .bvh, .npy or .npz; several stand beside each other")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="the .html to write")],
+    title: Annotated[str | None, typer.Option(help="what stands above; else the names of the files")] = None,
+) -> None:
+    """Write a page to turn motions, scrub through them and slow them down. It works offline, in any browser."""
+    from atom.files import replace_file
+    from atom.motion.files import read_motion
+    from atom.motion.skeleton import FPS
+    from atom.rendering.viewer import ViewedMotion, viewer_page
+
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise AtomError(f"{output}: a page is written as .html, give a name that ends in .html")
+    if not output.parent.is_dir():
+        raise AtomError(f"the folder {output.parent} of {output.name} does not exist; make it first")
+    motions = []
+    for source, label in zip(sources, _labels(sources)):
+        joints = read_motion(source)
+        motions.append(ViewedMotion(label, joints, f"{len(joints)} frames, {len(joints) / FPS:.1f} s"))
+    page = viewer_page(motions, title or ", ".join(motion.label for motion in motions))
+    try:
+        replace_file(output, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+    except OSError as error:
+        raise AtomError(f"{output}: can't be written ({error.strerror}), choose another place") from None
+    told = "one motion" if len(motions) == 1 else f"{len(motions)} motions side by side"
+    Console().print(f"{output}: {told}, {len(page) / 1e3:.0f} kB", soft_wrap=True, markup=False)
 
 
 @motions_app.command()
@@ -209,6 +240,12 @@ def make(
     console.print(f"{output}: {counts.made} motions made, {counts.kept} were there", soft_wrap=True, markup=False)
     if counts.rejected:
         console.print(f"{counts.rejected} are no motion, see {output / 'rejected.jsonl'}", soft_wrap=True, markup=False)
+
+
+def _labels(sources: list[Path]) -> list[str]:
+    """The names of the files, as long as it takes to tell them apart."""
+    stems = [source.stem for source in sources]
+    return stems if len(set(stems)) == len(stems) else [str(source) for source in sources]
 
 
 def _generator(by: str) -> MotionGenerator:
