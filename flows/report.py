@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from atom.rendering import write_grid
 from atom.report.html import Pane, gains_plot, render_report
@@ -32,7 +33,10 @@ def write_report(store: Store, record: dict[str, Any], made: Made) -> str:
         (
             asked[prompt]["text"],
             asked[prompt]["task"],
-            [Pane(arm, videos[row["motion_id"]], row["score"], row["rationale"]) for arm, row in arms.items()],
+            [
+                Pane(arm, videos[row["motion_id"]], _joints(store, row), row["score"], row["rationale"])
+                for arm, row in arms.items()
+            ],
         )
         for prompt, arms in shown.items()
     ]
@@ -67,7 +71,7 @@ def _example(store: Store, pairs: list[dict[str, dict[str, Any]]]) -> bytes | No
     panes = [
         (
             arm if row["score"] is None else f"{arm}: {row['score']:.1f} of 5",
-            _joints(store, ArtifactRef.from_dict(row["motions"]), row["motion_id"]),
+            _joints(store, row),
         )
         for arm, row in arms.items()
     ]
@@ -77,7 +81,8 @@ def _example(store: Store, pairs: list[dict[str, dict[str, Any]]]) -> bytes | No
         return path.read_bytes()
 
 
-def _joints(store: Store, ref: ArtifactRef, motion_id: str) -> np.ndarray:
-    rows = store.read(ref, columns=["motion_id", "joints"]).to_pylist()
-    (joints,) = (row["joints"] for row in rows if row["motion_id"] == motion_id)
-    return np.asarray(joints, np.float32).reshape(-1, 22, 3)
+def _joints(store: Store, shown: dict[str, Any]) -> np.ndarray:
+    """The joints (T, 22, 3) of a motion of the gallery."""
+    motions = store.read(ArtifactRef.from_dict(shown["motions"]), columns=["motion_id", "joints"])
+    (motion,) = motions.filter(pc.field("motion_id") == shown["motion_id"]).to_pylist()
+    return np.asarray(motion["joints"], np.float32).reshape(-1, 22, 3)

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from atom.rendering.viewer import ViewedMotion, viewer_assets, viewer_fragment
 from atom.report import plots
 from atom.report.metrics import metrics_table
 
@@ -18,10 +20,11 @@ SCORES = ("overall", "integrity", "temporal", "frequency")
 
 @dataclass(frozen=True)
 class Pane:
-    """One clip of the gallery: whose it is, its mp4 and what the judge said."""
+    """One clip of the gallery: whose it is, its mp4, its joints (T, 22, 3) in metres and what the judge said."""
 
     arm: str
     video: bytes
+    joints: np.ndarray
     score: float | None
     rationale: str
 
@@ -38,6 +41,7 @@ def render_report(record: Mapping[str, Any], curves: Sequence[Mapping[str, Any]]
     }
     environment = Environment(loader=PackageLoader("atom.report"), autoescape=True, undefined=StrictUndefined)
     environment.filters["data"] = lambda value: base64.b64encode(value).decode()
+    environment.filters["viewer"] = _viewer
     return environment.get_template("report.html.j2").render(
         record=record,
         summaries=summaries,
@@ -48,8 +52,15 @@ def render_report(record: Mapping[str, Any], curves: Sequence[Mapping[str, Any]]
         rewards=plots.rewards(rewards) if rewards else None,
         baselines={judge: figures.get("baselines", {}) for judge, figures in evaluation.items()},
         gallery=gallery,
+        viewer_assets=viewer_assets() if gallery else "",
         config=yaml.safe_dump(dict(record["config"]), sort_keys=False),
     )
+
+
+def _viewer(panes: Sequence[Pane]) -> str:
+    return viewer_fragment([
+        ViewedMotion(pane.arm, pane.joints, "" if pane.score is None else f"{pane.score:.1f} of 5") for pane in panes
+    ])  # fmt: skip
 
 
 def _sentence(record: Mapping[str, Any], summaries: Mapping[str, Any]) -> str:
