@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from typing import IO
 
 import ffmpeg
 import imageio_ffmpeg
@@ -25,6 +26,7 @@ from atom.rendering.sheet import best_columns
 
 SUFFIXES = (".mp4", ".gif", ".webp")
 _GAP = 2  # pixels between panes
+_PIPE_BYTES = 1 << 20  # the most that Linux gives to anyone
 _REMEDY = "set IMAGEIO_FFMPEG_EXE to an ffmpeg that has libx264"
 
 
@@ -157,6 +159,7 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors)
         except OSError as error:
             raise AtomError(f"can't start ffmpeg {executable!r}: {error.strerror}; {_REMEDY}") from error
+        _widen(process.stdin)
         try:
             for frame in chain([first], frames):
                 process.stdin.write(np.ascontiguousarray(frame))
@@ -174,6 +177,14 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
             words = " | ".join(errors.read().decode(errors="replace").strip().splitlines()[-3:])
             status = process.returncode
             raise AtomError(f"ffmpeg {executable!r} failed with status {status}: {words or 'no message'}; {_REMEDY}")
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Room for a whole frame in the pipe, so that drawing and encoding seldom wait for each other."""
+    with suppress(ImportError, AttributeError, OSError):  # only Linux can, and only while the user's share lasts
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _write_animation(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:

@@ -183,13 +183,13 @@ def test_mdms_results_written_by_an_older_numpy_are_read(tmp_path, long_bodies):
 
 class Evil:
     def __reduce__(self):
-        return (print, ("owned",))
+        return (eval, ("1",))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"text": [TWICE, Evil(), TWICE, WAVE]}, r"could run code when opened \(it asks for builtins\.print\)"),
+        ({"text": [TWICE, Evil(), TWICE, WAVE]}, r"could run code when opened \(it asks for builtins\.eval\)"),
         ({"lengths": np.array([Evil()] * 4, dtype=object)}, "could run code when opened"),
         ({"motion": np.zeros((4, 21, 3, 52), np.float32)}, r"shape \(4, 21, 3, 52\)"),
         ({"motion": np.zeros((3, 22, 3, 52), np.float32)}, "3 motions, 4 texts and 4 lengths"),
