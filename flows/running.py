@@ -127,7 +127,8 @@ class StageRunner:
                 progress.update(number + 1)
         refs = [result.artifact for result in results]
         entry = {
-            "name": name, "keys": [ref.key for ref in refs], "key": refs[0].key if refs else None,
+            "name": name, "stored": refs[0].stage if refs else None,
+            "keys": [ref.key for ref in refs], "key": refs[0].key if refs else None,
             "shards": len(jobs), "reused": sum(result.reused for result in results),
             "failed": len(jobs) - len(results),
             "failures": [{"shards": shards, "why": why} for why, shards in failed.items()],

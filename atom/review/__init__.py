@@ -1,0 +1,1 @@
+"""What people think of the motions of a run: the page they vote on, their votes, and what comes of them."""
