@@ -185,8 +185,13 @@ class FileSystem:
             address = hashlib.sha256(self.full(parent).encode()).hexdigest()[:12]
             folder = Path(tempfile.gettempdir()) / f"atom-store-{address}" / name
         with writing(str(folder)):
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder
+            while True:
+                try:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    return folder
+                except FileExistsError:  # something else has that name, or another just took the folder away
+                    if folder.is_file() or folder.is_symlink():
+                        raise
 
     def publish(self, prepared: Path, path: str, last: str) -> None:
         """Make a prepared folder the folder `path`, in place of what is there.

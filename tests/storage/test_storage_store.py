@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -317,3 +318,21 @@ def test_who_wants_what_another_is_making_waits_for_it(store, recipe, row):
         list(pool.map(once, range(20)))
     assert len(made) == 1 and store.find(recipe.stage, recipe.key)
     assert not list(Path(store.root).glob(f"{recipe.stage}/.unfinished/claim-*"))
+
+
+def test_a_folder_that_another_takes_away_at_that_moment_is_made_all_the_same(store):
+    """As claims do, hundreds of times at once."""
+
+    def make_and_take_away(_):
+        shutil.rmtree(store.files.scratch("prompts", "claim-0"), ignore_errors=True)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(make_and_take_away, range(3000)))
+
+
+def test_a_file_in_the_place_of_a_folder_for_unfinished_work_is_named(store):
+    folder = store.files.scratch("prompts", "claim-0")
+    shutil.rmtree(folder)
+    folder.write_text("")
+    with pytest.raises(StoreError, match=r"can't write .*claim-0: File exists"):
+        store.files.scratch("prompts", "claim-0")
