@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -16,6 +16,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Degree = Literal["Much better", "Better", "Slightly better", "Negligibly better/unsure"]  # in AToM's words
 Settings = TypeVar("Settings", bound=Section)
 View = Literal["follow", "side", "fixed", "orbit"]
 VIEW_WORDS = (
@@ -190,25 +191,51 @@ class PreferenceConfig(Section):
 class TuningConfig(Section):
     """LoRA and the preference loss."""
 
-    loss: Literal["ipo", "dpo", "hinge", "kto", "sft"] = Field(
-        "ipo", description="'sft' only fine-tunes on the chosen motions, as a baseline"
+    loss: Literal["ipo", "dpo", "hinge", "kto", "orpo", "simpo", "sft"] = Field(
+        "ipo",
+        description="orpo and simpo need no reference; 'sft' only fine-tunes on the chosen motions, as a baseline",
     )
-    log_probability: Literal["average", "sum"] = "sum"
-    beta: float = Field(0.1, gt=0)
+    log_probability: Literal["average", "sum"] = Field(
+        "sum", description="of an answer's tokens; orpo and simpo are made for the average"
+    )
+    vocabulary: Literal["all", "motion"] = Field(
+        "all", description="tokens that an answer could have had; motion: as they are sampled, and a third faster"
+    )
+    beta: float = Field(0.1, gt=0, description="of orpo: the weight of the odds ratio")
+    target_margin: float = Field(0.5, ge=0, description="simpo's gamma / beta")
     label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="share of pairs believed to be the wrong way round")
+    degree_smoothing: dict[Degree, Annotated[float, Field(ge=0, lt=0.5)]] = Field(
+        {}, description="the same by how clear a preference is; goes before label_smoothing"
+    )
     chosen_weight: float = Field(1.0, ge=0, description="weight of the likelihood of the chosen motion")
     rank: int = Field(16, ge=1)
     alpha: int = Field(32, ge=1)
-    targets: Literal["all-linear", "q,v"] = "all-linear"
+    rank_stabilised: bool = Field(False, description="scale by alpha / sqrt(rank), for high ranks (rsLoRA)")
+    dora: bool = Field(False, description="tune sizes and directions of the weights apart (DoRA)")
+    targets: str = Field(
+        "all-linear", pattern=r"^[\w-]+(,[\w-]+)*$", description="names of the layers that LoRA changes, such as q,v"
+    )
     learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(20, ge=0, description="at most half of all steps")
     batch_size: int = Field(16, ge=1, description="pairs a step")
+    at_once: int = Field(0, ge=0, description="pairs of a step in memory at a time, for the same result; 0: all")
+    recompute: bool = Field(False, description="compute layers again in the backward pass: less memory, more time")
     epochs: int = Field(1, ge=1)
     max_steps: int = Field(0, ge=0, description="stop after so many; 0: as many as the epochs hold")
     gradient_clip: float = Field(1.0, gt=0)
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16: matrix products in half the bits, weights and losses in float32"
     )
+
+    @model_validator(mode="after")
+    def _fits(self) -> TuningConfig:
+        if self.loss in ("orpo", "simpo") and self.log_probability != "average":
+            raise ValueError(f"{self.loss} is made for averaged log-probabilities: set log_probability to average")
+        if self.loss == "kto" and self.at_once:
+            raise ValueError("kto compares the pairs of a step with each other: leave at_once at 0")
+        if self.degree_smoothing and self.loss not in ("ipo", "dpo", "hinge", "simpo"):
+            raise ValueError(f"{self.loss} takes no label smoothing: leave degree_smoothing empty")
+        return self
 
 
 class OnPolicyConfig(Section):
@@ -217,6 +244,11 @@ class OnPolicyConfig(Section):
     steps: int = Field(90, ge=0, description="0 leaves it out: the adapter is the one tuned on preferences")
     prompts: int = Field(16, ge=1, description="prompts a step")
     samples: int = Field(8, ge=2, description="motions of each")
+    advantage: Literal["rloo", "grpo"] = Field(
+        "rloo",
+        description="of a reward: over the mean of the prompt's other motions (rloo), or in standard deviations over "
+        "the mean of all (grpo)",
+    )
     exact_weight: float = Field(
         0.5, ge=0, le=1, description="share of exact match in the reward; the rest is the score"
     )

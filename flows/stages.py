@@ -48,6 +48,8 @@ from storage import (
     Store,
 )
 
+LORA_FIELDS = {"rank", "alpha", "rank_stabilised", "dora", "targets", "vocabulary"}
+
 _loading = threading.Lock()
 _loaded: dict[tuple[str | None, ...], Generator] = {}  # the generator used last, for all threads
 
@@ -340,12 +342,13 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
     round before. A tuning that was cut off goes on from its last checkpoint."""
     store = Store(root)
     inputs = [preferences.key, *([initial.key] if initial else [])]
-    recipe = Recipe("adapter", 2, CURVES, config=config.tuning.model_dump(), seed=config.training_seed,
+    settings = config.tuning.model_dump(exclude={"at_once", "recompute"})  # they change no result
+    recipe = Recipe("adapter", 3, CURVES, config=settings, seed=config.training_seed,
                     weights=generator_identity(config), inputs=inputs)  # fmt: skip
 
     def compute(writer: Any) -> None:
         pairs = [
-            TrainingPair(row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"]))
+            TrainingPair(row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"]), row["degree"])
             for row in store.read(preferences).to_pylist()
             if row["split"] == "train"
         ]
@@ -382,7 +385,7 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
         "on-policy", 2, REWARD_CURVES, seed=config.training_seed, inputs=[prompts.key, initial.key],
         config={"on_policy": settings.model_dump(), "sampling": config.generation.sampling,
                 "judging": config.judging.model_dump(include={"judge", "sensitivity"}),
-                "lora": config.tuning.model_dump(include={"rank", "alpha", "targets"})},
+                "lora": config.tuning.model_dump(include=LORA_FIELDS)},
         weights=generator_identity(config),
     )  # fmt: skip
 

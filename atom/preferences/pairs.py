@@ -14,13 +14,11 @@ from itertools import combinations, permutations
 from statistics import fmean
 from typing import Any, Literal
 
-from atom.config import PreferenceConfig
+from atom.config import Degree, PreferenceConfig
 from atom.errors import AtomError
 from atom.events import Split, Task
 
-Degree = Literal["Much better", "Better", "Slightly better", "Negligibly better/unsure"]
-
-# AToM's words; it gives no thresholds. Ours, on the rubric's scale of 1 to 5, where a point is about one event.
+# AToM gives no thresholds. Ours, on the rubric's scale of 1 to 5, where a point is about one event.
 DEGREES: tuple[tuple[float, Degree], ...] = (
     (2.0, "Much better"),
     (1.0, "Better"),

@@ -12,9 +12,9 @@ Choice = Literal["first", "second", "tie", "skip"]
 class Vote:
     """One judgement of one voter; it stands alone, without the run.
 
-    A pair has both motions and a `choice`. A clip has the first only, and a `score` of 1 to 5 with the asked events that
-    were `seen`, in the prompt's order; both are None where it was skipped. `arms` are who made the motions, such as
-    base and tuned, or chosen and rejected. `swapped`: the second motion was shown on the left.
+    A pair has both motions and a `choice`. A clip has the first only, and a `score` of 1 to 5 with the asked events
+    that were `seen`, in the prompt's order; both are None where it was skipped. `arms` are who made the motions, such
+    as base and tuned, or chosen and rejected. `swapped`: the second motion was shown on the left.
     """
 
     voter: str

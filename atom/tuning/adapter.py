@@ -9,7 +9,9 @@ import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from peft import __version__ as peft_version
 from safetensors.torch import save_file
+from torch import nn
 from transformers import T5ForConditionalGeneration
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from atom.config import TuningConfig
 from atom.errors import AtomError
@@ -34,13 +36,30 @@ def add_adapter(
         lora_dropout=0.0,
         bias="none",
         target_modules="all-linear" if config.targets == "all-linear" else config.targets.split(","),
+        use_rslora=config.rank_stabilised,
+        use_dora=config.dora,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        adapted = get_peft_model(model, lora)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            adapted = get_peft_model(model, lora)
+    except ValueError as error:
+        names = sorted({name.rsplit(".")[-1] for name, layer in model.named_modules() if isinstance(layer, nn.Linear)})
+        raise AtomError(
+            f"LoRA can't change the layers {config.targets!r}: {error}; tuning.targets names some of {', '.join(names)}"
+        ) from error
     if initial is not None:
         _copy_into(adapted, initial, config)
     return adapted.eval()
+
+
+def recompute_layers(model: T5ForConditionalGeneration) -> None:
+    """Makes the backward pass compute each layer's activations again instead of keeping them. Layers think that they
+    train, without which transformers does not; what is inside of them, dropout too, stays as it is."""
+    model.activation_checkpointing_enable({"use_reentrant": False})
+    for layer in model.modules():
+        if isinstance(layer, GradientCheckpointingLayer):
+            layer.training = True
 
 
 def save_adapter(adapted: PeftModel, folder: Path, base: str, summary: str) -> None:

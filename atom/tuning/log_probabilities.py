@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import T5ForConditionalGeneration
-from transformers.modeling_outputs import BaseModelOutput
 
 IGNORED = -100  # label of a position where no answer is asked, as everywhere in torch and transformers
 Form = Literal["average", "sum"]
@@ -78,25 +77,51 @@ def answer_log_probabilities(logits: Tensor, labels: Tensor, form: Form) -> Tens
     return sums if form == "sum" else sums / (labels != IGNORED).sum(1)
 
 
-def pair_log_probabilities(model: T5ForConditionalGeneration, batch: PairBatch, form: Form) -> tuple[Tensor, Tensor]:
-    """Log-probabilities (B,) of the chosen and (B,) of the rejected answers.
+def log_probabilities(
+    model: T5ForConditionalGeneration,
+    inputs: Tensor,
+    mask: Tensor,
+    owner: Tensor,
+    labels: Tensor,
+    form: Form,
+    vocabulary: Tensor | None = None,
+) -> Tensor:
+    """Log-probabilities (N,) of answers `labels` (N, L) to the prompts `owner` (N,) of `inputs`, `mask` (P, S).
 
-    Give the T5 itself (`PeftModel.get_base_model()`): the adapter's layers sit inside it.
+    `vocabulary` (C,), ascending, are the only tokens that can come, as when motions are sampled; without it any can.
+    Each prompt is encoded once, and logits are made for those tokens only. Give the T5 itself
+    (`PeftModel.get_base_model()`): the adapter's layers sit inside it.
     """
-    hidden = model.get_encoder()(input_ids=batch.inputs, attention_mask=batch.mask).last_hidden_state
-    logits = model(
-        encoder_outputs=BaseModelOutput(last_hidden_state=hidden[batch.owner]),
-        attention_mask=batch.mask[batch.owner],
-        decoder_input_ids=model.prepare_decoder_input_ids_from_labels(batch.labels),
-        use_cache=False,
-    ).logits
-    found = answer_log_probabilities(logits.float(), batch.labels, form)
+    encoded = model.get_encoder()(input_ids=inputs, attention_mask=mask).last_hidden_state
+    hidden = model.get_decoder()(
+        input_ids=model.prepare_decoder_input_ids_from_labels(labels), encoder_hidden_states=encoded[owner],
+        encoder_attention_mask=mask[owner], use_cache=False,
+    ).last_hidden_state  # fmt: skip
+    if model.config.scale_decoder_outputs:
+        hidden = hidden * model.model_dim**-0.5
+    if vocabulary is None:
+        return answer_log_probabilities(model.lm_head(hidden).float(), labels, form)
+    logits = F.linear(hidden, model.lm_head.weight[vocabulary])
+    places = torch.searchsorted(vocabulary, labels.clamp(min=0))
+    return answer_log_probabilities(logits.float(), places.where(labels != IGNORED, labels), form)
+
+
+def pair_log_probabilities(
+    model: T5ForConditionalGeneration, batch: PairBatch, form: Form, vocabulary: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Log-probabilities (B,) of the chosen and (B,) of the rejected answers; see `log_probabilities`."""
+    found = log_probabilities(model, batch.inputs, batch.mask, batch.owner, batch.labels, form, vocabulary)
     return found[batch.chosen], found[batch.rejected]
 
 
 @torch.no_grad()
 def reference_log_probabilities(
-    model: T5ForConditionalGeneration, pairs: Sequence[TokenizedPair], pad: int, form: Form, batch_size: int = 64
+    model: T5ForConditionalGeneration,
+    pairs: Sequence[TokenizedPair],
+    pad: int,
+    form: Form,
+    batch_size: int = 64,
+    vocabulary: Tensor | None = None,
 ) -> Tensor:
     """(pairs, 2) log-probabilities of chosen and rejected, on the CPU. For the reference the adapter must be off."""
     order = by_length(pairs, range(len(pairs)))
@@ -104,7 +129,7 @@ def reference_log_probabilities(
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         batch = PairBatch.of([pairs[i] for i in rows], pad, model.device)
-        found[rows] = torch.stack(pair_log_probabilities(model, batch, form), dim=1).cpu()
+        found[rows] = torch.stack(pair_log_probabilities(model, batch, form, vocabulary), dim=1).cpu()
     return found
 
 

@@ -4,7 +4,8 @@
 same of the reference; KTO takes the two sides apart. `label_smoothing` is the share of pairs believed to be the wrong
 way round, one number or one for each pair. IPO: Azar et al. 2023 (arXiv 2310.12036); it sums log-probabilities over the
 answer, AToM and TRL average them. DPO: Rafailov et al. 2023 (arXiv 2305.18290). Hinge: Zhao et al. 2023 (SLiC-HF, arXiv
-2305.10425). KTO: Ethayarajh et al. 2024 (arXiv 2402.01306), in the form for pairs.
+2305.10425). KTO: Ethayarajh et al. 2024 (arXiv 2402.01306), in the form for pairs. ORPO (Hong et al. 2024, arXiv
+2403.07691) and SimPO (Meng et al. 2024, arXiv 2405.14734) need no reference, only averaged log-probabilities.
 """
 
 from __future__ import annotations
@@ -38,6 +39,24 @@ def kto_pair(chosen: Tensor, rejected: Tensor, beta: float) -> Tensor:
     the mean over the batch and at least 0."""
     moved = [side.mean().clamp(min=0) for side in (chosen, rejected)]
     return 1 - torch.cat([torch.sigmoid(beta * (chosen - moved[1])), torch.sigmoid(beta * (moved[0] - rejected))])
+
+
+def orpo(chosen: Tensor, rejected: Tensor) -> Tensor:
+    """Logistic loss of the log-odds ratio of the averaged log-probabilities; ORPO adds the likelihood of the chosen."""
+    log_odds = (chosen - rejected) - (_log_of_the_rest(chosen) - _log_of_the_rest(rejected))
+    return -F.logsigmoid(log_odds)
+
+
+def simpo(
+    chosen: Tensor, rejected: Tensor, beta: float, margin: float, label_smoothing: float | Tensor = 0.0
+) -> Tensor:
+    """DPO's loss of how far the averaged log-probabilities are apart beyond `margin`, which is SimPO's gamma / beta."""
+    return dpo(chosen - rejected - margin, beta, label_smoothing)
+
+
+def _log_of_the_rest(log_probability: Tensor) -> Tensor:
+    """log(1 - p). An answer of probability 1 has no odds: it counts as one just below."""
+    return torch.log(-torch.expm1(log_probability.clamp(max=-1e-6)))
 
 
 PREFERENCE_LOSSES: dict[Literal["ipo", "dpo", "hinge"], Callable[[Tensor, float, float | Tensor], Tensor]] = {

@@ -1,7 +1,8 @@
 """Tunes the adapter on motions that the policy makes itself, with a judge in the loop and no fixed set of pairs.
 
 REINFORCE with a leave-one-out baseline: a motion counts for as much as its reward lies above the mean of the other
-motions of the same prompt. Source: Ahmadian et al. 2024, "Back to Basics" (arXiv 2402.14740).
+motions of the same prompt. Source: Ahmadian et al. 2024, "Back to Basics" (arXiv 2402.14740). Or in standard deviations
+over the mean of all: GRPO with one step a batch, Shao et al. 2024, "DeepSeekMath" (arXiv 2402.03300).
 """
 
 from __future__ import annotations
@@ -12,20 +13,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
 import numpy as np
 import torch
 from peft import PeftModel
 from torch import Tensor
-from transformers.modeling_outputs import BaseModelOutput
 
 from atom.config import GenerationConfig, OnPolicyConfig, TuningConfig
 from atom.errors import AtomError
 from atom.generation.adapter import adapter_hash
 from atom.generation.generator import Generator
 from atom.tuning.adapter import add_adapter, save_adapter
-from atom.tuning.log_probabilities import IGNORED, answer_log_probabilities, padded
+from atom.tuning.log_probabilities import IGNORED, log_probabilities, padded
 from atom.tuning.training import AdapterTraining, Progress, Row
+from atom.tuning.vocabulary import vocabulary_of
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,15 @@ def leave_one_out(rewards: Tensor) -> Tensor:
     """Advantages (P, K) of K samples for each of P prompts: each reward less the mean of the prompt's other ones."""
     samples = rewards.shape[1]
     return (rewards - rewards.mean(1, keepdim=True)) * samples / (samples - 1)
+
+
+def standardised(rewards: Tensor) -> Tensor:
+    """Advantages (P, K): each reward less its prompt's mean, in standard deviations; 0 where all are equal."""
+    apart = rewards - rewards.mean(1, keepdim=True)
+    return apart / (rewards.std(1, keepdim=True) + 1e-4)
+
+
+ADVANTAGES: dict[Literal["rloo", "grpo"], Callable[[Tensor], Tensor]] = {"rloo": leave_one_out, "grpo": standardised}
 
 
 def tune_on_policy(generator: Generator, prompts: Sequence[RewardedPrompt], config: OnPolicyConfig, lora: TuningConfig,
@@ -65,7 +76,7 @@ def tune_on_policy(generator: Generator, prompts: Sequence[RewardedPrompt], conf
     adapted = add_adapter(generator.language_model, lora, seed, init_adapter)
     generator.language_model = adapted
     try:
-        training = _OnPolicyTraining(generator, prompts, config, sampling, seed)
+        training = _OnPolicyTraining(generator, prompts, config, lora, sampling, seed)
         name = _fingerprint(generator, prompts, config, lora, sampling, seed, init_adapter)
         state = work / f"on-policy-{name}.pt" if work else None
         rows = training.run(progress, state, save_every)
@@ -86,13 +97,14 @@ class _OnPolicyTraining(AdapterTraining):
     """All that is drawn at random in a step comes from the seed and the step's number."""
 
     def __init__(self, generator: Generator, prompts: Sequence[RewardedPrompt], config: OnPolicyConfig,
-                 sampling: GenerationConfig, seed: int) -> None:  # fmt: skip
+                 lora: TuningConfig, sampling: GenerationConfig, seed: int) -> None:  # fmt: skip
         adapted = generator.language_model
         super().__init__(adapted, config.steps, config.learning_rate, config.warmup_steps, config.gradient_clip,
                          "lower on_policy.learning_rate")  # fmt: skip
         self.generator, self.prompts, self.config, self.sampling, self.seed = generator, prompts, config, sampling, seed
+        self.vocabulary = vocabulary_of(generator, lora)
 
-    def loss(self) -> tuple[Tensor, Row]:
+    def backward(self) -> Row:
         config, generator = self.config, self.generator
         asked = [self.prompts[i] for i in self._batch(len(self.rows))]
         texts = [prompt.text for prompt in asked for _ in range(config.samples)]
@@ -102,7 +114,7 @@ class _OnPolicyTraining(AdapterTraining):
         rewards = torch.tensor([
             asked[i // config.samples].reward(clip) if len(clip) else 0.0 for i, clip in enumerate(joints)
         ]).view(config.prompts, config.samples)  # fmt: skip
-        advantages = leave_one_out(rewards).flatten()
+        advantages = ADVANTAGES[config.advantage](rewards).flatten()
         end = generator.tokenizer.eos_token_id
         answers = [generator.motions.answer(motion.tokens, end) for motion in motions]
         # An answer that was cut off at the limit never had its end tokens.
@@ -110,7 +122,9 @@ class _OnPolicyTraining(AdapterTraining):
         counts = [i for i, advantage in enumerate(advantages.tolist()) if advantage and len(answers[i]) > 1]
         told = {"reward": rewards.mean().item(), "kl": 0.0, "tokens": fmean(len(motion.tokens) for motion in motions)}
         if not counts:  # every prompt's motions were equally good: nothing to learn here
-            return sum(parameter.sum() for parameter in self.trained) * 0.0, told
+            for parameter in self.trained:
+                parameter.grad = torch.zeros_like(parameter)
+            return {"loss": 0.0} | told
         inputs, mask = generator.encode_prompts([prompt.text for prompt in asked])
         owner = torch.tensor([i // config.samples for i in counts], device=inputs.device)
         labels = padded([answers[i] for i in counts], IGNORED).to(inputs.device)
@@ -123,7 +137,9 @@ class _OnPolicyTraining(AdapterTraining):
             apart = policy.detach() - reference
             loss = loss + config.kl * (apart * policy).sum()
             told["kl"] = apart.mean().item()
-        return loss / len(texts), told
+        loss = loss / len(texts)
+        loss.backward()
+        return {"loss": loss.item()} | told
 
     def _batch(self, step: int) -> list[int]:
         """Which prompts a step takes: all of them before one comes again."""
@@ -133,12 +149,7 @@ class _OnPolicyTraining(AdapterTraining):
         return order[first : first + self.config.prompts].tolist()
 
     def _log_probabilities(self, inputs: Tensor, mask: Tensor, owner: Tensor, labels: Tensor) -> Tensor:
-        hidden = self.model.get_encoder()(input_ids=inputs, attention_mask=mask).last_hidden_state
-        logits = self.model(
-            encoder_outputs=BaseModelOutput(last_hidden_state=hidden[owner]), attention_mask=mask[owner],
-            decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(labels), use_cache=False,
-        ).logits  # fmt: skip
-        return answer_log_probabilities(logits.float(), labels, "sum")
+        return log_probabilities(self.model, inputs, mask, owner, labels, "sum", self.vocabulary)
 
 
 def _fingerprint(generator: Generator, prompts: Sequence[RewardedPrompt], config: OnPolicyConfig, lora: TuningConfig,

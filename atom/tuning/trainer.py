@@ -15,11 +15,11 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 
-from atom.config import TuningConfig
+from atom.config import Degree, TuningConfig
 from atom.errors import AtomError
 from atom.generation.adapter import adapter_hash
 from atom.generation.generator import Generator
-from atom.tuning.adapter import add_adapter, save_adapter
+from atom.tuning.adapter import add_adapter, recompute_layers, save_adapter
 from atom.tuning.log_probabilities import (
     PairBatch,
     TokenizedPair,
@@ -27,20 +27,24 @@ from atom.tuning.log_probabilities import (
     pair_log_probabilities,
     reference_log_probabilities,
 )
-from atom.tuning.losses import PREFERENCE_LOSSES, kto_pair
+from atom.tuning.losses import PREFERENCE_LOSSES, kto_pair, orpo, simpo
 from atom.tuning.training import AdapterTraining, Progress, Row
+from atom.tuning.vocabulary import vocabulary_of
 
 # Batches whose pairs are sorted together: more of them pad less and share more answers, fewer mix the prompts better.
 POOLED_BATCHES = 16
 
+REFERENCE_FREE = ("orpo", "simpo", "sft")
+
 
 @dataclass(frozen=True)
 class TrainingPair:
-    """A prompt and the codes of the better and the worse motion."""
+    """A prompt, the codes of the better and the worse motion, and how clearly it is better, where that is known."""
 
     text: str
     chosen: tuple[int, ...]
     rejected: tuple[int, ...]
+    degree: Degree | None = None
 
 
 def tune(generator: Generator, pairs: Sequence[TrainingPair], config: TuningConfig, seed: int, folder: Path,
@@ -66,10 +70,9 @@ def tune(generator: Generator, pairs: Sequence[TrainingPair], config: TuningConf
         raise AtomError("there are no preferences to tune on; lower preferences.min_gap or raise generation.candidates")
     pairs = _once_each(pairs, by_chosen=config.loss == "sft")
     adapted = add_adapter(generator.language_model, config, seed, init_adapter)
+    generator.language_model = adapted
     try:
-        training = _PairTraining(
-            adapted, tokenize_pairs(generator, pairs), config, seed, generator.tokenizer.pad_token_id
-        )
+        training = _PairTraining(generator, pairs, config, seed)
         state = work / f"tuning-{_fingerprint(generator, pairs, config, seed, init_adapter)}.pt" if work else None
         rows = training.run(progress, state, save_every)
         save_adapter(adapted, folder, base, _summary(rows[-1], len(pairs), config))
@@ -114,40 +117,69 @@ def plan_batches(pairs: Sequence[TokenizedPair], config: TuningConfig, seed: int
 class _PairTraining(AdapterTraining):
     """Nothing is drawn at random after the batches are planned."""
 
-    def __init__(self, adapted: PeftModel, pairs: list[TokenizedPair], config: TuningConfig, seed: int, pad: int):
-        batches = plan_batches(pairs, config, seed)
-        super().__init__(adapted, len(batches), config.learning_rate, config.warmup_steps, config.gradient_clip,
-                         "lower tuning.learning_rate or raise tuning.beta")  # fmt: skip
-        self.pairs, self.config, self.pad, self.batches = pairs, config, pad, batches
+    def __init__(self, generator: Generator, pairs: Sequence[TrainingPair], config: TuningConfig, seed: int) -> None:
+        self.pairs = tokenize_pairs(generator, pairs)
+        self.batches = plan_batches(self.pairs, config, seed)
+        super().__init__(generator.language_model, len(self.batches), config.learning_rate, config.warmup_steps,
+                         config.gradient_clip, "lower tuning.learning_rate or raise tuning.beta")  # fmt: skip
+        self.config, self.pad = config, generator.tokenizer.pad_token_id
+        self.vocabulary = vocabulary_of(generator, config)
+        smoothing = [config.degree_smoothing.get(pair.degree, config.label_smoothing) for pair in pairs]
+        self.smoothing = torch.tensor(smoothing, device=self.model.device)  # (pairs,)
         self.steps_per_epoch = math.ceil(len(pairs) / config.batch_size)
-        self.reference: Tensor | None = None  # (pairs, 2)
+        self.reference = torch.empty(0)  # (pairs, 2)
+        if config.recompute:
+            recompute_layers(self.model)
 
-    def loss(self) -> tuple[Tensor, Row]:
+    def backward(self) -> Row:
         config, done = self.config, len(self.rows)
-        if self.reference is None:
+        if config.loss in REFERENCE_FREE:
+            self.reference = torch.zeros(len(self.pairs), 2)
+        elif not len(self.reference):
             with self.adapted.disable_adapter(), self._precision():
-                self.reference = reference_log_probabilities(self.model, self.pairs, self.pad, config.log_probability)
-        indices = self.batches[done]
+                self.reference = reference_log_probabilities(
+                    self.model, self.pairs, self.pad, config.log_probability, vocabulary=self.vocabulary
+                )
+        batch = self.batches[done]
+        size = config.at_once or len(batch)
+        told: Row = {}
+        for start in range(0, len(batch), size):
+            part = batch[start : start + size]
+            loss, figures = self._loss(part)
+            share = len(part) / len(batch)
+            (loss * share).backward()
+            told = {name: told.get(name, 0.0) + share * value for name, value in figures.items()}
+        return told | {"epoch": (done + 1) / self.steps_per_epoch}
+
+    def _loss(self, indices: list[int]) -> tuple[Tensor, Row]:
+        """The mean loss of some pairs, and their figures for the curve."""
+        config = self.config
         batch = PairBatch.of([self.pairs[i] for i in indices], self.pad, self.model.device)
         with self._precision():
-            chosen, rejected = pair_log_probabilities(self.model, batch, config.log_probability)
+            chosen, rejected = pair_log_probabilities(self.model, batch, config.log_probability, self.vocabulary)
         reference = self.reference[indices].to(chosen.device)
         ratio = (chosen - rejected) - (reference[:, 0] - reference[:, 1])
-        if config.loss == "sft":
-            preference = torch.zeros((), device=chosen.device)
-            loss = -chosen.mean()
-        else:
-            if config.loss == "kto":
-                sides = (chosen - reference[:, 0], rejected - reference[:, 1])
-                preference = kto_pair(*sides, config.beta).mean()
-            else:
-                preference = PREFERENCE_LOSSES[config.loss](ratio, config.beta, config.label_smoothing).mean()
-            loss = preference - config.chosen_weight * chosen.mean()
+        preference = self._preference(chosen, rejected, reference, self.smoothing[indices]).mean()
+        loss = preference - (1.0 if config.loss == "sft" else config.chosen_weight) * chosen.mean()
         return loss, {
-            "epoch": (done + 1) / self.steps_per_epoch, "preference_loss": preference.item(),
-            "chosen_logp": chosen.mean().item(), "rejected_logp": rejected.mean().item(),
-            "margin": ratio.mean().item(), "accuracy": (ratio > 0).float().mean().item(),
+            "loss": loss.item(), "preference_loss": preference.item(), "chosen_logp": chosen.mean().item(),
+            "rejected_logp": rejected.mean().item(), "margin": ratio.mean().item(),
+            "accuracy": (ratio > 0).float().mean().item(),
         }  # fmt: skip
+
+    def _preference(self, chosen: Tensor, rejected: Tensor, reference: Tensor, smoothing: Tensor) -> Tensor:
+        """The preference loss of each pair, of log-probabilities (B,) and those (B, 2) of the reference."""
+        config = self.config
+        if config.loss == "sft":
+            return torch.zeros_like(chosen)
+        if config.loss == "orpo":
+            return config.beta * orpo(chosen, rejected)
+        if config.loss == "simpo":
+            return simpo(chosen, rejected, config.beta, config.target_margin, smoothing)
+        beyond = chosen - reference[:, 0], rejected - reference[:, 1]
+        if config.loss == "kto":
+            return kto_pair(*beyond, config.beta)
+        return PREFERENCE_LOSSES[config.loss](beyond[0] - beyond[1], config.beta, smoothing)
 
     def _precision(self) -> torch.autocast:
         """Matrix products in bfloat16, if the config asks for it; the logits come back as float32."""

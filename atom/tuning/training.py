@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from atom.errors import AtomError
@@ -39,8 +38,9 @@ class AdapterTraining(ABC):
         self.began = time.monotonic()
 
     @abstractmethod
-    def loss(self) -> tuple[Tensor, Row]:
-        """The loss of the step that is due, and what else of it belongs into the curve."""
+    def backward(self) -> Row:
+        """Adds the gradients of the step that is due to the trainable weights, and gives its loss and what else of it
+        belongs into the curve."""
 
     def extra(self) -> dict[str, Any]:
         """What else has to be kept; given back to `take_up`."""
@@ -54,18 +54,17 @@ class AdapterTraining(ABC):
         rate = learning_rate(done, self.steps, self.learning_rate, self.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss, told = self.loss()
         self.optimizer.zero_grad()
-        loss.backward()
+        told = self.backward()
         norm = clip_grad_norm_(self.trained, self.clip)
-        if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
+        if not (math.isfinite(told["loss"]) and math.isfinite(norm.item())):
             raise AtomError(
-                f"tuning broke down at step {done + 1} of {self.steps}: loss {loss.item():g}, gradient norm "
+                f"tuning broke down at step {done + 1} of {self.steps}: loss {told['loss']:g}, gradient norm "
                 f"{norm.item():g}; {self.remedy} (the learning rate is {self.learning_rate:g})"
             )
         self.optimizer.step()
         self.rows.append(
-            {"step": done + 1, "loss": loss.item()}
+            {"step": done + 1}
             | told
             | {"gradient_norm": norm.item(), "learning_rate": rate, "seconds": time.monotonic() - self.began}
         )

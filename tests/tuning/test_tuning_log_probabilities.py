@@ -124,3 +124,18 @@ def test_a_preference_step_is_that_of_the_peer(peer, name, form, tolerance):
     largest = max(value.abs().max() for value in gradients.values())
     for key, value in gradients.items():
         assert (ours[key] - value).abs().max() <= 1e-3 * largest, key
+
+
+def test_with_a_vocabulary_an_answer_is_as_likely_as_when_only_its_tokens_can_come(generator):
+    tokenized = tokenize_pairs(generator, random_pairs(6))
+    allowed = torch.tensor(sorted(generator.motions.answer_ids(generator.tokenizer.eos_token_id)))
+    found = reference_log_probabilities(generator.language_model, tokenized, 0, "sum", vocabulary=allowed)
+    for pair, (value, _) in zip(tokenized, found, strict=True):
+        labels = torch.tensor([pair.chosen])
+        logits = generator.language_model(input_ids=torch.tensor([pair.prompt]), labels=labels).logits
+        forbidden = torch.ones(logits.shape[-1], dtype=torch.bool).index_fill(0, allowed, False)
+        alone = answer_log_probabilities(logits.masked_fill(forbidden, -torch.inf), labels, "sum")
+        assert value.item() == pytest.approx(alone.item(), abs=1e-3)
+    everything = torch.arange(len(generator.language_model.lm_head.weight))
+    whole = reference_log_probabilities(generator.language_model, tokenized, 0, "sum", vocabulary=everything)
+    assert torch.allclose(whole, reference_log_probabilities(generator.language_model, tokenized, 0, "sum"), atol=1e-4)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from atom.tuning.log_probabilities import answer_log_probabilities
-from atom.tuning.losses import dpo, hinge, ipo, kto_pair
+from atom.tuning.losses import dpo, hinge, ipo, kto_pair, orpo, simpo
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +85,21 @@ def test_kto_asks_for_chosen_above_and_rejected_below_where_the_other_side_moved
     assert losses[0] < losses[1] and losses[2] < losses[3]
     losses.sum().backward()
     assert (chosen.grad < 0).all() and (rejected.grad > 0).all()
+
+
+AVERAGES = torch.tensor([-0.05, -0.7, -2.5, -6.0]), torch.tensor([-1.3, -0.65, -2.5, -0.01])
+
+
+def test_losses_without_a_reference_are_those_of_trl():
+    """Recorded from TRL 0.28.0: odds_ratio_loss with beta 0.1, and cpo_loss of SimPO with beta 2 and gamma 1."""
+    close(0.1 * orpo(*AVERAGES), torch.tensor([0.0019025583, 0.0745394230, 0.0693147182, 1.0597709417]))
+    close(simpo(*AVERAGES, 2.0, 0.5), torch.tensor([0.2014132887, 1.3873353004, 1.3132617474, 12.9800014496]))
+    smoothed = torch.tensor([0.5014132857, 1.1673353910, 1.1132618189, 10.3840017319])
+    close(simpo(*AVERAGES, 2.0, 0.5, 0.2), smoothed)
+
+
+def test_an_answer_that_is_certain_has_finite_odds():
+    certain = torch.zeros(1, requires_grad=True)
+    loss = orpo(certain, torch.tensor([-1.0]))
+    loss.sum().backward()
+    assert loss.isfinite().all() and certain.grad.isfinite().all()

@@ -9,7 +9,7 @@ from tuning_models import random_generator
 from atom.config import GenerationConfig, OnPolicyConfig, TuningConfig
 from atom.errors import AtomError
 from atom.generation.generator import Generator
-from atom.tuning.on_policy import RewardedPrompt, leave_one_out, tune_on_policy
+from atom.tuning.on_policy import RewardedPrompt, leave_one_out, standardised, tune_on_policy
 
 LORA = TuningConfig(rank=4, alpha=8)
 CONFIG = OnPolicyConfig(steps=12, prompts=2, samples=6, learning_rate=3e-2, kl=0.0, warmup_steps=1)
@@ -29,6 +29,19 @@ def test_advantages_are_rewards_less_the_mean_of_the_others():
     rewards = torch.tensor([[1.0, 0.0, 0.5], [0.2, 0.2, 0.2]])
     found = leave_one_out(rewards)
     assert torch.allclose(found[0], torch.tensor([1 - 0.25, 0 - 0.75, 0.5 - 0.5])) and not found[1].any()
+
+
+def test_standardised_advantages_have_one_size_for_every_prompt_that_has_any():
+    found = standardised(torch.tensor([[1.0, 0.0, 0.5], [0.21, 0.2, 0.19], [0.2, 0.2, 0.2]]))
+    assert torch.allclose(found[0], torch.tensor([1.0, -1.0, 0.0]), atol=1e-3)
+    assert torch.allclose(found[1], torch.tensor([1.0, 0.0, -1.0]), atol=2e-2) and not found[2].any()
+
+
+@pytest.mark.parametrize("change", [{"advantage": "grpo"}, {}])
+def test_motion_rows_alone_are_learned_from_too(tmp_path, change):
+    config, lora = CONFIG.model_copy(update=change), LORA.model_copy(update={"vocabulary": "motion"})
+    rows = tune_on_policy(random_generator(), prompts(), config, lora, SAMPLING, 0, tmp_path)
+    assert np.mean([row["reward"] for row in rows[-4:]]) > np.mean([row["reward"] for row in rows[:4]])
 
 
 def test_what_is_rewarded_becomes_likelier(tmp_path):

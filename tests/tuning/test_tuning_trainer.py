@@ -58,10 +58,14 @@ def without_time(rows):
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
 
-@pytest.mark.parametrize("loss", ["ipo", "dpo", "hinge", "sft"])
-@pytest.mark.parametrize("form", ["sum", "average"])
+@pytest.mark.parametrize(
+    ("loss", "form"),
+    [(loss, form) for loss in ("ipo", "dpo", "hinge", "sft") for form in ("sum", "average")]
+    + [("orpo", "average"), ("simpo", "average")],
+)
 def test_the_loss_falls_and_the_margin_rises(generator, tmp_path, loss, form):
-    config = SMALL.model_copy(update={"loss": loss, "log_probability": form, "epochs": 8, "beta": 0.3})
+    beta = 5.0 if loss in ("orpo", "simpo") else 0.3  # they have no reference from which every margin starts at 0
+    config = SMALL.model_copy(update={"loss": loss, "log_probability": form, "epochs": 8, "beta": beta})
     rows = tune(generator, random_pairs(12), config, 0, tmp_path)
     first, last = rows[:3], rows[-3:]
     assert sum(row["loss"] for row in last) < sum(row["loss"] for row in first)
@@ -276,3 +280,71 @@ def test_the_learning_rate_rises_and_falls():
     assert 0 < rates[-1] < 1e-5
     assert learning_rate(0, 1, 1e-3, 20) == 1e-3
     assert max(learning_rate(step, 10, 1e-3, 20) for step in range(10)) == 1e-3
+
+
+@pytest.mark.parametrize("change", [{"at_once": 3}, {"recompute": True}, {"at_once": 2, "recompute": True}])
+@pytest.mark.parametrize("loss", ["ipo", "simpo"])
+def test_saving_memory_gives_the_same_adapter_up_to_rounding(pairs, tmp_path, change, loss):
+    config = SMALL.model_copy(update={"loss": loss, "log_probability": "average", "max_steps": 3})
+    plain = tune(random_generator(), pairs, config, 0, tmp_path / "plain")
+    saving = tune(random_generator(), pairs, config.model_copy(update=change), 0, tmp_path / "saving")
+    for one, other in zip(plain, saving, strict=True):
+        for name in ("loss", "margin", "chosen_logp", "gradient_norm"):
+            assert other[name] == pytest.approx(one[name], rel=1e-3, abs=1e-5), name
+    one, other = weights(tmp_path / "plain"), weights(tmp_path / "saving")
+    assert all(torch.allclose(one[key], other[key], atol=1e-4) for key in one)
+
+
+def test_recomputing_keeps_fewer_activations(generator, pairs, tmp_path):
+    def kept(recompute):
+        held = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor: held.append(tensor.numel()) or tensor, lambda t: t
+        ):
+            config = SMALL.model_copy(update={"recompute": recompute, "max_steps": 1})
+            tune(random_generator(layers=4), pairs, config, 0, tmp_path / str(recompute))
+        return sum(held)
+
+    assert kept(True) < kept(False)
+
+
+@pytest.mark.parametrize("change", [{"rank_stabilised": True}, {"dora": True}, {"targets": "v,o,wi_0"}])
+def test_other_kinds_of_lora_tune_and_are_opened_again(generator, pairs, tmp_path, change):
+    config = SMALL.model_copy(update=change)
+    rows = tune(generator, random_pairs(12), config.model_copy(update={"epochs": 6}), 0, tmp_path)
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    adapted = load_adapter(generator.language_model, tmp_path)
+    found = adapter_weights(adapted)
+    assert same(found, weights(tmp_path))
+    tune(random_generator(), pairs, config, 0, tmp_path / "on", init_adapter=tmp_path)
+
+
+def test_layers_that_are_not_there_are_named_with_those_that_are(generator, pairs, tmp_path):
+    with pytest.raises(AtomError, match=r"can't change the layers 'query'.*names some of k, lm_head, o, q, v, wi_0"):
+        tune(generator, pairs, SMALL.model_copy(update={"targets": "query"}), 0, tmp_path)
+
+
+def test_unclear_preferences_count_less(tmp_path):
+    config = SMALL.model_copy(
+        update={"loss": "dpo", "beta": 1.0, "degree_smoothing": {"Slightly better": 0.4}, "max_steps": 1}
+    )
+    losses = {}
+    for degree in ("Much better", "Slightly better"):
+        pairs = [TrainingPair(pair.text, pair.chosen, pair.rejected, degree) for pair in random_pairs(4)]
+        tune(random_generator(), pairs, config.model_copy(update={"max_steps": 0, "epochs": 9}), 0, tmp_path / degree)
+        rows = tune(random_generator(), pairs, config, 0, tmp_path / "on", init_adapter=tmp_path / degree)
+        losses[degree] = rows[0]["preference_loss"], rows[0]["margin"]
+    assert losses["Slightly better"][1] < losses["Much better"][1]
+    assert losses["Slightly better"][0] > losses["Much better"][0]
+
+
+@pytest.mark.parametrize(("change", "reason"), [
+    ({"loss": "orpo"}, "made for averaged"),
+    ({"loss": "kto", "at_once": 4}, "leave at_once at 0"),
+    ({"loss": "sft", "degree_smoothing": {"Better": 0.1}}, "takes no label smoothing"),
+    ({"degree_smoothing": {"Better": 0.5}}, "less than 0.5"),
+    ({"targets": "q, v"}, "pattern"),
+])  # fmt: skip
+def test_settings_that_contradict_each_other_are_refused(change, reason):
+    with pytest.raises(ValueError, match=reason):
+        TuningConfig(**change)
