@@ -19,6 +19,7 @@ from storage import Store, killed
 
 StoreOption = Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")]
 runs = typer.Typer(help="What has been run.", no_args_is_help=True)
+tune = typer.Typer(help="Find settings of the tuning.", no_args_is_help=True)
 
 
 def run(
@@ -42,11 +43,7 @@ def run(
     if check:
         _check(settings, store)
         return
-    # Set before Prefect is imported. Its console would tell failures twice and as tracebacks; the server keeps them.
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+    _quiet()
     from flows.clusters import align_where
     from flows.progress import listening
     from flows.services import check_run
@@ -57,6 +54,15 @@ def run(
     with StageBars(Console(stderr=True)) as bars, listening(bars.update):
         record = align_where(settings, store, until)
     _print(record, store)
+
+
+def _quiet() -> None:
+    """To be set before Prefect is imported. Its console would tell failures twice and as tracebacks; the server keeps
+    them."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 
 def _settings(
@@ -98,6 +104,69 @@ def _check(settings: RunConfig, store: str) -> None:
     out.print(table)
     if plan.problems:
         raise AtomError(f"the run can't start: {len(plan.problems)} problem(s), each in a line above")
+
+
+@tune.callback()
+def _tune() -> None:
+    """Find settings of the tuning."""
+
+
+@tune.command()
+def sweep(
+    over: Annotated[
+        list[str] | None,
+        typer.Option(help="field=value,value, such as tuning.beta=0.05,0.1; of several, all combinations are tried"),
+    ] = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option("--try", help="one more setting, such as 'tuning.loss=simpo tuning.log_probability=average'"),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file that all settings share")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.field=value of all settings")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="runs a setting")] = 1,
+    budget: Annotated[int | None, typer.Option(min=1, help="most settings; of more, some are drawn")] = None,
+    store: StoreOption = "store",
+    output: Annotated[Path, typer.Option("-o", "--output", help="folder of sweep.parquet and sweep.png")] = Path(
+        "sweep"
+    ),
+) -> None:
+    """Tune with each setting, compare base and tuned, and rank the settings.
+
+    All start from the same prompts, motions and scores, which are made once. Evaluate the winner with another --set
+    seed=N afterwards: these held-out prompts have chosen it.
+    """
+    _quiet()
+    from atom.report import plots
+    from flows.progress import listening
+    from flows.sweep import plan_trials, ranked, run_trials
+
+    trials = plan_trials(set_ or [], over or [], point or [], seeds, budget, config)
+    output.mkdir(parents=True, exist_ok=True)
+    console = Console(stderr=True)
+
+    def keep(table: Any) -> None:
+        table.to_parquet(output / "sweep.parquet", index=False)
+        rows = ranked(table).to_dict("records")
+        (output / "sweep.png").write_bytes(plots.settings(rows, "gain in mean score over the base"))
+        console.print(f"{table['setting'].nunique()} of {len(trials)} settings done", highlight=False)
+
+    with StageBars(console) as bars, listening(bars.update):
+        table = run_trials(trials, store, keep)
+    judges = list(dict.fromkeys(table["judge"]))
+    shown = Table("setting", *(f"{judge}: gain" for judge in judges), "exact match", "length", "diversity", "seconds",
+                  box=None)  # fmt: skip
+    for setting in dict.fromkeys(ranked(table)["setting"]):
+        rows = table[table["setting"] == setting].set_index(["judge", "figure"])
+        gains = [rows.loc[(judge, "overall")] for judge in judges]
+        first = rows.loc[judges[0]]
+        shown.add_row(
+            setting, *(f"{gain['gain']:+.3f} ({_interval(gain)})" for gain in gains),
+            *(f"{first.loc[name, 'base']:.2f} to {first.loc[name, 'tuned']:.2f}"
+              for name in ("exact_match", "length_ratio", "diversity") if name in first.index),
+            f"{gains[0]['seconds']:.1f}",
+        )  # fmt: skip
+    Console().print(shown)
+    Console().print(f"{output / 'sweep.parquet'}, {output / 'sweep.png'}", soft_wrap=True)
 
 
 @runs.command("list")

@@ -77,6 +77,30 @@ def rewards(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return _png(figure, axes)
 
 
+def settings(rows: Sequence[Mapping[str, Any]], label: str) -> bytes:
+    """The gain of each setting with its 95 % interval, a mark a judge; rows of `setting, judge, gain, gain_low,
+    gain_high` in the order of the settings."""
+    names, judges = list(dict.fromkeys(r["setting"] for r in rows)), list(dict.fromkeys(r["judge"] for r in rows))
+    colours = (TUNED, "#0072b2", BASE)
+    figure, axes = plt.subplots(figsize=(7.4, 0.42 * len(names) + 1.3))
+    for row in rows:
+        which = judges.index(row["judge"])
+        place = names.index(row["setting"]) + 0.16 * (which - (len(judges) - 1) / 2)
+        if row["gain_low"] is not None:
+            axes.plot([row["gain_low"], row["gain_high"]], [place, place], color=colours[which % 3], lw=2)
+        axes.scatter(row["gain"], place, color=colours[which % 3], s=36, marker="os^"[which % 3], zorder=3)
+    handles = [
+        axes.scatter([], [], color=colours[i % 3], marker="os^"[i % 3], label=f"{judge} judge")
+        for i, judge in enumerate(judges)
+    ]
+    axes.axvline(0, color="#c9ced6", lw=1)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlabel(label)
+    figure.legend(handles=handles, frameon=False, fontsize=9, loc="upper right", ncols=len(judges))
+    return _png(figure, axes, top=0.92)
+
+
 def _png(figure: plt.Figure, axes: plt.Axes, top: float = 1.0) -> bytes:
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout(rect=(0, 0, 1, top))
