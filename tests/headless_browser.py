@@ -72,14 +72,15 @@ class Browser:
                 return answer["result"]
             self.events.append(answer)
 
-    def page(self, file: Path, **settings: Any) -> Page:
-        return Page(self, file, **settings)
+    def page(self, place: Path | str, **settings: Any) -> Page:
+        return Page(self, place, **settings)
 
 
 class Page:
-    """One tab that shows `file`, once it has loaded; `media` such as {"prefers-color-scheme": "dark"}."""
+    """One tab that shows `place`, a file or a URL, once it has loaded; `media` such as
+    {"prefers-color-scheme": "dark"}."""
 
-    def __init__(self, browser: Browser, file: Path, width: int = 900, height: int = 800, density: float = 1,
+    def __init__(self, browser: Browser, place: Path | str, width: int = 900, height: int = 800, density: float = 1,
                  media: dict[str, str] | None = None) -> None:  # fmt: skip
         self.browser = browser
         target = browser.call("Target.createTarget", url="about:blank")["targetId"]
@@ -90,7 +91,7 @@ class Page:
         self.resize(width, height, density)
         features = [{"name": name, "value": value} for name, value in (media or {}).items()]
         self.call("Emulation.setEmulatedMedia", features=features)
-        self.call("Page.navigate", url=file.as_uri())
+        self.call("Page.navigate", url=place.as_uri() if isinstance(place, Path) else place)
         self.wait("document.readyState === 'complete'")
 
     def close(self) -> None:

@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
-from typer.core import TyperGroup
 
+from atom.commands.by_default import by_default
 from atom.config import RunConfig, load_config
 from atom.errors import AtomError
 from atom.events import TASKS
@@ -25,17 +24,8 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="section.field=valu
 StoreOption = Annotated[str, typer.Option("--store", help="where answers, pictures and clips are kept")]
 
 
-class _MotionByDefault(TyperGroup):
-    """`atom judge FILE TEXT` is short for `atom judge motion FILE TEXT`."""
-
-    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
-        if arguments and arguments[0] not in (*self.commands, "--help"):
-            arguments = ["motion", *arguments]
-        return super().parse_args(context, arguments)
-
-
 judge_app = typer.Typer(
-    cls=_MotionByDefault,
+    cls=by_default("motion"),
     no_args_is_help=True,
     help="Score a motion (`atom judge FILE TEXT`), compare two, calibrate a judge.",
 )

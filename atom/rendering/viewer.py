@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,11 +73,21 @@ def viewer_fragment(motions: Sequence[ViewedMotion]) -> Markup:
 
 
 def viewer_assets() -> Markup:
-    """The style and the script of all viewers of a page, as elements for its head or its body."""
-    folder = files("atom.rendering") / "templates"
-    style = (folder / "viewer.css").read_text("utf-8")
-    script = "\n".join((folder / name).read_text("utf-8") for name in _SCRIPTS)
-    return Markup(f'<style>\n{style}</style>\n<script>\n(() => {{\n"use strict";\n{script}}})();\n</script>')
+    """The style and the script of all viewers of a page, as elements for its head or its body.
+
+    Viewers that a page adds later start when it dispatches the event `motion-viewers-added` on the window.
+    """
+    return Markup(f"<style>{_style()}</style>\n<script>{_script()}</script>")
+
+
+def viewer_script_hash() -> str:
+    """How a Content-Security-Policy names the script of `viewer_assets`: `'sha256-...'`."""
+    return _source_hash(_script())
+
+
+def viewer_style_hash() -> str:
+    """How a Content-Security-Policy names the style of `viewer_assets`: `'sha256-...'`."""
+    return _source_hash(_style())
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,20 @@ class _Shown:
         }
         distance = max(FOCAL * height / STANDING_SHARE, FOCAL * reach / (0.5 - MARGIN))
         return cls(motion.label, motion.detail, len(joints), distance, json.dumps(data, separators=(",", ":")))
+
+
+def _style() -> str:
+    return "\n" + (files("atom.rendering") / "templates" / "viewer.css").read_text("utf-8")
+
+
+def _script() -> str:
+    folder = files("atom.rendering") / "templates"
+    parts = "\n".join((folder / name).read_text("utf-8") for name in _SCRIPTS)
+    return f'\n(() => {{\n"use strict";\n{parts}}})();\n'
+
+
+def _source_hash(source: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
 
 
 def _reach(parts: np.ndarray, ground: np.ndarray) -> tuple[float, float]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from atom.errors import AtomError
@@ -15,6 +16,7 @@ from atom.judging.votes import settled
 from storage import ArtifactRef, Store
 
 Row = dict[str, Any]
+_SHARDS_KEPT = 8  # of motions, each of some megabytes
 
 
 class RunTables:
@@ -27,6 +29,7 @@ class RunTables:
     def __init__(self, store: Store, record: Mapping[str, Any]) -> None:
         self.store, self.record = store, record
         self.run_id: str = record["run_id"]
+        self._shard = lru_cache(_SHARDS_KEPT)(self._read_shard)
 
     def refs(self, name: str) -> list[ArtifactRef]:
         """The artifacts of the stage that the record calls `name`, such as "test motions base"."""
@@ -76,9 +79,9 @@ class RunTables:
             ref = self._places[motion_id]
         except KeyError:
             raise AtomError(f"run {self.run_id} has no motion {motion_id!r}") from None
-        table = self.store.read(ref, columns=["motion_id", "joints"])
-        (motion,) = table.filter(pc.field("motion_id") == motion_id).to_pylist()
-        return np.asarray(motion["joints"], np.float32).reshape(-1, 22, 3)
+        table = self._shard(ref)
+        joints = table["joints"][pc.index(table["motion_id"], motion_id).as_py()].values
+        return joints.to_numpy(zero_copy_only=False).astype(np.float32).reshape(-1, 22, 3)
 
     def curves(self) -> list[Row]:
         """The tuning curves of all rounds, their steps numbered on; not those of baselines."""
@@ -100,6 +103,9 @@ class RunTables:
             for ref in self.refs(name)
             for motion_id in self.store.read(ref, columns=["motion_id"])["motion_id"].to_pylist()
         }
+
+    def _read_shard(self, ref: ArtifactRef) -> pa.Table:
+        return self.store.read(ref, columns=["motion_id", "joints"])
 
     def _rounds(self, name: str) -> list[str]:
         """`name` and `name round 2` and so on: baselines put their own name in between."""

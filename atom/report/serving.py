@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import mimetypes
 import re
-import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from atom.errors import AtomError
+from atom.local_server import listening, run
 from storage import Store, StoreError
 
 _RUN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
@@ -81,19 +77,9 @@ def make_app(store: Store) -> FastAPI:
 
 def serve(store: Store, port: int, listen: str = "127.0.0.1") -> None:
     """Runs the server until it is interrupted. AtomError when it can't listen there."""
-    with socket.socket() as bound, suppress(KeyboardInterrupt):
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            bound.bind((listen, port))
-            bound.listen()
-        except OSError as error:
-            reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
-            raise AtomError(f"can't listen on {listen}:{port}: {reason}; choose another with --port") from None
+    with listening(port, listen) as bound:
         print(f"reports of {store.root} are at http://{listen}:{bound.getsockname()[1]}", flush=True)
-        config = uvicorn.Config(
-            make_app(store), ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False
-        )
-        uvicorn.Server(config).run(sockets=[bound])
+        run(make_app(store), bound)
 
 
 def _rows(store: Store) -> list[dict[str, Any]]:

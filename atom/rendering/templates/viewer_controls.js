@@ -59,8 +59,6 @@ class Viewer {
     new IntersectionObserver(seen).observe(stage);
     const resized = new ResizeObserver(() => this.change());
     for (const { canvas } of this.panes) resized.observe(canvas);
-    prefersDark.addEventListener("change", () => this.change());
-    addEventListener("resize", () => this.change()); // a page moved to a screen of another density
   }
 
   change(what = () => {}) {
@@ -251,8 +249,17 @@ function drawAll(now) {
 }
 
 function start() {
+  const kept = viewers.filter((viewer) => viewer.root.isConnected);
+  viewers.splice(0, viewers.length, ...kept);
   for (const root of document.querySelectorAll(".motion-viewer:not([data-frame])")) viewers.push(new Viewer(root));
 }
 
+function changeAll() {
+  for (const viewer of viewers) viewer.change();
+}
+
+prefersDark.addEventListener("change", changeAll);
+addEventListener("resize", changeAll); // a page moved to a screen of another density
+addEventListener("motion-viewers-added", start);
 if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
 else start();
