@@ -128,6 +128,7 @@ def _add_commands() -> None:
     from atom.commands.motions import motions_app
     from atom.commands.preferences import preferences_app
     from atom.commands.reports import serve_reports
+    from atom.commands.review import review_app
     from atom.commands.store import store_app
 
     app.add_typer(checkpoint_app, name="checkpoint")
@@ -135,6 +136,7 @@ def _add_commands() -> None:
     app.add_typer(judge_app, name="judge")
     app.add_typer(motions_app, name="motions")
     app.add_typer(preferences_app, name="preferences")
+    app.add_typer(review_app, name="review")
     app.add_typer(store_app, name="store")
     app.command("serve-judge")(serve_judge)
     app.command("serve-reports")(serve_reports)
