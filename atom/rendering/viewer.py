@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -154,6 +155,7 @@ def _packed(points: np.ndarray) -> dict[str, Any]:
     }
 
 
+@cache
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("atom.rendering"),

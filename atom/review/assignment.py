@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Literal
 
 from atom.errors import AtomError
@@ -64,17 +65,20 @@ class Assignment:
         self.shared = frozenset(self._common)
         self._order = lru_cache(256)(self._drawn_order)
         self._read = 0  # the last act that is in what follows
-        self._votes: dict[str, dict[str, Vote]] = defaultdict(dict)  # by item and voter
+        self._judges: dict[str, set[str]] = defaultdict(set)  # by item: who judged it
+        self._judged: set[str] = set()  # items that enough people judged
         self._cast: dict[str, dict[str, Vote]] = defaultdict(dict)  # by voter and item, the latest last
         self._shown: dict[str, dict[str, Act]] = defaultdict(dict)  # by item and voter, also where a vote followed
         self._open: dict[str, dict[str, None]] = defaultdict(dict)  # by voter: shown without a vote, the latest last
+        self._catch_up()
 
     def next(self, voter: str) -> Shown | None:
         """What the voter judges next, which counts as shown from now on; None when nothing is left for them."""
         with self.book.transaction():
             self._catch_up()
-            for item_id in (*reversed(self._open[voter]), *self._order(voter)):
-                if self._is_for(voter, item_id):
+            closed = self._closed_to(voter)
+            for item_id in chain(reversed(self._open[voter]), self._order(voter)):
+                if item_id not in closed:
                     return self._show(voter, item_id)
         return None
 
@@ -115,25 +119,20 @@ class Assignment:
             self._catch_up()
             return Progress(
                 mine=len(self._cast[voter]),
-                open=sum(self._is_for(voter, item_id) for item_id in self.items),
-                judged=sum(len(self._judges(item_id)) >= self.people for item_id in self.items),
+                open=len(self.items) - len(self._closed_to(voter)),
+                judged=len(self._judged),
                 items=len(self.items),
             )
 
-    def _is_for(self, voter: str, item_id: str) -> bool:
-        if voter in self._votes[item_id]:
-            return False
-        return item_id in self.shared or len(self._takers(item_id) - {voter}) < self.people
-
-    def _judges(self, item_id: str) -> set[str]:
-        votes = self._votes[item_id].items()
-        return {voter for voter, vote in votes if vote.score or vote.choice not in (None, "skip")}
-
-    def _takers(self, item_id: str) -> set[str]:
-        """Who judged the item, and who has it before them."""
-        since, voted = self.clock() - HELD, self._votes[item_id]
-        shown = self._shown[item_id].items()
-        return self._judges(item_id) | {voter for voter, act in shown if act.at > since and voter not in voted}
+    def _closed_to(self, voter: str) -> set[str]:
+        """Items that the voter voted on, and those that others judged or have before them in the number needed."""
+        since, holders = self.clock() - HELD, defaultdict(set)
+        for other, items in self._open.items():
+            for item_id in items:
+                if other != voter and self._shown[item_id][other].at > since:
+                    holders[item_id].add(other)
+        taken = {item_id for item_id, held in holders.items() if len(self._judges[item_id] | held) >= self.people}
+        return ((self._judged | taken) - self.shared) | self._cast[voter].keys()
 
     def _show(self, voter: str, item_id: str) -> Shown:
         item, before = self.items[item_id], self._shown[item_id].get(voter)
@@ -153,17 +152,21 @@ class Assignment:
             self._read = act.number
             if act.item_id not in self.items:  # of another review that shares the file
                 continue
+            item_id, voter = act.item_id, act.voter
             if act.act == "shown":
-                self._shown[act.item_id][act.voter] = act
-                if act.voter not in self._votes[act.item_id]:
-                    _put_last(self._open[act.voter], act.item_id, None)
-            elif act.act == "cast":
-                self._votes[act.item_id][act.voter] = act.vote
-                _put_last(self._cast[act.voter], act.item_id, act.vote)
-                self._open[act.voter].pop(act.item_id, None)
-            else:
-                self._votes[act.item_id].pop(act.voter, None)
-                self._cast[act.voter].pop(act.item_id, None)
+                self._shown[item_id][voter] = act
+                if item_id not in self._cast[voter]:
+                    self._open[voter].pop(item_id, None)
+                    self._open[voter][item_id] = None
+                continue
+            self._cast[voter].pop(item_id, None)
+            self._judges[item_id].discard(voter)
+            if act.vote:
+                self._cast[voter][item_id] = act.vote
+                self._open[voter].pop(item_id, None)
+                if act.vote.score or act.vote.choice not in (None, "skip"):
+                    self._judges[item_id].add(voter)
+            (self._judged.add if len(self._judges[item_id]) >= self.people else self._judged.discard)(item_id)
 
 
 def _answers(item: Item, pressed: Pressed | None, score: int | None, seen: tuple[bool, ...] | None) -> bool:
@@ -176,8 +179,3 @@ def _choice(pressed: Pressed, swapped: bool) -> Choice:
     if pressed in ("tie", "skip"):
         return pressed
     return "first" if (pressed == "left") != swapped else "second"
-
-
-def _put_last(table: dict, key: str, value: object) -> None:
-    table.pop(key, None)
-    table[key] = value
