@@ -31,6 +31,7 @@ format: $(READY)
 bench: $(READY)  ## speed, as ratios in one run
 	$(BIN)/python tests/benchmarks/bench_rendering.py
 	$(BIN)/python tests/benchmarks/bench_metrics.py
+	$(BIN)/python tests/benchmarks/bench_review.py
 
 verify: $(READY)  ## every figure that the project claims, from scratch; fails where one is missed
 	$(BIN)/python tests/benchmarks/verify.py

@@ -69,7 +69,7 @@ def make_app(assignment: Assignment, joints: Callable[[str], np.ndarray], token:
     `/?token=TOKEN` lets a browser in by a cookie; nothing is answered without it, nor under another name than this
     machine's own (DNS rebinding), nor to a request that the page of another origin sends.
     """
-    app = FastAPI(openapi_url=None)
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
     environment = Environment(
         loader=PackageLoader("atom.review"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,

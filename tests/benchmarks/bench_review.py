@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from fastapi.testclient import TestClient
 
 from atom.report.run_tables import RunTables
@@ -24,45 +23,14 @@ from atom.review.book import VoteBook
 from atom.review.items import Item, items_of
 from atom.review.serving import make_app
 from atom.review.votes import Vote
-from storage import MOTIONS, PROMPTS, Recipe, Store, Table
+from storage import Store
 
-sys.path.append(str(Path(__file__).parents[1]))
-from rendering.test_rendering_frames import walking
+sys.path.append(str(Path(__file__).parents[1] / "review"))
+from review_run import make_run
 
-PROMPTS_MADE, SAMPLES, SHARD, FRAMES = 1250, 4, 160, 120
+TEXTS, SAMPLES, FRAMES = 1250, 4, 120
 VOTES, VOTERS, ASKED = 10_000, 10, 200
 LIMIT = 0.1  # seconds
-
-
-def saved(store: Store, table: Table, rows: list[dict[str, Any]], name: str) -> str:
-    with store.write(Recipe(table.name, 1, table, config={"name": name})) as writer:
-        writer.rows(rows)
-    return writer.ref.key
-
-
-def make_run(store: Store) -> dict[str, Any]:
-    """The record of a run with 5,000 test motions of each arm."""
-    prompts = [
-        {"prompt_id": f"p{number}", "text": f"a person jumps, prompt {number}", "task": "temporal",
-         "events": [{"action": "jump_up", "phrase": "jumps", "count": 1}], "split": "test", "source": "grammar",
-         "seed": 0, "rejected": None, "answer": None}
-        for number in range(PROMPTS_MADE)
-    ]  # fmt: skip
-    stages = [{"name": "prompts", "stored": "prompts", "keys": [saved(store, PROMPTS, prompts, "all")]}]
-    joints, rng = walking(FRAMES).astype(np.float32), np.random.default_rng(0)
-    places = [(number, sample) for number in range(PROMPTS_MADE) for sample in range(SAMPLES)]
-    for arm in ("base", "tuned"):
-        keys = []
-        for start in range(0, len(places), SHARD):
-            rows = [
-                {"motion_id": f"{arm}-{number}-{sample}", "prompt_id": f"p{number}", "sample": sample, "seed": 1,
-                 "tokens": [1], "frames": FRAMES, "stop_reason": "end",
-                 "joints": joints + rng.normal(scale=0.01, size=joints.shape).astype(np.float32)}
-                for number, sample in places[start : start + SHARD]
-            ]  # fmt: skip
-            keys.append(saved(store, MOTIONS, rows, f"{arm} {start}"))
-        stages.append({"name": f"test motions {arm}", "stored": "motions", "keys": keys})
-    return {"run_id": "r", "stages": stages, "config": {}}
 
 
 def cast_votes(book: VoteBook, items: Sequence[Item]) -> None:
@@ -89,7 +57,7 @@ def timed(what: str, ask: Callable[[], Any]) -> bool:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(f"{folder}/store")
-        tables = RunTables(store, make_run(store))
+        tables = RunTables(store, make_run(store, [f"text {number}" for number in range(TEXTS)], SAMPLES, FRAMES))
         began = time.perf_counter()
         items = items_of(tables)
         tables.joints(items[0].motion_ids[0])
