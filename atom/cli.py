@@ -127,6 +127,7 @@ def _add_commands() -> None:
     from atom.commands.judge import judge_app
     from atom.commands.motions import motions_app
     from atom.commands.preferences import preferences_app
+    from atom.commands.report import report_app
     from atom.commands.reports import serve_reports
     from atom.commands.review import review_app
     from atom.commands.store import store_app
@@ -137,6 +138,7 @@ def _add_commands() -> None:
     app.add_typer(motions_app, name="motions")
     app.add_typer(preferences_app, name="preferences")
     app.add_typer(review_app, name="review")
+    app.add_typer(report_app, name="report")
     app.add_typer(store_app, name="store")
     app.command("serve-judge")(serve_judge)
     app.command("serve-reports")(serve_reports)

@@ -300,7 +300,7 @@ class EvaluationConfig(Section):
     )
     cooler: float = Field(0.7, gt=0, lt=1, description="factor of the temperature of the baseline 'cooler'")
     bootstrap: int = Field(2000, ge=100)
-    gallery: int = Field(6, ge=0, description="prompts shown side by side in the report")
+    gallery: int = Field(4, ge=0, description="examples that the report shows by each of its rules")
 
 
 class ImportedConfig(Section):

@@ -146,8 +146,8 @@ def sweep(
 
     def keep(table: Any) -> None:
         table.to_parquet(output / "sweep.parquet", index=False)
-        rows = ranked(table).to_dict("records")
-        (output / "sweep.png").write_bytes(plots.settings(rows, "gain in mean score over the base"))
+        by_judge = {judge: rows.to_dict("records") for judge, rows in ranked(table).groupby("judge", sort=False)}
+        (output / "sweep.png").write_bytes(plots.settings(by_judge).png)
         console.print(f"{table['setting'].nunique()} of {len(trials)} settings done", highlight=False)
 
     with StageBars(console) as bars, listening(bars.update):

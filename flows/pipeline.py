@@ -23,14 +23,14 @@ from atom.evaluation.agreement import agreement
 from atom.evaluation.compare import compare
 from atom.preferences.summary import summarise_pairs
 from atom.report import plots
+from atom.report.run_tables import RunTables
+from atom.report.writing import PAGE, write_report
 from flows import imported_stages, metric_stages, stages, vision_stages
-from flows.made import Made, Shards
 from flows.naming import run_name
-from flows.report import write_report
-from flows.running import Reached, StageRunner
+from flows.running import Reached, Shards, StageRunner
 from flows.services import check_run, spent_by
 from flows.showing import show_picture, show_report
-from flows.stages import prompts_of, rows_of
+from flows.stages import rows_of
 from storage import ArtifactRef, Store
 
 Until = Literal["prompts", "motions", "clips", "scores", "preferences", "tuning", "evaluation"]
@@ -84,82 +84,72 @@ def _end_soon(seconds: float = 2.0) -> None:
 
 
 class _Run(StageRunner):
-    """One pass: which stages there are, and what each is made from. `made` fills up on the way."""
-
-    def __init__(self, config: RunConfig, root: str, store: Store, until: str | None) -> None:
-        super().__init__(config, root, store, until)
-        self.made = Made()
+    """One pass: which stages there are, and what each is made from."""
 
     def stages(self) -> None:
         """All stages."""
         if not self.config.tunes:
             self._of_elsewhere()
             return
-        config, made = self.config, self.made
+        config = self.config
         (prompts,) = self.stage("prompts", [(stages.make_prompts, self.root, config)])
-        made.prompts = prompts
         self._gate("prompts", gates.of_prompts(rows_of(self.store, prompts)))
-        adapters = self._tune(config, prompts, made)
+        adapters = self._tune(config, prompts)
+        rewards: Shards = []
         if config.on_policy.steps:
             job = (stages.make_on_policy_adapter, self.root, config, prompts, adapters[-1])
-            made.rewards = self.stage("on-policy adapter", [job])
+            rewards = self.stage("on-policy adapter", [job])
         self.reached("tuning")
-        tuned = (adapters + made.rewards)[-1]
+        tuned = (adapters + rewards)[-1]
         motions = {
             "base": self._motions("test motions base", prompts, "test"),
             "tuned": self._motions("test motions tuned", prompts, "test", tuned),
         }
-        if made.rewards:
+        if rewards:
             motions[f"{config.tuning.loss} alone"] = self._motions("test motions pairs", prompts, "test", adapters[-1])
         for name in config.evaluation.baselines:
             motions[name] = self._baseline(name, prompts)
-        self._evaluate(made, motions)
-        self._measure(made, motions, tuned)
+        self._evaluate(prompts, motions)
+        self._measure(prompts, motions, tuned)
 
     def conclude(self) -> None:
         """Puts what came of the run into its record, and writes the report if there is something to report."""
-        config, made, store = self.config, self.made, self.store
-        if made.preferences:
-            self.record["preferences"] = summarise_pairs(
-                [row for ref in made.preferences for row in rows_of(store, ref)]
-            )
+        config, tables = self.config, RunTables(self.store, self.record)
+        if tables.preferences:
+            self.record["preferences"] = summarise_pairs(tables.preferences)
             if not (config.imported.preferences or config.imported.runs):
-                asked = prompts_of(store, made.asked or made.prompts, "train")
-                self.record["preferences"]["of_prompts"] = len(asked)
-        if made.evaluation:
-            rows = store.read(made.evaluation).to_pandas()
-            self.record["evaluation"] = compare(rows, resamples=config.evaluation.bootstrap, seed=config.seed)
-            self.record["agreement"] = agreement(rows, seed=config.seed)
-        if made.metrics:
-            self.record["metrics"] = rows_of(store, made.metrics)
+                self.record["preferences"]["of_prompts"] = len(tables.asked)
+        if not tables.evaluation.empty:
+            self.record["evaluation"] = compare(
+                tables.evaluation, resamples=config.evaluation.bootstrap, seed=config.seed
+            )
+            self.record["agreement"] = agreement(tables.evaluation, seed=config.seed)
+        if tables.metrics:
+            self.record["metrics"] = tables.metrics
         self.record |= {"state": "completed", "seconds": round(time.monotonic() - self.began, 1)}
-        if made.evaluation or made.preferences:
-            self.record["report"] = write_report(store, self.record, made)
-            show_report(store, self.run_id, self.record["report"], made.gallery)
+        if "evaluation" in self.record or "preferences" in self.record:
+            self.record["report"] = write_report(tables)[PAGE]
+            show_report(self.store, self.run_id, self.record["report"], tables.refs("clips"))
 
     def _of_elsewhere(self) -> None:
         """Motions that another generator made: its candidates are paired, its base and its tuned model are compared."""
-        imported, made = self.config.imported, self.made
+        imported = self.config.imported
         (prompts,) = self.stage("prompts", [(imported_stages.make_prompts, self.root, self.config)])
-        made.prompts = prompts
         self._gate("prompts", gates.of_prompts(rows_of(self.store, prompts)))
         if imported.candidates:
             motions = self._imported_motions("motions", prompts, imported.candidates, "train")
-            preferences, scores = self._pairs(self.config, prompts, motions, "")
-            made.preferences = [preferences]
-            if not imported.base:
-                self._show_pairs(made, motions, scores, preferences)
+            self._pairs(self.config, prompts, motions, "")
         if imported.base and imported.tuned:
             arms = {
                 arm: self._imported_motions(f"test motions {arm}", prompts, path, "test")
                 for arm, path in (("base", imported.base), ("tuned", imported.tuned))
             }
-            self._evaluate(made, arms)
-            self._measure(made, arms, None)
+            self._evaluate(prompts, arms)
+            self._measure(prompts, arms, None)
 
-    def _evaluate(self, made: Made, motions: dict[str, Shards]) -> None:
-        """Scores and compares test motions, and draws the first of base and tuned."""
-        config, prompts = self.config, made.prompts
+    def _evaluate(self, prompts: ArtifactRef, motions: dict[str, Shards]) -> None:
+        """Scores and compares test motions."""
+        config = self.config
         arms = {}
         for arm, refs in motions.items():
             by_vision = "vision" in config.evaluation.judges
@@ -167,14 +157,9 @@ class _Run(StageRunner):
             by_judge = [self._scores(f"test scores {arm} {judge}", prompts, refs, judge, pictures)
                         for judge in config.evaluation.judges]  # fmt: skip
             arms[arm] = [(ref, list(scores)) for ref, *scores in zip(refs, *by_judge)]
-        (made.evaluation,) = self.stage("evaluation", [(stages.make_evaluation, self.root, config, prompts, arms)])
-        made.shown = self._first_samples({arm: arms[arm] for arm in ("base", "tuned")})
-        made.gallery = self._clips("gallery", [
-            (motions[arm][0], [row["motion_id"] for row in made.shown if row["arm"] == arm])
-            for arm in ("base", "tuned")
-        ])  # fmt: skip
+        self.stage("evaluation", [(stages.make_evaluation, self.root, config, prompts, arms)])
 
-    def _measure(self, made: Made, motions: dict[str, Shards], tuned: ArtifactRef | None) -> None:
+    def _measure(self, prompts: ArtifactRef, motions: dict[str, Shards], tuned: ArtifactRef | None) -> None:
         """The metrics of text-to-motion, on the test prompts or on captions of a dataset."""
         settings = self.config.evaluation.metrics
         if settings is None:
@@ -184,8 +169,7 @@ class _Run(StageRunner):
                 arm: self._dataset_motions(f"dataset motions {arm}", adapter)
                 for arm, adapter in (("base", None), ("tuned", tuned))
             }
-        jobs = [(metric_stages.make_metrics, self.root, self.config, made.prompts, motions)]
-        (made.metrics,) = self.stage("metrics", jobs)
+        self.stage("metrics", [(metric_stages.make_metrics, self.root, self.config, prompts, motions)])
 
     def _dataset_motions(self, name: str, adapter: ArtifactRef | None) -> Shards:
         """Motions for captions of the dataset, of base or tuned."""
@@ -197,7 +181,7 @@ class _Run(StageRunner):
             for start in range(0, total, size)
         ])  # fmt: skip
 
-    def _tune(self, config: RunConfig, prompts: ArtifactRef, made: Made | None = None, label: str = "") -> Shards:
+    def _tune(self, config: RunConfig, prompts: ArtifactRef, label: str = "") -> Shards:
         """The adapters of all rounds. In each, the policy makes motions of its share of the prompts, they are scored,
         and it is tuned on the preferences among them. Pairs or motions of elsewhere make one round."""
         adapters: Shards = []
@@ -212,27 +196,19 @@ class _Run(StageRunner):
                 (preferences,) = self.stage(f"preferences{suffix}", [job])
             elif config.imported.candidates:
                 (asked,) = self.stage(f"imported prompts{suffix}", [(imported_stages.make_prompts, self.root, config)])
-                if made is not None:
-                    made.asked = asked
                 candidates = self._imported_motions(f"motions{suffix}", asked, config.imported.candidates, "train")
-                preferences, _ = self._pairs(config, asked, candidates, suffix)
+                preferences = self._pairs(config, asked, candidates, suffix)
             else:
                 name = f"motions{suffix}"
                 candidates = self._motions(name, prompts, "train", adapter, number, config.rounds)
-                preferences, _ = self._pairs(config, prompts, candidates, suffix)
-            if made is not None:
-                made.preferences.append(preferences)
+                preferences = self._pairs(config, prompts, candidates, suffix)
             adapters += self.stage(f"adapter{suffix}", [(stages.make_adapter, self.root, config, preferences, adapter)])
-            curves = plots.curves(rows_of(self.store, adapters[-1]))
+            curves = plots.curves(rows_of(self.store, adapters[-1])).png
             show_picture(self.store, self.run_id, f"tuning{suffix}".replace(" ", "_"), curves, f"Tuning{suffix}")
-            if made is not None:
-                made.adapters = list(adapters)
         return adapters
 
-    def _pairs(
-        self, config: RunConfig, prompts: ArtifactRef, candidates: Shards, suffix: str
-    ) -> tuple[ArtifactRef, Shards]:
-        """Clips, scores and preferences of the candidates of training prompts; gives the last two, in turn."""
+    def _pairs(self, config: RunConfig, prompts: ArtifactRef, candidates: Shards, suffix: str) -> ArtifactRef:
+        """Clips, scores and preferences of the candidates of training prompts; gives the last."""
         if not suffix:
             self._clips("clips", [(ref, self._to_draw(ref, shard)) for shard, ref in enumerate(candidates)])
         by_vision = config.judging.judge == "vision"
@@ -243,7 +219,7 @@ class _Run(StageRunner):
         job = (stages.make_preferences, self.root, config, prompts, candidates, scores, ties)
         (preferences,) = self.stage(f"preferences{suffix}", [job])
         self._gate(f"preferences{suffix}", gates.of_preferences(rows_of(self.store, preferences)))
-        return preferences, scores
+        return preferences
 
     def _imported_motions(self, name: str, prompts: ArtifactRef, path: str, split: str) -> Shards:
         """Motions of a folder or table for the prompts of a split."""
@@ -314,7 +290,7 @@ class _Run(StageRunner):
             if row["judge"] == self.config.judging.judge and row["score"] is not None:
                 by_task.setdefault(row["task"], []).append(row["score"])
         if by_task:
-            show_picture(self.store, self.run_id, name.replace(" ", "_"), plots.scores(by_task), f"{name}, 1 to 5")
+            show_picture(self.store, self.run_id, name.replace(" ", "_"), plots.scores(by_task).png, f"{name}, 1 to 5")
 
     def _pictures(self, name: str, prompts: ArtifactRef, motions: Shards) -> Shards:
         """What the vision judge sees of the motions."""
@@ -353,42 +329,3 @@ class _Run(StageRunner):
             return [row["motion_id"] for row in rows]
         previewed = list(dict.fromkeys(row["prompt_id"] for row in rows))[: self.config.rendering.preview_prompts]
         return [row["motion_id"] for row in rows if shard_number == 0 and row["prompt_id"] in previewed]
-
-    def _show_pairs(self, made: Made, motions: Shards, scores: Shards, preferences: ArtifactRef) -> None:
-        """The first pair of the first prompts, chosen and rejected, with what the judge said."""
-        pairs: dict[str, dict[str, Any]] = {}
-        for row in self.store.read(preferences).to_pylist():
-            pairs.setdefault(row["prompt_id"], row)
-        where = {
-            motion_id: ref
-            for ref in motions
-            for motion_id in self.store.read(ref, columns=["motion_id"])["motion_id"].to_pylist()
-        }
-        said = {
-            row["motion_id"]: row["rationale"]
-            for ref in scores
-            for row in self.store.read(ref, columns=["motion_id", "judge", "rationale"]).to_pylist()
-            if row["judge"] == self.config.judging.judge
-        }
-        for row in list(pairs.values())[: self.config.evaluation.gallery]:
-            for arm in ("chosen", "rejected"):
-                motion_id = row[f"{arm}_motion_id"]
-                made.shown.append({
-                    "arm": arm, "motion_id": motion_id, "prompt_id": row["prompt_id"], "score": row[f"{arm}_score"],
-                    "rationale": said[motion_id], "motions": where[motion_id].to_dict(),
-                })  # fmt: skip
-        made.gallery = self._clips("gallery", [
-            (ref, [row["motion_id"] for row in made.shown if where[row["motion_id"]] == ref]) for ref in motions
-        ])  # fmt: skip
-
-    def _first_samples(self, arms: dict[str, list[tuple[ArtifactRef, Shards]]]) -> list[dict[str, Any]]:
-        """First samples of the first test prompts, base and tuned: not chosen by their scores."""
-        shown = []
-        for arm, ((motions, (scores, *_)), *_) in arms.items():
-            scored = {row["motion_id"]: row for row in self.store.read(scores).to_pylist()}
-            rows = self.store.read(motions, columns=["motion_id", "prompt_id", "sample"]).to_pylist()
-            for row in [row for row in rows if row["sample"] == 0][: self.config.evaluation.gallery]:
-                score = scored[row["motion_id"]]
-                shown.append(row | {"arm": arm, "motions": motions.to_dict(), "score": score["score"],
-                                    "rationale": score["rationale"]})  # fmt: skip
-        return shown

@@ -23,12 +23,13 @@ from prefect.tasks import Task
 
 from atom.config import ResourceConfig, RunConfig
 from atom.errors import AtomError
-from flows.made import Shards
 from flows.progress import Progress
 from flows.runners import gpu, here, portably
 from flows.showing import StageTable
 from flows.stages import ShardResult
-from storage import Store, StoreError
+from storage import ArtifactRef, Store, StoreError
+
+Shards = list[ArtifactRef]
 
 _TOLD = ("name", "shards", "reused", "failed", "rows", "quarantined", "seconds", "tokens", "cost")
 
@@ -99,6 +100,7 @@ class StageRunner:
         self.run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3] + "-" + config.name.replace(" ", "-")
         self.record: dict[str, Any] = {
             "config": config.model_dump(mode="json"), "until": until, "state": "running", "stages": [],
+            "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "process": {"host": socket.gethostname(), "pid": os.getpid()},
         }  # fmt: skip
         self.save()

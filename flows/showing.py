@@ -17,6 +17,7 @@ from atom.report.serving import report_url
 from storage import ArtifactRef, Store
 
 ADDRESS = "ATOM_REPORTS_URL"
+LINKED_CLIPS = 12
 
 
 def show_picture(store: Store, run_id: str, name: str, png: bytes, description: str) -> None:
@@ -27,12 +28,13 @@ def show_picture(store: Store, run_id: str, name: str, png: bytes, description: 
 
 
 def show_report(store: Store, run_id: str, address: str, clips: Sequence[ArtifactRef]) -> None:
-    """Where the report is, and links to it and to sample clips where a server has them."""
+    """Where the report is, and links to it and to the first clips where a server has them."""
     lines = [f"Run `{run_id}`: report at `{address}`"]
     if base := os.environ.get(ADDRESS):
         lines = [f"[Open the report]({report_url(base, run_id)}) of run `{run_id}`"]
         files = [f"{ref.key}/{row['video']['path']}" for ref in clips for row in store.read(ref).to_pylist()]
-        lines += [f"- [clip {number}]({base}/clips/{file})" for number, file in enumerate(files, start=1)]
+        for number, file in enumerate(files[:LINKED_CLIPS], start=1):
+            lines.append(f"- [clip {number}]({base}/clips/{file})")
     create_markdown_artifact("\n".join(lines), key="report", description="What came of the run")
 
 

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,10 @@ def opened_browser(profile: Path) -> Iterator[Browser]:
             process.kill()
 
 
+class Navigated(Exception):
+    """The tab went to another page while it was asked."""
+
+
 class Browser:
     def __init__(self, socket: Any) -> None:
         self.socket = socket
@@ -68,6 +72,9 @@ class Browser:
         while True:
             answer = json.loads(self.socket.recv(PATIENCE))
             if answer.get("id") == number:
+                error = answer.get("error", {}).get("message", "")
+                if "navigated" in error:
+                    raise Navigated(error)
                 assert "error" not in answer, (method, answer["error"])
                 return answer["result"]
             self.events.append(answer)
@@ -114,10 +121,12 @@ class Page:
     def wait(self, expression: str) -> Any:
         """Until `expression` is true, and what it then is."""
         deadline = time.monotonic() + PATIENCE
-        while not (value := self.evaluate(expression)):
-            assert time.monotonic() < deadline, f"never came true: {expression}"
+        while time.monotonic() < deadline:
+            with suppress(Navigated):
+                if value := self.evaluate(expression):
+                    return value
             time.sleep(0.02)
-        return value
+        raise AssertionError(f"never came true: {expression}")
 
     def middle_of(self, selector: str) -> tuple[float, float]:
         """x, y of the middle of the first such element, in pixels of the window."""

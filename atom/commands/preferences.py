@@ -15,7 +15,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from atom.errors import AtomError
-from atom.preferences.card import Form
+from atom.preferences.card import Form, about_run
 from atom.progress import StageBars
 from storage import PREFERENCES, ArtifactRef, Store, StoreError
 
@@ -58,7 +58,7 @@ def export(
             rows,
             to,
             form,
-            about=_about(record, chosen),
+            about=about_run(record, chosen),
             motions=joints,
             template=template,
             told=lambda done, total: bars.update("pairs written", done, total),
@@ -172,22 +172,3 @@ def _motions(
             f"run {record['run_id']} has no motion {missing[0]} and {len(missing) - 1} others; export without --motions"
         )
     return joints
-
-
-def _about(record: Mapping[str, Any], rounds: Sequence[int]) -> dict[str, Any]:
-    config = record["config"]
-    generation, judging, pairing = config["generation"], config["judging"], config["preferences"]
-    return {
-        "name": f"Motion preferences of {config['name']}",
-        "run": record["run_id"],
-        "rounds": ", ".join(map(str, rounds)),
-        "generator": Path(generation["checkpoint"]).name,  # a path tells too much of its owner's machine
-        "motions a prompt": generation["candidates"],
-        "temperature": generation["temperature"],
-        "judge": judging["judge"],
-        "judge's model": judging["vision"]["model"] if judging["judge"] == "vision" else None,
-        "least gap of scores": pairing["min_gap"],
-        "most pairs a prompt": pairing["pairs_per_prompt"],
-        "length guard": "none" if pairing["length_tolerance"] is None else
-        f"chosen at most {pairing['length_tolerance']} tokens longer on average in a task",
-    }  # fmt: skip

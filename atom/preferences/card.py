@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
+from atom.markdown import escaped, markdown_header, markdown_table
 from atom.preferences.pairs import DEGREES
 from atom.preferences.summary import summarise_pairs
 from storage import PREFERENCES
@@ -21,8 +19,6 @@ EXAMPLES = 5
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGEST = "1M<n<10M"
-_LONGEST_CELL = 200
-_MARKUP = re.compile(r"[\\`*\[\]<>#|~&$!]|(?<![a-zA-Z0-9])_|_(?![a-zA-Z0-9])")
 _HF_SPLITS = {"val": "validation"}
 _MEANS = (
     ("chosen_score", "mean score of the chosen", ".2f"),
@@ -69,22 +65,42 @@ def dataset_card(
     )
     sections = [
         _header(name, licence, len(rows), data_files),
-        f"# {_escaped(name)}",
+        f"# {escaped(name)}",
         "Pairs of human motions made for the same text, of which one was found better: a preference set for "
         "text-to-motion models, in the manner of MotionPrefer (AToM, CVPR 2025, arXiv 2411.18654).",
         "## How it was made",
-        _table(("what", "value"), [(key, value) for key, value in about.items() if value is not None]),
+        markdown_table(("what", "value"), [(key, value) for key, value in about.items() if value is not None]),
         _decided(rows),
         "## What is in it",
-        _table(*preference_table(rows)),
+        markdown_table(*preference_table(rows)),
         "A token is 4 frames. Where the chosen are far from as long as the rejected, the pairs also teach length.",
-        _table(("prompt", "task", "degree"), [_example_cells(row) for row in _spread(rows, EXAMPLES)]),
+        markdown_table(("prompt", "task", "degree"), [_example_cells(row) for row in _spread(rows, EXAMPLES)]),
         "## Files and columns",
         _files(form, with_motions),
         "## Limits",
         _limits(rows, licence),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def about_run(record: Mapping[str, Any], rounds: Sequence[int]) -> dict[str, Any]:
+    """What the card of a run's pairs tells about their making."""
+    config = record["config"]
+    generation, judging, pairing = config["generation"], config["judging"], config["preferences"]
+    return {
+        "name": f"Motion preferences of {config['name']}",
+        "run": record["run_id"],
+        "rounds": ", ".join(map(str, rounds)),
+        "generator": Path(generation["checkpoint"]).name,  # a path tells too much of its owner's machine
+        "motions a prompt": generation["candidates"],
+        "temperature": generation["temperature"],
+        "judge": judging["judge"],
+        "judge's model": judging["vision"]["model"] if judging["judge"] == "vision" else None,
+        "least gap of scores": pairing["min_gap"],
+        "most pairs a prompt": pairing["pairs_per_prompt"],
+        "length guard": "none" if pairing["length_tolerance"] is None else
+        f"chosen at most {pairing['length_tolerance']} tokens longer on average in a task",
+    }  # fmt: skip
 
 
 def _header(name: str, licence: str, pairs: int, data_files: Mapping[str, str]) -> str:
@@ -98,7 +114,7 @@ def _header(name: str, licence: str, pairs: int, data_files: Mapping[str, str]) 
         "tags": ["preference", "text-to-motion", "human-motion", "motion-generation", "dpo", "trl"],
         "configs": [{"config_name": "default", "data_files": splits}],
     }
-    return f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True, width=math.inf)}---"
+    return markdown_header(header)
 
 
 def _decided(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -141,7 +157,7 @@ def _files(form: Form, with_motions: bool) -> str:
             "chosen_joints, rejected_joints": "float32, metres, Y up, 20 a second, flattened: reshape(-1, 22, 3)",
             "chosen_features, rejected_features": "float32, HumanML3D's features, not normalised: reshape(-1, 263)",
         }
-    return f"{usage}\n\n{_table(('column', 'meaning'), columns.items())}"
+    return f"{usage}\n\n{markdown_table(('column', 'meaning'), columns.items())}"
 
 
 def _atom_files(with_motions: bool) -> str:
@@ -156,7 +172,7 @@ def _atom_files(with_motions: bool) -> str:
             "features/ID_1.npy, features/ID_2.npy": "HumanML3D's features (frames - 1, 263), not normalised",
         }
     text = "The layout of AToM and InstructMotion. Whether the better motion is sample_1 or sample_2 is random."
-    return f"{text}\n\n{_table(('file', 'content'), files.items())}"
+    return f"{text}\n\n{markdown_table(('file', 'content'), files.items())}"
 
 
 def _limits(rows: Sequence[Mapping[str, Any]], licence: str) -> str:
@@ -168,17 +184,3 @@ def _limits(rows: Sequence[Mapping[str, Any]], licence: str) -> str:
     if licence == "other":
         limits.append("No licence was named; ask whoever made the motions and the texts before you use them.")
     return "\n".join(f"- {limit}" for limit in limits)
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    head = list(head)
-    lines = [head, ["---"] * len(head), *([_escaped(str(cell)) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _escaped(text: str) -> str:
-    """Text that neither ends a table's cell nor becomes markup."""
-    text = "".join(character for character in " ".join(text.split()) if character.isprintable())
-    if len(text) > _LONGEST_CELL:
-        text = text[: _LONGEST_CELL - 3] + "..."
-    return _MARKUP.sub(r"\\\g<0>", text)

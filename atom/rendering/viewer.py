@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -37,11 +37,13 @@ _SCRIPTS = ("viewer_figure.js", "viewer_drawing.js", "viewer_controls.js")
 
 @dataclass(frozen=True)
 class ViewedMotion:
-    """Joints (T, 22, 3) in metres, Y up, floor at y = 0, 20 fps, and what stands below them, as plain text."""
+    """Joints (T, 22, 3) in metres, Y up, floor at y = 0, 20 fps, and what stands below them: plain text, then HTML,
+    in which the CSS variable --motion-frame is the frame that is shown."""
 
     label: str
     joints: np.ndarray
     detail: str = ""
+    below: Markup = field(default_factory=Markup)
 
 
 def viewer_page(motions: Sequence[ViewedMotion], title: str = "Motions") -> str:
@@ -97,6 +99,7 @@ class _Shown:
 
     label: str
     detail: str
+    below: Markup
     frames: int
     distance: float
     data: str
@@ -116,7 +119,8 @@ class _Shown:
             "path": [[*np.round(stroke, 3).tolist(), int(time)] for stroke, time in zip(strokes, times)],
         }
         distance = max(FOCAL * height / STANDING_SHARE, FOCAL * reach / (0.5 - MARGIN))
-        return cls(motion.label, motion.detail, len(joints), distance, json.dumps(data, separators=(",", ":")))
+        packed = json.dumps(data, separators=(",", ":"))
+        return cls(motion.label, motion.detail, motion.below, len(joints), distance, packed)
 
 
 def _style() -> str:

@@ -1,88 +1,72 @@
-"""Renders a run to one self-contained HTML page. All text is escaped; pictures and clips are inside the page."""
+"""A report as one self-contained HTML page. All text is escaped; plots and motions are inside the page."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from atom.rendering.viewer import ViewedMotion, viewer_assets, viewer_fragment
-from atom.report import plots
-from atom.report.metrics import metrics_table
+from atom.report.facts import Example, RunReport, Side
+from atom.report.sections import Section, Sections
 
-SCORES = ("overall", "integrity", "temporal", "frequency")
-
-
-@dataclass(frozen=True)
-class Pane:
-    """One clip of the gallery: whose it is, its mp4, its joints (T, 22, 3) in metres and what the judge said."""
-
-    arm: str
-    video: bytes
-    joints: np.ndarray
-    score: float | None
-    rationale: str
+Joints = Mapping[str, np.ndarray]
+"""Joints (T, 22, 3) in metres by motion id; a motion that can't be drawn is absent."""
 
 
-def render_report(record: Mapping[str, Any], curves: Sequence[Mapping[str, Any]],
-                  gallery: Sequence[tuple[str, str, Sequence[Pane]]],
-                  rewards: Sequence[Mapping[str, Any]] = ()) -> str:  # fmt: skip
-    """The page of a run's record (as `atom runs show --json` prints it), the tuning curves' rows, the gallery as
-    (prompt, task, panes), and the rows of the on-policy curve."""
-    evaluation = record.get("evaluation", {})
-    summaries = {
-        judge: {name: figure for name, figure in figures.items() if isinstance(figure, dict) and "gain" in figure}
-        for judge, figures in evaluation.items()
-    }
-    environment = Environment(loader=PackageLoader("atom.report"), autoescape=True, undefined=StrictUndefined)
-    environment.filters["data"] = lambda value: base64.b64encode(value).decode()
-    environment.filters["viewer"] = _viewer
-    return environment.get_template("report.html.j2").render(
-        record=record,
-        summaries=summaries,
-        sentence=_sentence(record, summaries),
-        gains=gains_plot(record) if summaries else None,
-        metrics=metrics_table(record.get("metrics", [])),
-        curves=plots.curves(curves) if curves else None,
-        rewards=plots.rewards(rewards) if rewards else None,
-        baselines={judge: figures.get("baselines", {}) for judge, figures in evaluation.items()},
-        gallery=gallery,
-        viewer_assets=viewer_assets() if gallery else "",
-        config=yaml.safe_dump(dict(record["config"]), sort_keys=False),
+def render_report(report: RunReport, sections: Sections, joints: Joints) -> str:
+    """The page of a run, with the motions of its examples to turn and scrub."""
+    return _environment().get_template("report.html.j2").render(
+        report=report,
+        results=sections.results,
+        making=sections.making,
+        sets=[
+            (chosen, [(example, example_viewer(example, joints)) for example in chosen.examples])
+            for chosen in report.examples
+        ],
+        assets=viewer_assets() if any(chosen.examples for chosen in report.examples) else "",
+    )  # fmt: skip
+
+
+def render_sections(title: str, lead: Sequence[str], sections: Sequence[Section]) -> str:
+    """A page of sections alone, such as a comparison of runs."""
+    return _environment().get_template("sections.html.j2").render(title=title, lead=lead, sections=sections)
+
+
+def example_viewer(example: Example, joints: Joints) -> Markup:
+    """Both motions of an example side by side in 3D, each with what the judge saw on a timeline below it. A motion that
+    can't be drawn has the timeline alone."""
+    frames = max(side.frames for side in example.sides)
+    below = [_evidence(side, frames) for side in example.sides]
+    shown = [
+        ViewedMotion(side.arm, joints[side.motion_id], _scored(side), evidence)
+        for side, evidence in zip(example.sides, below)
+        if side.motion_id in joints
+    ]
+    lost = [
+        Markup("<p><b>{}</b> There is no motion to draw.</p>").format(side.arm) + evidence
+        for side, evidence in zip(example.sides, below)
+        if side.motion_id not in joints
+    ]
+    return Markup("").join([*([viewer_fragment(shown)] if shown else []), *lost])
+
+
+def _scored(side: Side) -> str:
+    return "no score" if side.score is None else f"{side.score:.1f} of 5"
+
+
+def _evidence(side: Side, frames: int) -> Markup:
+    template = _environment().get_template("evidence.html.j2")
+    return Markup(template.render(side=side, frames=max(frames, 1)))
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("atom.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-
-
-def _viewer(panes: Sequence[Pane]) -> str:
-    return viewer_fragment([
-        ViewedMotion(pane.arm, pane.joints, "" if pane.score is None else f"{pane.score:.1f} of 5") for pane in panes
-    ])  # fmt: skip
-
-
-def _sentence(record: Mapping[str, Any], summaries: Mapping[str, Any]) -> str:
-    """What came of the run, in one sentence."""
-    if not summaries:
-        pairs = record["preferences"]
-        of = f" of {pairs['of_prompts']:,}" if "of_prompts" in pairs else ""
-        return f"{pairs['pairs']:,} pairs of {pairs['prompts']:,}{of} prompts were built."
-    overall = next(iter(summaries.values()))["overall"]
-    return (
-        f"Tuning moved the mean score from {overall['base']:.2f} to {overall['tuned']:.2f} "
-        f"({overall['gain']:+.2f}, {_interval(overall)}{overall['n']} held-out prompts): {overall['verdict']}."
-    )
-
-
-def _interval(figure: Mapping[str, Any]) -> str:
-    if figure["gain_low"] is None:
-        return ""
-    return f"95 % interval {figure['gain_low']:+.2f} to {figure['gain_high']:+.2f}, "
-
-
-def gains_plot(record: Mapping[str, Any]) -> bytes:
-    """A PNG of base and tuned mean score, overall and by task, with the intervals of the gains."""
-    figures = next(iter(record["evaluation"].values()))
-    return plots.gains(figures, [name for name in SCORES if figures.get(name)])

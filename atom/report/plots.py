@@ -1,110 +1,253 @@
-"""Plots of a run as PNG bytes, in colours that colour-blind people can tell apart."""
+"""Plots of runs, in colours that colour-blind people can tell apart: PNG to pass on, SVG for a page, light or dark."""
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+from atom.events import TASKS
+from atom.report.facts import Change, RunReport, ScoreCounts, WinRate
+from atom.report.wording import interval, joined, percent
 
-BASE, TUNED = "#7f8c9a", "#d55e00"
+BASE, TUNED, TIED = "#7f8c9a", "#d55e00", "#b9c0c9"
+SCORES = ("overall", *TASKS)
+_INK = "#1a1b1c"  # of text and lines; on a page it becomes the colour of the page's text
+_STYLE = {
+    "svg.fonttype": "none", "svg.hashsalt": "atom",
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
+}  # fmt: skip
+_styled = matplotlib.rc_context(_STYLE)
+_NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
-def gains(figures: Mapping[str, Any], names: Sequence[str]) -> bytes:
-    """Base and tuned mean score of each name, the gain's 95 % interval as a whisker on the tuned mean."""
-    figure, axes = plt.subplots(figsize=(6.4, 0.5 * len(names) + 1.3))
-    for row, name in enumerate(names):
-        f = figures[name]
-        axes.plot([f["base"], f["tuned"]], [row, row], color="#c9ced6", lw=2, zorder=1)
-        axes.scatter(f["base"], row, color=BASE, s=60, zorder=3)
-        if f["gain_low"] is not None:
-            ends = [f["base"] + f["gain_low"], f["base"] + f["gain_high"]]
+@dataclass(frozen=True)
+class Plot:
+    """A figure, the name of its file without ending, and what it shows in words, for those who don't see it."""
+
+    name: str
+    alt: str
+    figure: Figure
+
+    @property
+    def png(self) -> bytes:
+        return _encoded(self.figure, "png", dpi=150)
+
+    @property
+    def svg(self) -> str:
+        """An element for a page. Its text and lines take the colour of the text around."""
+        text = _encoded(self.figure, "svg", transparent=True, metadata=_NO_METADATA).decode()
+        text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+        return text.replace(_INK, "currentColor")
+
+
+@_styled
+def gains(judge: str, figures: Mapping[str, Change], name: str = "gains") -> Plot:
+    """Base and tuned mean score, overall and by task, with the 95 % interval of the gain as a whisker on the tuned."""
+    names = [score for score in SCORES if score in figures]
+    figure, axes = _new(4.8, 0.42 * len(names) + 1.1)
+    for row, f in enumerate(figures[name] for name in names):
+        axes.plot([f.base, f.tuned], [row, row], color=TIED, lw=2, zorder=1)
+        axes.scatter(f.base, row, color=BASE, s=50, zorder=3)
+        if f.gain_low is not None and f.gain_high is not None:
+            ends = [f.base + f.gain_low, f.base + f.gain_high]
             axes.plot(ends, [row, row], color=TUNED, lw=2, marker="|", ms=10, zorder=2)
-        axes.scatter(f["tuned"], row, color=TUNED, s=60, zorder=3)
-    handles = [
-        axes.scatter([], [], color=BASE, s=60, label="base"),
-        axes.plot([], [], color=TUNED, lw=2, marker="o", ms=8, label="tuned, 95 % interval of the gain")[0],
-    ]
+        axes.scatter(f.tuned, row, color=TUNED, s=50, zorder=3)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlabel("mean score, 1 to 5")
-    figure.legend(handles=handles, frameon=False, fontsize=9, loc="upper right", ncols=2)
-    return _png(figure, axes, top=0.9)
+    axes.set_xlabel(f"mean score, 1 to 5, {judge} judge", parse_math=False)
+    _legend(figure, [
+        Line2D([], [], color=BASE, lw=0, marker="o", ms=7, label="base"),
+        Line2D([], [], color=TUNED, lw=2, marker="o", ms=7, label="tuned, 95 % interval of the gain"),
+    ])  # fmt: skip
+    told = [f"{score} {figures[score].base:.2f} to {figures[score].tuned:.2f}" for score in names]
+    return Plot(name, f"Mean score of base and tuned by the {judge} judge: {joined(told)}.", figure)
 
 
-def scores(by_task: Mapping[str, Sequence[float]]) -> bytes:
+@_styled
+def wins(judge: str, rates: Sequence[WinRate], name: str = "win_rates") -> Plot:
+    """Shares of prompts that the tuned model wins, ties and loses, the interval of the wins as a whisker."""
+    figure, axes = _new(4.8, 0.42 * len(rates) + 1.1)
+    for row, rate in enumerate(rates):
+        start = 0.0
+        for found, colour in ((rate.wins, TUNED), (rate.ties, TIED), (rate.losses, BASE)):
+            axes.barh(row, found.share, left=start, height=0.5, color=colour)
+            start += found.share
+        axes.plot([rate.wins.low, rate.wins.high], [row, row], color=_INK, lw=1.5, marker="|", ms=9)
+    axes.set_yticks(range(len(rates)), [rate.task for rate in rates])
+    axes.set_ylim(len(rates) - 0.5, -0.5)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel(f"share of prompts, {judge} judge", parse_math=False)
+    labels = {"tuned wins, 95 % interval": TUNED, "tie": TIED, "base wins": BASE}
+    _legend(figure, [Patch(color=colour, label=label) for label, colour in labels.items()])
+    told = [f"{rate.task} {percent(rate.wins.share)} won, {percent(rate.losses.share)} lost" for rate in rates]
+    return Plot(name, f"Prompts by the {judge} judge: {'; '.join(told)}.", figure)
+
+
+@_styled
+def distributions(judge: str, counts: Sequence[ScoreCounts], name: str = "score_distributions") -> Plot:
+    """The share of motions that got each score in half points, base beside tuned, a panel a task."""
+    tasks = list(dict.fromkeys(row.task for row in counts))
+    figure = _figure(4.8, 1.15 * len(tasks) + 1.0)
+    panels = figure.subplots(len(tasks), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, task in zip(panels, tasks):
+        for row in (row for row in counts if row.task == task):
+            colour, shift = (BASE, -0.1) if row.arm == "base" else (TUNED, 0.1)
+            places = [1 + 0.5 * step + shift for step in range(9)]
+            axes.bar(places, [count / max(sum(row.counts), 1) for count in row.counts], width=0.19, color=colour)
+        axes.set_title(task, fontsize=9, loc="left")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[-1].set_xticks(range(1, 6))
+    panels[-1].set_xlabel(f"score, {judge} judge", parse_math=False)
+    figure.supylabel("share of motions", fontsize=10)
+    _legend(figure, [Patch(color=BASE, label="base"), Patch(color=TUNED, label="tuned")])
+    best = [f"{row.arm} {row.task} {percent(row.counts[-1] / max(sum(row.counts), 1))}" for row in counts]
+    return Plot(name, f"Scores given by the {judge} judge; the share with a 5: {joined(best)}.", figure)
+
+
+@_styled
+def scores(by_task: Mapping[str, Sequence[float]]) -> Plot:
     """How often each score from 1 to 5 was given, in half points, a panel a task."""
-    figure, panels = plt.subplots(1, len(by_task), figsize=(2.6 * len(by_task), 2.4), sharey=True, squeeze=False)
+    figure = _figure(2.6 * len(by_task), 2.4)
+    panels = figure.subplots(1, len(by_task), sharey=True, squeeze=False)[0]
     edges = [0.75 + 0.5 * step for step in range(10)]
-    for axes, (task, values) in zip(panels[0], by_task.items()):
+    means = {task: sum(values) / len(values) for task, values in by_task.items()}
+    for axes, (task, values) in zip(panels, by_task.items()):
         axes.hist(values, bins=edges, color=TUNED)
-        axes.set_title(f"{task}, mean {sum(values) / len(values):.2f}", fontsize=9)
+        axes.set_title(f"{task}, mean {means[task]:.2f}", fontsize=9)
         axes.set_xlabel("score")
         axes.set_xticks(range(1, 6))
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0][0].set_ylabel("motions")
-    return _png(figure, panels[0][0])
+    panels[0].set_ylabel("motions")
+    return Plot("scores", f"Mean scores: {joined([f'{task} {mean:.2f}' for task, mean in means.items()])}.", figure)
 
 
-def curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
+@_styled
+def curves(rows: Sequence[Mapping[str, Any]]) -> Plot:
     """Loss and share of rightly ordered pairs over the steps of tuning."""
-    figure, axes = plt.subplots(figsize=(6.4, 2.6))
+    figure, axes = _new(6.4, 2.8)
     steps = [row["step"] for row in rows]
     axes.plot(steps, [row["loss"] for row in rows], color=BASE, lw=1.5)
     axes.set_xlabel("step")
-    axes.set_ylabel("loss", color=BASE)
+    axes.set_ylabel("loss")
     right = axes.twinx()
     right.plot(steps, [row["accuracy"] for row in rows], color=TUNED, lw=1.5)
-    right.set_ylabel("pairs in the right order", color=TUNED)
+    right.set_ylabel("pairs in the right order")
     right.set_ylim(0, 1.02)
     right.spines["top"].set_visible(False)
-    return _png(figure, axes)
+    _legend(figure, [
+        Line2D([], [], color=BASE, label="loss"), Line2D([], [], color=TUNED, label="share of pairs in the right order")
+    ])  # fmt: skip
+    first, last = rows[0], rows[-1]
+    told = f"loss from {first['loss']:.3g} to {last['loss']:.3g}, pairs in the right order {percent(last['accuracy'])}"
+    return Plot("tuning_curves", f"Tuning over {len(rows):,} steps: {told} in the last batch.", figure)
 
 
-def rewards(rows: Sequence[Mapping[str, Any]]) -> bytes:
+@_styled
+def rewards(rows: Sequence[Mapping[str, Any]]) -> Plot:
     """Mean reward over the steps with the judge in the loop, each step and the running mean of ten."""
-    figure, axes = plt.subplots(figsize=(6.4, 2.6))
+    figure, axes = _new(6.4, 2.8)
     steps, values = [row["step"] for row in rows], [row["reward"] for row in rows]
-    axes.plot(steps, values, color=BASE, lw=1, alpha=0.6)
+    axes.plot(steps, values, color=BASE, lw=1)
     running = [sum(values[max(i - 9, 0) : i + 1]) / min(i + 1, 10) for i in range(len(values))]
     axes.plot(steps, running, color=TUNED, lw=2)
     axes.set_xlabel("step")
     axes.set_ylabel("reward, 0 to 1")
-    return _png(figure, axes)
+    _legend(figure, [Line2D([], [], color=BASE, label="step"), Line2D([], [], color=TUNED, label="mean of ten steps")])
+    told = f"the mean of ten steps goes from {running[min(9, len(running) - 1)]:.2f} to {running[-1]:.2f}"
+    return Plot("on_policy_curve", f"Reward over {len(rows):,} steps: {told}.", figure)
 
 
-def settings(rows: Sequence[Mapping[str, Any]], label: str) -> bytes:
-    """The gain of each setting with its 95 % interval, a mark a judge; rows of `setting, judge, gain, gain_low,
-    gain_high` in the order of the settings."""
-    names, judges = list(dict.fromkeys(r["setting"] for r in rows)), list(dict.fromkeys(r["judge"] for r in rows))
-    colours = (TUNED, "#0072b2", BASE)
-    figure, axes = plt.subplots(figsize=(7.4, 0.42 * len(names) + 1.3))
-    for row in rows:
-        which = judges.index(row["judge"])
-        place = names.index(row["setting"]) + 0.16 * (which - (len(judges) - 1) / 2)
-        if row["gain_low"] is not None:
-            axes.plot([row["gain_low"], row["gain_high"]], [place, place], color=colours[which % 3], lw=2)
-        axes.scatter(row["gain"], place, color=colours[which % 3], s=36, marker="os^"[which % 3], zorder=3)
-    handles = [
-        axes.scatter([], [], color=colours[i % 3], marker="os^"[i % 3], label=f"{judge} judge")
-        for i, judge in enumerate(judges)
-    ]
-    axes.axvline(0, color="#c9ced6", lw=1)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
+@_styled
+def gains_of_runs(judge: str, runs: Mapping[str, Mapping[str, Change]]) -> Plot:
+    """The gain of each run with its 95 % interval, overall and by task."""
+    names = [name for name in SCORES if any(name in figures for figures in runs.values())]
+    colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7f8c9a")  # Okabe and Ito's
+    figure, axes = _new(6.4, (0.16 * len(runs) + 0.3) * len(names) + 0.9 + 0.2 * len(runs))
+    axes.axvline(0, color=_INK, lw=0.8, ls=":")
+    handles = []
+    for number, (run, figures) in enumerate(runs.items()):
+        style = {"color": colours[number % len(colours)], "marker": "osD^v"[number // len(colours) % 5]}
+        for row, found in ((row, figures[name]) for row, name in enumerate(names) if name in figures):
+            place = row + (number - (len(runs) - 1) / 2) * 0.7 / len(runs)
+            if found.gain_low is not None:
+                axes.plot([found.gain_low, found.gain_high], [place, place], color=style["color"], lw=2)
+            axes.plot(found.gain, place, ms=6, **style)
+        handles.append(Line2D([], [], ms=6, lw=2, label=run.replace("$", r"\$"), **style))
+    axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlabel(label)
-    figure.legend(handles=handles, frameon=False, fontsize=9, loc="upper right", ncols=len(judges))
-    return _png(figure, axes, top=0.92)
+    axes.set_xlabel(f"gain in mean score, {judge} judge", parse_math=False)
+    figure.legend(handles=handles, frameon=False, fontsize=9, loc="outside upper left")
+    told = [f"{run} {figures['overall'].gain:+.2f} ({interval(figures['overall'])})" for run, figures in runs.items()]
+    return Plot("gains", f"Gain in mean score by the {judge} judge: {joined(told)}.", figure)
 
 
-def _png(figure: plt.Figure, axes: plt.Axes, top: float = 1.0) -> bytes:
+@_styled
+def settings(judges: Mapping[str, Sequence[Mapping[str, Any]]]) -> Plot:
+    """The gain in mean score of each setting with its 95 % interval, by each judge; rows of `setting, gain, gain_low,
+    gain_high`, all judges' in one order of the settings."""
+    names = list(dict.fromkeys(row["setting"] for rows in judges.values() for row in rows))
+    figure, axes = _new(6.4, 0.36 * len(names) + 1.2)
+    axes.axvline(0, color=_INK, lw=0.8, ls=":")
+    handles = []
+    for number, (judge, rows) in enumerate(judges.items()):
+        style = {"color": ("#d55e00", "#0072b2", "#009e73")[number % 3], "marker": "osD"[number % 3]}
+        for row in rows:
+            place = names.index(row["setting"]) + (number - (len(judges) - 1) / 2) * 0.3
+            if row["gain_low"] is not None:
+                axes.plot([row["gain_low"], row["gain_high"]], [place, place], color=style["color"], lw=2)
+            axes.plot(row["gain"], place, ms=6, **style)
+        handles.append(Line2D([], [], ms=6, lw=2, label=f"{judge} judge", **style))
+    axes.set_yticks(range(len(names)), names, parse_math=False)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlabel("gain in mean score over the base")
+    _legend(figure, handles)
+    told = [f"{row['setting']} {row['gain']:+.2f}" for row in next(iter(judges.values()), ())]
+    return Plot("sweep", f"Gain in mean score by the first judge: {joined(told)}.", figure)
+
+
+def plots_of(report: RunReport) -> dict[str, list[Plot]]:
+    """All plots of a report, by what they show: gains, win rates, scores, tuning, on policy. Those of the first judge
+    have no judge in their name."""
+    judges = [judge for judge in report.gains if any(name in report.gains[judge] for name in SCORES)]
+    found: dict[str, list[Plot]] = {"gains": [], "win rates": [], "scores": []}
+    for judge in judges:
+        suffix = "" if judge == judges[0] else f"_{judge}"
+        rates = [rate for rate in report.win_rates if rate.judge == judge]
+        counts = [row for row in report.scores if row.judge == judge]
+        found["gains"].append(gains(judge, report.gains[judge], f"gains{suffix}"))
+        found["win rates"].append(wins(judge, rates, f"win_rates{suffix}"))
+        found["scores"].append(distributions(judge, counts, f"score_distributions{suffix}"))
+    found["tuning"] = [curves(report.tuning)] if report.tuning else []
+    found["on policy"] = [rewards(report.on_policy)] if report.on_policy else []
+    return found
+
+
+def _figure(width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _new(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = _figure(width, height)
+    axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout(rect=(0, 0, 1, top))
+    return figure, axes
+
+
+def _legend(figure: Figure, handles: Sequence[Any]) -> None:
+    figure.legend(handles=handles, frameon=False, fontsize=9, loc="outside upper left", ncols=len(handles))
+
+
+@_styled
+def _encoded(figure: Figure, form: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    plt.close(figure)
+    figure.savefig(buffer, format=form, **options)
     return buffer.getvalue()

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from atom.errors import AtomError
 from atom.judging.votes import settled
-from storage import ArtifactRef, Store
+from storage import ArtifactRef, Manifest, Store
 
 Row = dict[str, Any]
 _SHARDS_KEPT = 8  # of motions, each of some megabytes
@@ -30,6 +30,7 @@ class RunTables:
         self.store, self.record = store, record
         self.run_id: str = record["run_id"]
         self._shard = lru_cache(_SHARDS_KEPT)(self._read_shard)
+        self._sound: dict[tuple[str, ...], list[ArtifactRef]] = {}  # each artifact is verified once
 
     def refs(self, name: str) -> list[ArtifactRef]:
         """The artifacts of the stage that the record calls `name`, such as "test motions base"."""
@@ -46,26 +47,37 @@ class RunTables:
         return {row["prompt_id"]: row for row in rows if row["rejected"] is None}
 
     @cached_property
+    def asked(self) -> list[Row]:
+        """The training prompts for which there were to be candidates."""
+        rows = self._rows("imported prompts") or self._rows("prompts")
+        return [row for row in rows if row["rejected"] is None and row["split"] == "train"]
+
+    @cached_property
     def evaluation(self) -> pd.DataFrame:
         """A row a test motion, arm and judge."""
         return pd.DataFrame(self._rows("evaluation"))
 
     @cached_property
+    def metrics(self) -> list[Row]:
+        """The text-to-motion metrics, a row an arm and metric."""
+        return self._rows("metrics")
+
+    @cached_property
     def preferences(self) -> list[Row]:
         """The pairs of all rounds; not those of baselines."""
-        return [row for name in self._rounds("preferences") for row in self._rows(name)]
+        return [row for name in self.rounds("preferences") for row in self._rows(name)]
 
     @cached_property
     def scores(self) -> dict[tuple[str, str], Row]:
         """The one score of each motion by each judge, by (motion_id, judge), for candidates and test motions."""
-        names = [*self._rounds("scores"), *self.names("test scores ")]
+        names = [*self.rounds("scores"), *self.names("test scores ")]
         return settled(row for name in names for row in self._rows(name))
 
     @cached_property
     def motions(self) -> pd.DataFrame:
         """A row a motion, indexed by motion_id: prompt_id, sample, seed, frames, and the stage's name."""
         tables = []
-        for name in [*self._rounds("motions"), *self.names("test motions ")]:
+        for name in [*self.rounds("motions"), *self.names("test motions ")]:
             for ref in self.refs(name):
                 columns = ["motion_id", "prompt_id", "sample", "seed", "frames"]
                 tables.append(self.store.read(ref, columns=columns).to_pandas().assign(stage=name))
@@ -86,7 +98,7 @@ class RunTables:
     def curves(self) -> list[Row]:
         """The tuning curves of all rounds, their steps numbered on; not those of baselines."""
         rows: list[Row] = []
-        for name in self._rounds("adapter"):
+        for name in self.rounds("adapter"):
             done = len(rows)
             rows += [row | {"step": row["step"] + done} for row in self._rows(name)]
         return rows
@@ -95,11 +107,24 @@ class RunTables:
         """The curve of the tuning with the judge in the loop."""
         return self._rows("on-policy adapter")
 
+    @property
+    def adapter(self) -> ArtifactRef | None:
+        """The adapter that the run ended with, that of no baseline."""
+        made = [ref for name in [*self.rounds("adapter"), *self.names("on-policy adapter")] for ref in self.refs(name)]
+        return made[-1] if made else None
+
+    def manifests(self) -> dict[str, list[Manifest]]:
+        """The manifests of each stage's artifacts, by the name of the stage."""
+        return {
+            stage["name"]: [self.store.manifest(ref.stage, ref.key) for ref in self._refs_of(stage)]
+            for stage in self.record["stages"]
+        }
+
     @cached_property
     def _places(self) -> dict[str, ArtifactRef]:
         return {
             motion_id: ref
-            for name in [*self._rounds("motions"), *self.names("test motions ")]
+            for name in [*self.rounds("motions"), *self.names("test motions ")]
             for ref in self.refs(name)
             for motion_id in self.store.read(ref, columns=["motion_id"])["motion_id"].to_pylist()
         }
@@ -107,7 +132,7 @@ class RunTables:
     def _read_shard(self, ref: ArtifactRef) -> pa.Table:
         return self.store.read(ref, columns=["motion_id", "joints"])
 
-    def _rounds(self, name: str) -> list[str]:
+    def rounds(self, name: str) -> list[str]:
         """`name` and `name round 2` and so on: baselines put their own name in between."""
         return [found for found in self.names(name) if found == name or found.startswith(f"{name} round ")]
 
@@ -118,12 +143,20 @@ class RunTables:
         if "stored" not in stage:
             raise AtomError(
                 f"the record of run {self.run_id} does not say where its artifacts lie: an older version wrote it; "
-                "`atom run --resume` writes a new one and finds again what is in the store"
+                f"{self._remedy()} writes a new one and finds again what is in the store"
             )
+        place = (stage["name"], *stage["keys"])
+        if place in self._sound:
+            return self._sound[place]
         refs = [self.store.find(stage["stored"], key) for key in stage["keys"]]
         if None in refs:
             raise AtomError(
                 f"{refs.count(None)} artifacts of {stage['name']} of run {self.run_id} are gone or damaged; "
-                f"`atom run --resume {self.run_id}` makes them again"
+                f"{self._remedy()} makes them again"
             )
-        return refs
+        return self._sound.setdefault(place, refs)
+
+    def _remedy(self) -> str:
+        """A completed run can't be taken up again."""
+        over = self.record.get("state") == "completed"
+        return "`atom run` with the same config" if over else f"`atom run --resume {self.run_id}`"

@@ -15,15 +15,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from atom.local_server import listening, run
+from atom.rendering.viewer import viewer_script_hash
 from storage import Store, StoreError
 
 _RUN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
 _RUN_FILE = re.compile(r"report\.html|[a-zA-Z0-9][a-zA-Z0-9_-]*\.(png|webp)")
 _CLIP = re.compile(r"[^/].*\.(mp4|png)")
 _HEADERS = {
-    # A report has its pictures, clips and styles inside of it, and no script.
-    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; media-src 'self' data:; "
-    "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    # A report has its pictures and styles inside of it; of scripts only the 3D view's may run, known by its bytes.
+    "Content-Security-Policy": f"default-src 'none'; script-src {viewer_script_hash()}; img-src 'self' data:; "
+    "media-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",

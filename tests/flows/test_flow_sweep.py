@@ -62,7 +62,8 @@ def test_a_sweep_shares_the_pairs_and_ranks_the_settings(server, tmp_path):
     runs = Store(str(tmp_path)).runs()
     made = [stage for run in runs for stage in run["stages"] if stage["name"] == "preferences"]
     assert len(made) == 4 and sum(stage["reused"] for stage in made) == 3
-    assert settings(overall.to_dict("records"), "gain").startswith(b"\x89PNG")
+    plot = settings({judge: rows.to_dict("records") for judge, rows in overall.groupby("judge", sort=False)})
+    assert plot.png.startswith(b"\x89PNG") and "learning_rate=1e-9 +0.00" in plot.alt
 
 
 def test_the_order_is_that_of_the_first_judge():

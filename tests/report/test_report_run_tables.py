@@ -65,7 +65,8 @@ def test_joints_of_a_motion(tables):
 
 
 def test_what_the_run_did_not_make_is_empty(tables):
-    assert tables.preferences == tables.curves() == tables.rewards() == []
+    assert tables.preferences == tables.curves() == tables.rewards() == tables.metrics == tables.asked == []
+    assert tables.adapter is None
     assert tables.evaluation.empty
 
 
@@ -73,6 +74,9 @@ def test_what_is_gone_is_named_with_its_remedy(tables):
     tables.record["stages"].append({"name": "preferences", "stored": "preferences", "keys": ["0" * 64]})
     with pytest.raises(AtomError, match=r"1 artifacts of preferences of run r are gone.*--resume r"):
         _ = tables.preferences
+    tables.record["state"] = "completed"
+    with pytest.raises(AtomError, match="`atom run` with the same config makes them again"):
+        tables.refs("preferences")
     del tables.record["stages"][0]["stored"]
     with pytest.raises(AtomError, match="an older version wrote it"):
         _ = tables.prompts

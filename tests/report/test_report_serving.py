@@ -8,10 +8,16 @@ import threading
 from pathlib import Path
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
+from headless_browser import opened_browser
+from report_runs import paired_run
 
 from atom.errors import AtomError
+from atom.rendering.viewer import viewer_script_hash
+from atom.report.run_tables import RunTables
 from atom.report.serving import make_app, report_url, serve
+from atom.report.writing import write_report
 from storage import CLIPS, Recipe, Store
 
 VIDEO = bytes(range(256)) * 8
@@ -82,7 +88,8 @@ def test_reports_pictures_and_clips_are_given_with_careful_headers(served):
         answer = client.get(path)
         assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, data, kind)
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == "'none'" and policy["script-src"] == viewer_script_hash()
         head = client.head(path)
         assert (head.status_code, head.content) == (200, b"")
 
@@ -150,6 +157,37 @@ def test_the_command_listens_on_this_machine_only(tmp_path):
             assert ours and all(address.startswith("0100007F:") for address in ours)
         finally:
             process.terminate()
+
+
+@pytest.fixture
+def listening(tmp_path):
+    """(a store with a run that has a report, the address of its server)"""
+    store = paired_run(tmp_path / "store")
+    write_report(RunTables(store, store.run("paired")))
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen()
+        config = uvicorn.Config(make_app(store), ws="none", lifespan="off", log_level="warning")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+        thread.start()
+        yield store, f"http://127.0.0.1:{bound.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(10)
+
+
+def test_over_http_the_3d_view_runs_and_no_other_script_does(listening, tmp_path):
+    store, address = listening
+    foreign = b"<script>window.foreign = 1</script><img src='data:,' onerror='window.foreign = 2'></main>"
+    report = store.files.read("runs/paired/report.html")
+    store.files.write("runs/paired/report.html", report.replace(b"</main>", foreign))
+    with opened_browser(tmp_path / "profile") as browser:
+        page = browser.page(report_url(address, "paired"))
+        page.evaluate("document.querySelector('.motion-viewer').scrollIntoView()")
+        page.wait("Number(document.querySelector('.motion-viewer').dataset.frame) > 2")
+        assert page.evaluate("window.foreign === undefined && document.images.length === 1")
+        blocked = [e["entry"]["text"] for e in page.events("Log.entryAdded") if e["entry"]["source"] == "security"]
+        assert len(blocked) == 2 and all("script" in text for text in blocked)
 
 
 def test_a_port_in_use_is_told_in_one_line(tmp_path):

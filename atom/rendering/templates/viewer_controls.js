@@ -112,7 +112,7 @@ class Viewer {
   }
 
   grab(event) {
-    if (event.button) return;
+    if (event.button || event.target.closest(".motion-below")) return;
     this.stage.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
   }
@@ -165,6 +165,7 @@ class Viewer {
     const { frame, last } = this;
     const told = `frame ${frame} of ${last}, ${(frame / FPS).toFixed(2)} s`;
     this.slider.value = frame;
+    this.root.style.setProperty("--motion-frame", this.position);
     this.slider.setAttribute("aria-valuetext", told);
     this.time.value = told;
     this.play.setAttribute("aria-label", this.playing ? "pause" : "play");

@@ -1,0 +1,80 @@
+"""`atom report`: what a run came to, as a page, as files and beside other runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+
+from atom.errors import AtomError
+
+if TYPE_CHECKING:
+    from atom.report.run_tables import RunTables
+
+report_app = typer.Typer(help="The report of a run, from its record and the store alone.", no_args_is_help=True)
+
+Run = Annotated[str, typer.Argument(help="a run, or 'latest'")]
+StoreOption = Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")]
+
+
+@report_app.command()
+def show(
+    run: Run = "latest",
+    as_json: Annotated[bool, typer.Option("--json", help="print the figures as one JSON object")] = False,
+    store: StoreOption = "store",
+) -> None:
+    """Print the report of a run."""
+    from atom.report.gathering import gather
+    from atom.report.markdown import markdown_report
+    from atom.report.sections import sections_of
+
+    report = gather(_tables(store, run))
+    if as_json:
+        print(report.model_dump_json())
+    else:
+        Console().print(Markdown(markdown_report(report, sections_of(report), plots=False)))
+
+
+@report_app.command()
+def write(
+    run: Run = "latest",
+    store: StoreOption = "store",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="a folder to write into; by default the run's own")
+    ] = None,
+) -> None:
+    """Write the report of a run again: report.html, report.md with its plots, report.json, and both cards."""
+    from atom.report.writing import PAGE, write_report
+
+    tables = _tables(store, run)
+    with Console(stderr=True).status("writing the report"):
+        files = write_report(tables, output)
+    Console().print(f"{files[PAGE]}, with {len(files) - 1} files beside it", markup=False, soft_wrap=True)
+
+
+@report_app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="two or more runs, 'latest' among them if you like")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="the page to write (.html)")],
+    store: StoreOption = "store",
+) -> None:
+    """Write one page that sets runs side by side: gains, metrics, cost, and what differs between their configs."""
+    from atom.report.comparing import render_comparison
+    from atom.report.gathering import gather
+
+    if output.suffix != ".html" or not output.parent.is_dir():
+        raise AtomError(f"can't write a page to {output}: name a .html file in a folder that is there")
+    page = render_comparison([gather(_tables(store, run)) for run in runs])
+    output.write_text(page, encoding="utf-8")
+    Console().print(f"{output}: {len(runs)} runs compared", markup=False, soft_wrap=True)
+
+
+def _tables(root: str, run: str) -> RunTables:
+    from atom.report.run_tables import RunTables
+    from storage import Store
+
+    store = Store(root)
+    return RunTables(store, store.run(run))
