@@ -130,6 +130,7 @@ def _add_commands() -> None:
     from atom.commands.report import report_app
     from atom.commands.reports import serve_reports
     from atom.commands.review import review_app
+    from atom.commands.show import show
     from atom.commands.store import store_app
 
     app.add_typer(checkpoint_app, name="checkpoint")
@@ -140,6 +141,7 @@ def _add_commands() -> None:
     app.add_typer(review_app, name="review")
     app.add_typer(report_app, name="report")
     app.add_typer(store_app, name="store")
+    app.command("show")(show)
     app.command("serve-judge")(serve_judge)
     app.command("serve-reports")(serve_reports)
     for point in sorted(entry_points(group="atom.commands"), key=lambda point: point.name):

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
+from atom.commands.report_judges import judges
 from atom.errors import AtomError
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ def compare(
     page = render_comparison([gather(_tables(store, run)) for run in runs])
     output.write_text(page, encoding="utf-8")
     Console().print(f"{output}: {len(runs)} runs compared", markup=False, soft_wrap=True)
+
+
+report_app.command()(judges)
 
 
 def _tables(root: str, run: str) -> RunTables:

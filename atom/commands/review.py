@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from atom.commands.by_default import by_default
-from atom.errors import AtomError
+from atom.commands.review_results import export, results
 from atom.review.items import What
-
-if TYPE_CHECKING:
-    from storage import Store
 
 review_app = typer.Typer(
     cls=by_default("serve"), no_args_is_help=True, help="Let people judge the motions of a run (`atom review RUN`)."
@@ -45,6 +42,7 @@ def serve(
     from atom.review.assignment import Assignment
     from atom.review.book import VoteBook
     from atom.review.items import items_of
+    from atom.review.reading import votes_file
     from atom.review.serving import serve as run_server
     from storage import Store
 
@@ -52,19 +50,14 @@ def serve(
     record = store.run(run)
     tables = RunTables(store, record)
     items = items_of(tables, what, task or (), most, seed)
-    book = VoteBook(votes_file(store, record, votes))
+    book = VoteBook(votes_file(store, record["run_id"], votes))
     tables.joints(items[0].motion_ids[0])  # so that nobody waits until it is known where all motions lie
     print(f"run {record['run_id']}: {len(items):,} {what} to judge; votes are in {book.path}", flush=True)
     run_server(Assignment(book, items, people_per_item, shared, seed), tables.joints, port)
 
 
-def votes_file(store: Store, record: dict[str, Any], votes: Path | None) -> Path:
-    """Where the votes on a run lie: the file that was named, or the one in the run's folder."""
-    if votes is not None:
-        return votes
-    if not store.files.local:
-        raise AtomError(f"{store.root} is no folder of this machine: name a file for the votes with --votes FILE")
-    return Path(store.run_folder(record["run_id"])) / "votes.sqlite"
+review_app.command()(results)
+review_app.command()(export)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,26 @@ def weighted_kappa(
     return 1 - _ratio((table * distance).sum((-2, -1)), expected)
 
 
+def fleiss_kappa(counts: np.ndarray, *, weights: np.ndarray | None = None) -> Figures:
+    """Agreement of raters on categories beyond chance (Fleiss 1971).
+
+    counts (units, categories) tell how many raters gave each unit each category. AtomError where not every unit has the
+    same number of raters, two at least: the measure is not defined there, Krippendorff's alpha is.
+    """
+    counts = np.asarray(counts, float)
+    raters = counts.sum(1)
+    if len(counts) and (raters[0] < 2 or (raters != raters[0]).any()):
+        raise AtomError(
+            "Fleiss' kappa needs the same number of raters for every unit, two at least: leave out the others"
+        )
+    weights = _weights(weights, len(counts))
+    agreeing = (counts * (counts - 1)).sum(1) / (raters * (raters - 1))
+    observed = _ratio(weights @ agreeing, weights.sum(-1))
+    totals = weights @ counts
+    by_chance = np.square(_ratio(totals, totals.sum(-1, keepdims=True))).sum(-1)
+    return _ratio(observed - by_chance, 1 - by_chance)
+
+
 def krippendorff_alpha(
     ratings: np.ndarray, metric: Metric = "interval", *, weights: np.ndarray | None = None
 ) -> Figures:

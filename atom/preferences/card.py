@@ -178,7 +178,9 @@ def _atom_files(with_motions: bool) -> str:
 def _limits(rows: Sequence[Mapping[str, Any]], licence: str) -> str:
     limits = ["Tokens mean something only with the codebook of the generator that made them."]
     if any(row["decided_by"] != "annotator" for row in rows):
-        limits.append("Judges err: what they can't see of a motion is in no pair. A person did not check the pairs.")
+        checked = any(row["decided_by"] == "annotator" for row in rows)
+        unchecked = "Annotators decided only some" if checked else "A person did not check the pairs"
+        limits.append(f"Judges err: what they can't see of a motion is in no pair of theirs. {unchecked}.")
     if lacking := sum(not row["chosen_tokens"] for row in rows):
         limits.append(f"{lacking:,} pairs have no tokens, as their generator has no codebook.")
     if licence == "other":

@@ -17,12 +17,14 @@ from atom.errors import AtomError
 from atom.motion.features import joints_to_features
 from atom.motion.files import write_motion
 from atom.preferences.card import Form, dataset_card
-from atom.preferences.labelled_rows import row_to_pair
+from atom.preferences.labelled_rows import Annotation, row_to_pair
 from atom.preferences.labels import LABELS, OWN, write_labels
 from atom.preferences.motion_strings import CODES, check_tokens, motion_string
 from storage import PREFERENCES
 
 Motions = Mapping[str, np.ndarray]
+Annotations = Mapping[frozenset[str], Sequence[Annotation]]
+"""What single people said of a pair, by the ids of its two motions."""
 
 _SIDES = ("chosen", "rejected")
 _ROWS_A_GROUP = 64  # with motions, about 20 MB
@@ -37,12 +39,14 @@ def export_preferences(
     motions: Motions | None = None,
     codes: int = CODES,
     template: str = "{}",
+    annotations: Annotations | None = None,
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Write rows of the preferences table into a new folder, with a dataset card; `import_preferences` gives them back.
 
     - "atom": preference_labels.jsonl with the token files, as AToM's loader reads them. The ids are the rows' numbers.
-      `motions`, joints (T, 22, 3) by motion id, are written beside as arrays/ and features/.
+      `motions`, joints (T, 22, 3) by motion id, are written beside as arrays/ and features/; `annotations` stand in the
+      line before that of the row, which counts. The other forms have no place for them.
     - "datasets": data/SPLIT-00000.parquet, with the motions in further columns. Rows are grouped by split.
     - "trl": SPLIT.jsonl with prompt, chosen, rejected, score_chosen, score_rejected and the rest of the table's
       columns; `template` words the prompt, which stands for "{}". Rows are grouped by split; it has no motions.
@@ -64,7 +68,7 @@ def export_preferences(
             made = Path(work) / "export"
             made.mkdir()
             if form == "atom":
-                files = _write_atom(rows, made, about, motions, told)
+                files = _write_atom(rows, made, about, motions, annotations or {}, told)
             elif form == "datasets":
                 files = _write_datasets(rows, made, motions, told)
             else:
@@ -101,10 +105,14 @@ def _check(rows: Sequence[Mapping[str, Any]], form: str, motions: Motions | None
 
 def _write_atom(
     rows: Sequence[Mapping[str, Any]], folder: Path, about: Mapping[str, Any], motions: Motions | None,
-    told: Callable[[int, int], None],
+    annotations: Annotations, told: Callable[[int, int], None],
 ) -> dict[str, str]:  # fmt: skip
     generator = str(about.get("generator", "atom"))
-    pairs = [row_to_pair(row, number, generator, motions is not None) for number, row in enumerate(rows)]
+    pairs = [
+        row_to_pair(row, number, generator, motions is not None,
+                    annotations.get(frozenset({row["chosen_motion_id"], row["rejected_motion_id"]}), ()))
+        for number, row in enumerate(rows)
+    ]  # fmt: skip
     write_labels(folder, pairs)
     if motions is not None:
         for name in ("arrays", "features"):

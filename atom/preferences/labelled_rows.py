@@ -7,7 +7,8 @@ ids and scores of sample_1 and sample_2, and which of the two the row had chosen
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from atom.errors import AtomError
@@ -17,8 +18,19 @@ _KEPT = ("prompt_id", "task", "split", "events", "margin")
 _BY_SCORES = ("score", "comparison")
 
 
-def row_to_pair(row: Mapping[str, Any], number: int, generator: str, with_motions: bool) -> LabelledPair:
-    """The row as line `number` of a labels file. Which motion is sample_1 says nothing of which is better."""
+@dataclass(frozen=True)
+class Annotation:
+    """What one person said of a pair: the id of the better motion, None where they did not decide."""
+
+    user: str
+    better: str | None
+
+
+def row_to_pair(
+    row: Mapping[str, Any], number: int, generator: str, with_motions: bool, earlier: Sequence[Annotation] = ()
+) -> LabelledPair:
+    """The row as line `number` of a labels file. Which motion is sample_1 says nothing of which is better. Annotations
+    of single people stand before that of the row, which counts."""
     sides = ["chosen", "rejected"]
     if _starts_with_rejected(row["chosen_motion_id"], row["rejected_motion_id"]):
         sides.reverse()
@@ -39,8 +51,13 @@ def row_to_pair(row: Mapping[str, Any], number: int, generator: str, with_motion
         "scores": [row[f"{side}_score"] for side in sides],
         "tokens": bool(row["chosen_tokens"]),
     }
-    annotation = {"choice": choice, DEGREE: row["degree"], "user": row["decided_by"]}
-    line = {"id": number, "prompt": row["prompt"], **samples, "chosen": [annotation], OWN: own}
+    sample_of = dict(zip(own["motion_ids"], SAMPLES))
+    annotations: list[dict[str, Any]] = [
+        {"choice": sample_of.get(each.better, SKIPPED), DEGREE: None if each.better else SKIPPED, "user": each.user}
+        for each in earlier
+    ]
+    annotations.append({"choice": choice, DEGREE: row["degree"], "user": row["decided_by"]})
+    line = {"id": number, "prompt": row["prompt"], **samples, "chosen": annotations, OWN: own}
     first, second = (tuple(row[f"{side}_tokens"]) for side in sides)
     return LabelledPair(line, (first, second) if own["tokens"] else None)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from atom.errors import AtomError
@@ -40,6 +39,10 @@ class RunTables:
         """The names of the stages of the record that begin with `start`, in the order of the run."""
         return [stage["name"] for stage in self.record["stages"] if stage["name"].startswith(start)]
 
+    def rounds(self, name: str) -> list[str]:
+        """`name` and `name round 2` and so on: baselines put their own name in between."""
+        return [found for found in self.names(name) if found == name or found.startswith(f"{name} round ")]
+
     @cached_property
     def prompts(self) -> dict[str, Row]:
         """Rows of the prompts table by prompt_id, without the rejected ones; those of imported candidates too."""
@@ -70,14 +73,19 @@ class RunTables:
     @cached_property
     def scores(self) -> dict[tuple[str, str], Row]:
         """The one score of each motion by each judge, by (motion_id, judge), for candidates and test motions."""
+        return settled(self.score_rows)
+
+    @cached_property
+    def score_rows(self) -> list[Row]:
+        """A row a vote of a judge on a candidate or test motion."""
         names = [*self.rounds("scores"), *self.names("test scores ")]
-        return settled(row for name in names for row in self._rows(name))
+        return [row for name in names for row in self._rows(name)]
 
     @cached_property
     def motions(self) -> pd.DataFrame:
         """A row a motion, indexed by motion_id: prompt_id, sample, seed, frames, and the stage's name."""
         tables = []
-        for name in [*self.rounds("motions"), *self.names("test motions ")]:
+        for name in self._motion_stages():
             for ref in self.refs(name):
                 columns = ["motion_id", "prompt_id", "sample", "seed", "frames"]
                 tables.append(self.store.read(ref, columns=columns).to_pandas().assign(stage=name))
@@ -94,6 +102,12 @@ class RunTables:
         table = self._shard(ref)
         joints = table["joints"][pc.index(table["motion_id"], motion_id).as_py()].values
         return joints.to_numpy(zero_copy_only=False).astype(np.float32).reshape(-1, 22, 3)
+
+    @cached_property
+    def tokens(self) -> dict[str, list[int]]:
+        """The codebook entries of each motion, empty where its generator has no codebook."""
+        tables = (self.store.read(ref, columns=["motion_id", "tokens"]) for ref in self._motion_refs())
+        return {row["motion_id"]: row["tokens"] for table in tables for row in table.to_pylist()}
 
     def curves(self) -> list[Row]:
         """The tuning curves of all rounds, their steps numbered on; not those of baselines."""
@@ -124,17 +138,18 @@ class RunTables:
     def _places(self) -> dict[str, ArtifactRef]:
         return {
             motion_id: ref
-            for name in [*self.rounds("motions"), *self.names("test motions ")]
-            for ref in self.refs(name)
+            for ref in self._motion_refs()
             for motion_id in self.store.read(ref, columns=["motion_id"])["motion_id"].to_pylist()
         }
 
+    def _motion_stages(self) -> list[str]:
+        return [*self.rounds("motions"), *self.names("test motions ")]
+
+    def _motion_refs(self) -> list[ArtifactRef]:
+        return [ref for name in self._motion_stages() for ref in self.refs(name)]
+
     def _read_shard(self, ref: ArtifactRef) -> pa.Table:
         return self.store.read(ref, columns=["motion_id", "joints"])
-
-    def rounds(self, name: str) -> list[str]:
-        """`name` and `name round 2` and so on: baselines put their own name in between."""
-        return [found for found in self.names(name) if found == name or found.startswith(f"{name} round ")]
 
     def _rows(self, name: str) -> list[Row]:
         return [row for ref in self.refs(name) for row in self.store.read(ref).to_pylist()]

@@ -19,7 +19,7 @@ from atom.rendering.viewer import viewer_script_hash
 from storage import Store, StoreError
 
 _RUN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
-_RUN_FILE = re.compile(r"report\.html|[a-zA-Z0-9][a-zA-Z0-9_-]*\.(png|webp)")
+_RUN_FILE = re.compile(r"(report|people)\.html|[a-zA-Z0-9][a-zA-Z0-9_-]*\.(png|webp)")
 _CLIP = re.compile(r"[^/].*\.(mp4|png)")
 _HEADERS = {
     # A report has its pictures and styles inside of it; of scripts only the 3D view's may run, known by its bytes.

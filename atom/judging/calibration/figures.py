@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -20,7 +20,7 @@ from atom.evaluation.agreement import (
     spearman,
     weighted_kappa,
 )
-from atom.evaluation.compare import LEAST_PROMPTS
+from atom.evaluation.resampling import Measure, PromptResamples
 from atom.events import ACTIONS, TASKS, Composition
 from atom.judging import rubric
 from atom.judging.calibration.clip import CalibrationClip
@@ -32,9 +32,6 @@ Judged = Mapping[str, Sequence[Vote]]
 AGREEMENT = ("weighted_kappa", "krippendorff_alpha", "alpha_among_votes", "spearman", "pair_accuracy")
 ERRORS = ("mean_error", "absolute_error")
 EVENT_ERRORS = ("missed", "invented", "miscounted", "misordered")
-
-_Measure = Callable[..., Any]
-"""A measure of atom.evaluation.agreement with its units: takes `weights`, gives one figure or one a resample."""
 
 
 def calibrate(
@@ -75,22 +72,22 @@ def compare_judges(
     for name, judged in judges.items():
         _check(clips, judged)
         scores[name] = _scores(clips, judged)
-    truth, places = np.array([clip.truth for clip in clips]), _prompt_places(clips)
-    draws = _draws(places, resamples, seed)
+    truth = np.array([clip.truth for clip in clips])
+    prompts = PromptResamples([clip.prompt_id for clip in clips], resamples, seed)
     compared = []
     for names in combinations(scores, 2):
         both = np.isfinite([scores[name] for name in names]).all(0)
         kappas = {name: partial(weighted_kappa, truth[both], scores[name][both]) for name in names}
         better, other = sorted(names, key=lambda name: -np.nan_to_num(kappas[name]()))
 
-        def gain(better: _Measure = kappas[better], other: _Measure = kappas[other], *, weights: np.ndarray) -> Any:
+        def gain(better: Measure = kappas[better], other: Measure = kappas[other], *, weights: np.ndarray) -> Any:
             return better(weights=weights) - other(weights=weights)
 
-        figure = _figure(gain, places[both], draws)
+        figure = prompts.figure(gain, both)
         interval = figure["interval"]
         verdict = "too few prompts" if interval is None else "better" if interval[0] > 0 else "within noise"
         compared.append({
-            "judges": [better, other], "n": int(both.sum()), "prompts": len(set(places[both])),
+            "judges": [better, other], "n": int(both.sum()), "prompts": prompts.count(both),
             "gain": figure["value"], "interval": interval, "verdict": verdict,
         })  # fmt: skip
     return compared
@@ -112,43 +109,41 @@ def _check(clips: Sequence[CalibrationClip], judged: Judged) -> None:
 
 
 def _figures(clips: list[CalibrationClip], judged: Judged, resamples: int, seed: int) -> dict[str, Any]:
-    places = _prompt_places(clips)
-    draws = _draws(places, resamples, seed)
+    prompts = PromptResamples([clip.prompt_id for clip in clips], resamples, seed)
     votes, scores = _vote_scores(clips, judged), _scores(clips, judged)
     scored = np.isfinite(scores)
     truth, scores = np.array([clip.truth for clip in clips])[scored], scores[scored]
-    measures: dict[str, _Measure] = {
+    asked_for = [clip.prompt_id for clip, there in zip(clips, scored, strict=True) if there]
+    measures: dict[str, Measure] = {
         "weighted_kappa": partial(weighted_kappa, truth, scores),
         "krippendorff_alpha": partial(krippendorff_alpha, np.stack([truth, scores])),
         "alpha_among_votes": partial(krippendorff_alpha, votes[:, scored]),
         "spearman": partial(spearman, truth, scores),
-        "pair_accuracy": partial(pair_accuracy, truth, scores, places[scored]),
+        "pair_accuracy": partial(pair_accuracy, truth, scores, asked_for),
         "mean_error": partial(share, scores - truth),
         "absolute_error": partial(share, np.abs(scores - truth)),
     }
     return {
         "n": int(scored.sum()),
         "unscored": int((~scored).sum()),
-        "prompts": int(places.max()) + 1,
+        "prompts": prompts.prompts,
         "confusion": confusion(truth, scores).astype(int).tolist(),
-        **{name: _figure(measure, places[scored], draws) for name, measure in measures.items()},
-        **_event_figures(clips, judged, places, draws),
+        **{name: prompts.figure(measure, scored) for name, measure in measures.items()},
+        **_event_figures(clips, judged, prompts),
     }
 
 
-def _event_figures(
-    clips: list[CalibrationClip], judged: Judged, places: np.ndarray, draws: np.ndarray
-) -> dict[str, dict[str, Any]]:
+def _event_figures(clips: list[CalibrationClip], judged: Judged, prompts: PromptResamples) -> dict[str, dict[str, Any]]:
     chances: dict[str, list[tuple[int, bool]]] = {name: [] for name in EVENT_ERRORS}
-    for clip, place in zip(clips, places, strict=True):
+    for number, clip in enumerate(clips):
         for _, seen in judged.get(clip.clip_id, ()):
             if clip.done is not None and seen is not None:
                 for name, wrong in _chances(clip.asked, clip.done, seen):
-                    chances[name].append((place, wrong))
+                    chances[name].append((number, wrong))
     figures = {}
     for name, found in chances.items():
         at, wrong = np.array(found, int).reshape(-1, 2).T
-        figures[name] = {"n": len(found), **_figure(partial(share, wrong), at, draws)}
+        figures[name] = {"n": len(found), **prompts.figure(partial(share, wrong), at)}
     return figures
 
 
@@ -191,25 +186,3 @@ def _scores(clips: Sequence[CalibrationClip], judged: Judged) -> np.ndarray:
     votes = _vote_scores(clips, judged)
     there = np.isfinite(votes)
     return np.divide(np.nansum(votes, 0), there.sum(0), out=np.full(len(clips), np.nan), where=there.any(0))
-
-
-def _prompt_places(clips: Sequence[CalibrationClip]) -> np.ndarray:
-    return np.unique([clip.prompt_id for clip in clips], return_inverse=True)[1]
-
-
-def _draws(places: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """(resamples, prompts): how often each prompt is drawn."""
-    prompts = int(places.max()) + 1
-    return np.random.default_rng(seed).multinomial(prompts, np.full(prompts, 1 / prompts), size=resamples)
-
-
-def _figure(measure: _Measure, places: np.ndarray, draws: np.ndarray) -> dict[str, Any]:
-    """The measure of units that lie at `places` (units,) among the prompts, with its interval."""
-    value = float(measure(weights=np.ones(len(places))))
-    drawn = measure(weights=draws[:, places]) if len(places) else np.array([])
-    drawn = drawn[np.isfinite(drawn)]
-    known = np.isfinite(value) and len(drawn) and len(set(places)) >= LEAST_PROMPTS
-    return {
-        "value": round(value, 4) if np.isfinite(value) else None,
-        "interval": [round(float(end), 4) for end in np.quantile(drawn, [0.025, 0.975])] if known else None,
-    }

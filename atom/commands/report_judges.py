@@ -1,0 +1,92 @@
+"""`atom report judges`: all judges of a run, people among them, held against each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from atom.errors import AtomError
+from storage import Store, StoreError
+
+_AGREEMENT = {
+    "weighted_kappa": "weighted kappa",
+    "spearman": "Spearman",
+    "exact_kappa": "kappa of exact match",
+    "pair_accuracy": "pair accuracy",
+    "pair_accuracy_turned": "... turned",
+}
+
+
+def judges(
+    run: Annotated[str, typer.Argument(help="a run, or 'latest'")] = "latest",
+    store: Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")] = "store",
+    book: Annotated[Path | None, typer.Option("--votes", help="a file of votes; by default that of the run")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Compare all judges that scored motions of a run, and the people who voted: mean score, cost, agreement."""
+    from atom.report.judges import judges_compared
+    from atom.report.run_tables import RunTables
+
+    artifacts = Store(store)
+    if not artifacts.exists():
+        raise StoreError(f"no store at {store!r}; `atom run` makes one, --store ROOT names another")
+    with Console(stderr=True).status("reading the scores"):
+        tables = RunTables(artifacts, artifacts.run(run))
+        rows = _rows(artifacts, tables, book)
+        if rows.empty:
+            raise AtomError(f"no judge scored a motion of run {tables.run_id}: name another run, or resume it")
+        found = judges_compared(rows)
+    if as_json:
+        print(json.dumps(found, allow_nan=False))
+    else:
+        _show(found)
+
+
+def _rows(store: Store, tables: Any, book: Path | None) -> pd.DataFrame:
+    """A row a motion and judge, people's last."""
+    from atom.report.judges import COLUMNS
+    from atom.review.reading import votes_file, votes_of
+    from atom.review.tally import judged_scores, people_scores
+
+    judged = judged_scores(tables.score_rows)
+    path = votes_file(store, tables.run_id, book) if book or store.files.local else None
+    people = people_scores(votes_of(path) if path and path.is_file() else []).assign(cost=None)
+    return pd.concat([table[list(COLUMNS)].astype(object) for table in (judged, people)])
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    out = Console()
+    table = Table("judge", *_right("motions", "mean score", "95 % interval", "unscored", "$ a motion", "s a motion"),
+                  box=None)  # fmt: skip
+    for name, judge in found["judges"].items():
+        cost = "" if judge["cost"] is None else f"{judge['cost']:.4f}"
+        table.add_row(Text(name), str(judge["motions"]), *_figure(judge["score"]), f"{judge['unscored']:.1%}", cost,
+                      f"{judge['seconds']:.2f}")  # fmt: skip
+    out.print(table)
+    for pair in found["pairs"]:
+        title = f"{pair['judges'][0]} and {pair['judges'][1]}, {pair['n']} motions of {pair['prompts']} prompts"
+        out.print(title, style="italic", markup=False, highlight=False)
+        table = Table("agreement", *_right("value", "95 % interval"), box=None)
+        for name, words in _AGREEMENT.items():
+            table.add_row(words, *_figure(pair[name]))
+        out.print(table)
+    out.print("Pair accuracy: of the motions of one prompt that the first judge tells apart, the share of pairs that "
+              "the second puts in the same order, ties as half; turned, with the second's order as the true one.",
+              style="dim")  # fmt: skip
+
+
+def _figure(figure: Mapping[str, Any]) -> tuple[str, str]:
+    value = "" if figure["value"] is None else f"{figure['value']:.2f}"
+    return value, "{:.2f} to {:.2f}".format(*figure["interval"]) if figure["interval"] else ""
+
+
+def _right(*names: str) -> list[Column]:
+    return [Column(name, justify="right") for name in names]
