@@ -32,7 +32,12 @@ def filled(store):
         "config": {"name": "<b>new"}, "state": "completed", "stages": [], "created_at": "2026-01-02T00:00:00",
         "evaluation": {"kinematic": {"overall": overall}},
     })  # fmt: skip
-    for name, data in {"report.html": b"<p>gain", "gains.png": b"png", "example.webp": b"webp"}.items():
+    for name, data in {
+        "report.html": b"<p>gain",
+        "people.html": b"<p>votes",
+        "gains.png": b"png",
+        "example.webp": b"webp",
+    }.items():
         store.files.write(f"runs/20260102-000000-000-new/{name}", data)
     recipe = Recipe("clips", 1, CLIPS, config={"size": 64})
     with store.write(recipe) as writer:
@@ -79,6 +84,7 @@ def test_reports_pictures_and_clips_are_given_with_careful_headers(served):
     client, key = served
     expected = {
         "/runs/20260102-000000-000-new/report.html": (b"<p>gain", "text/html; charset=utf-8"),
+        "/runs/20260102-000000-000-new/people.html": (b"<p>votes", "text/html; charset=utf-8"),
         "/runs/20260102-000000-000-new/gains.png": (b"png", "image/png"),
         "/runs/20260102-000000-000-new/example.webp": (b"webp", "image/webp"),
         f"/clips/{key}/m-0.mp4": (VIDEO, "video/mp4"),
