@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from atom.errors import AtomError
+
+
+def for_this_machine(app: FastAPI, headers: Mapping[str, str]) -> None:
+    """Answers under the names of this machine only (a page of elsewhere that makes its own name point here gets
+    nothing), and sends `headers` with every answer, refusals too."""
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+
+    @app.middleware("http")
+    async def with_headers(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await answer(request)
+        response.headers.update(headers)
+        return response
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from headless_browser import opened_browser
 
 torch.set_num_threads(1)
 
@@ -34,3 +35,10 @@ def atom(monkeypatch, capsys):
         return status, said.out, said.err
 
     return call
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A Chromium for the tests of one file."""
+    with opened_browser(tmp_path_factory.mktemp("browser") / "profile") as opened:
+        yield opened

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, HTTPException, Response
 from fastapi.responses import FileResponse, HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from atom.local_server import listening, run
+from atom.local_server import for_this_machine, listening, run
 from atom.rendering.viewer import viewer_script_hash
 from storage import Store, StoreError
 
@@ -43,13 +41,7 @@ def make_app(store: Store) -> FastAPI:
     name point here (DNS rebinding) gets nothing.
     """
     app = FastAPI(openapi_url=None)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
-
-    @app.middleware("http")
-    async def careful(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await answer(request)
-        response.headers.update(_HEADERS)
-        return response
+    for_this_machine(app, _HEADERS)
 
     @app.api_route("/", methods=["GET", "HEAD"])
     def index() -> HTMLResponse:

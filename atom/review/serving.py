@@ -12,10 +12,9 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from atom.errors import AtomError
-from atom.local_server import listening, run
+from atom.local_server import for_this_machine, listening, run
 from atom.rendering.viewer import (
     ViewedMotion,
     viewer_assets,
@@ -91,13 +90,7 @@ def make_app(assignment: Assignment, joints: Callable[[str], np.ndarray], token:
                 return PlainTextResponse("The body is too long.\n", 413)
         return await answer(request)
 
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
-
-    @app.middleware("http")
-    async def careful(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await answer(request)
-        response.headers.update(_HEADERS)
-        return response
+    for_this_machine(app, _HEADERS)
 
     def page(name: str, status: int = 200, **values: Any) -> HTMLResponse:
         return HTMLResponse(environment.get_template(name).render(**values), status)

@@ -8,7 +8,6 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
-from headless_browser import opened_browser
 from jinja2 import Environment
 from test_rendering_frames import blue, middle_column, orange, standing, walking
 from typer.testing import CliRunner
@@ -176,12 +175,6 @@ def test_view_says_what_to_mend(tmp_path, source, target, words):
 
 VIEWER = "document.querySelector('.motion-viewer')"
 STILL = {"prefers-reduced-motion": "reduce"}
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with opened_browser(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
 
 
 @pytest.fixture

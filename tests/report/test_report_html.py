@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from headless_browser import opened_browser
 from report_runs import SCRIPT
 
 from atom.report.gathering import gather
@@ -26,12 +25,6 @@ PALETTE = Path(__file__).resolve().parents[2] / "atom/report/templates/page.css"
 @pytest.fixture(scope="session")
 def page(tables, report):
     return render_report(report, sections_of(report), drawable_joints(tables, report))
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-    with opened_browser(tmp_path_factory.mktemp("browser") / "profile") as opened:
-        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from headless_browser import PATIENCE, opened_browser
+from headless_browser import PATIENCE
 from review_run import make_run
 
 from atom.review.book import VoteBook
@@ -73,12 +73,6 @@ def meant(pressed, vote):
 def stored(review, voter):
     prompts = {f"prompt{n}": f"somebody does {n} things" for n in range(99)}
     return [(prompts[vote.prompt_id], vote.choice) for vote in review.votes(voter)]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with opened_browser(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
 
 
 @pytest.fixture
