@@ -29,6 +29,7 @@ from atom.prompts.seeds import read_seeds
 from atom.prompts.writer import VERSION as WRITER_VERSION
 from atom.prompts.writer import write_prompts_with
 from atom.rendering import check_joints, contact_sheet, write_video
+from atom.tuning.adapter import FILES as ADAPTER_FILES
 from atom.tuning.on_policy import RewardedPrompt, tune_on_policy
 from atom.tuning.trainer import TrainingPair, tune
 from flows.needs import needs
@@ -370,7 +371,7 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
             before = stack.enter_context(store.folder(initial)) if initial else None
             rows = tune(generator, pairs, config.tuning, config.training_seed, writer.folder, told, work,
                         init_adapter=before)  # fmt: skip
-        for name in ("adapter_config.json", "adapter_model.safetensors", "README.md"):
+        for name in ADAPTER_FILES:
             writer.record(name)
         writer.rows(rows)
 
@@ -382,7 +383,7 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
     """The adapter tuned on with the judge in the loop, with its curve as the table. Goes on where it was cut off."""
     store, settings = Store(root), config.on_policy
     recipe = Recipe(
-        "on-policy", 2, REWARD_CURVES, seed=config.training_seed, inputs=[prompts.key, initial.key],
+        "on-policy", 3, REWARD_CURVES, seed=config.training_seed, inputs=[prompts.key, initial.key],
         config={"on_policy": settings.model_dump(), "sampling": config.generation.sampling,
                 "judging": config.judging.model_dump(include={"judge", "sensitivity"}),
                 "lora": config.tuning.model_dump(include=LORA_FIELDS)},
@@ -409,7 +410,7 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
         with store.scratch("on-policy", recipe.key) as work, store.folder(initial) as before:
             rows = tune_on_policy(generator, asked, settings, config.tuning, config.generation, config.training_seed,
                                   writer.folder, told, work, init_adapter=before)  # fmt: skip
-        for name in ("adapter_config.json", "adapter_model.safetensors", "README.md"):
+        for name in ADAPTER_FILES:
             writer.record(name)
         writer.rows(rows)
 

@@ -17,6 +17,7 @@ from atom.generation.weights import check_fit, read_safetensors
 warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
 
 CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "README.md"
+ORIGIN = "atom.json"  # what the adapter was made from; peft does not know it, and adapters of elsewhere lack it
 
 
 def load_adapter(model: torch.nn.Module, folder: Path) -> PeftModel:
@@ -30,6 +31,21 @@ def load_adapter(model: torch.nn.Module, folder: Path) -> PeftModel:
     # peft takes what fits and only warns about the rest.
     check_fit(state, get_peft_model_state_dict(tuned, save_embedding_layers=False), f"the adapter {folder}")
     return tuned.eval()
+
+
+def check_base(folder: Path, base_weights: str) -> None:
+    """AtomError when the adapter says that it was tuned on other weights than those with this hash."""
+    if not (folder / ORIGIN).is_file():
+        return
+    try:
+        tuned_on = json.loads((folder / ORIGIN).read_text())["base_weights"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise AtomError(f"{folder / ORIGIN} does not say what the adapter was tuned on ({error!r})") from error
+    if base_weights and tuned_on and tuned_on != base_weights:
+        raise AtomError(
+            f"the adapter {folder} was tuned on a base with the hash {tuned_on[:12]}..., this one has "
+            f"{base_weights[:12]}...: give the checkpoint that it belongs to, or take its {ORIGIN} away to use it so"
+        )
 
 
 def adapter_hash(folder: Path) -> str:

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from atom.devices import device_of
 from atom.errors import AtomError
-from atom.generation.adapter import adapter_hash, load_adapter
+from atom.generation.adapter import adapter_hash, check_base, load_adapter
 from atom.generation.checkpoint import Checkpoint, load_checkpoint, template_of, weights_hash
 from atom.generation.sampling import sample_ids
 from atom.generation.tokenizer import MotionVocabulary
@@ -63,6 +63,7 @@ class Generator:
             generator.template = template_of(template)
         if adapter is not None:
             folder = Path(adapter)
+            check_base(folder, generator.weights_hash)
             generator.language_model = load_adapter(generator.language_model, folder).to(generator.device)
             generator.weights_hash += "+" + adapter_hash(folder)
         return generator

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
@@ -16,9 +18,10 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from atom.config import TuningConfig
 from atom.errors import AtomError
 from atom.files import replace_file
+from atom.generation.adapter import CARD, CONFIG, ORIGIN, WEIGHTS
 from atom.generation.weights import check_fit, read_safetensors
 
-CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "README.md"
+FILES = (CONFIG, WEIGHTS, CARD, ORIGIN)  # of an adapter
 
 
 def add_adapter(
@@ -62,17 +65,21 @@ def recompute_layers(model: T5ForConditionalGeneration) -> None:
             layer.training = True
 
 
-def save_adapter(adapted: PeftModel, folder: Path, base: str, summary: str) -> None:
-    """Writes adapter_model.safetensors, README.md and adapter_config.json, each whole or not at all, the config last.
+def save_adapter(adapted: PeftModel, folder: Path, base: str, summary: str, origin: Mapping[str, Any]) -> None:
+    """Writes adapter_model.safetensors, README.md, atom.json and adapter_config.json, each whole or not at all, the
+    config last.
 
     `base` is the name of the model that the adapter belongs to, never a place on this machine; `summary` goes into the
-    model card. The same weights give the same bytes.
+    model card. `origin` tells what the adapter was made from, with the hash of the base as `base_weights`, by which it
+    is refused on another. The same weights give the same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.contiguous().cpu() for name, value in adapter_weights(adapted).items()}
     replace_file(folder / WEIGHTS, lambda path: save_file(weights, path, metadata={"format": "pt"}))
     card = f"---\nlibrary_name: peft\nbase_model: {base}\ntags: [lora, text-to-motion]\n---\n{summary}\n"
     replace_file(folder / CARD, lambda path: path.write_text(card))
+    told = json.dumps(origin, indent=2, sort_keys=True)
+    replace_file(folder / ORIGIN, lambda path: path.write_text(told + "\n"))
     settings = adapted.peft_config["default"].to_dict()
     settings |= {"base_model_name_or_path": base, "inference_mode": True, "peft_version": peft_version}
     text = json.dumps(settings, indent=2, sort_keys=True, default=sorted)  # only the sets need a default

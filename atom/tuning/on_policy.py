@@ -85,7 +85,12 @@ def tune_on_policy(generator: Generator, prompts: Sequence[RewardedPrompt], conf
             f"LoRA adapter (rank {lora.rank}, {lora.targets}) tuned on-policy with a judge in the loop: {len(rows)} "
             f"steps of {config.prompts} prompts x {config.samples} motions; mean reward at the end {reward:.2f}."
         )
-        save_adapter(adapted, folder, base, summary)
+        origin = {
+            "base_weights": generator.weights_hash, "template": generator.template, "on_policy": config.model_dump(),
+            "lora": lora.model_dump(), "sampling": sampling.sampling, "seed": seed, "prompts": len(prompts),
+            "went_on_from": adapter_hash(init_adapter) if init_adapter else None,
+        }  # fmt: skip
+        save_adapter(adapted, folder, base, summary, origin)
         if state is not None:
             state.unlink(missing_ok=True)
         return rows

@@ -75,7 +75,12 @@ def tune(generator: Generator, pairs: Sequence[TrainingPair], config: TuningConf
         training = _PairTraining(generator, pairs, config, seed)
         state = work / f"tuning-{_fingerprint(generator, pairs, config, seed, init_adapter)}.pt" if work else None
         rows = training.run(progress, state, save_every)
-        save_adapter(adapted, folder, base, _summary(rows[-1], len(pairs), config))
+        origin = {
+            "base_weights": generator.weights_hash, "template": generator.template, "tuning": config.model_dump(),
+            "seed": seed, "pairs": len(pairs), "pairs_hash": _hash([asdict(pair) for pair in pairs]),
+            "went_on_from": adapter_hash(init_adapter) if init_adapter else None,
+        }  # fmt: skip
+        save_adapter(adapted, folder, base, _summary(rows[-1], len(pairs), config), origin)
         if state is not None:
             state.unlink(missing_ok=True)
         return rows
@@ -205,6 +210,10 @@ def _fingerprint(generator: Generator, pairs: Sequence[TrainingPair], config: Tu
         generator.weights_hash, generator.template, adapter_hash(init_adapter) if init_adapter else None,
         config.model_dump(), seed, [asdict(pair) for pair in pairs],
     ]  # fmt: skip
+    return _hash(parts)
+
+
+def _hash(parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

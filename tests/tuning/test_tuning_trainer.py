@@ -17,13 +17,13 @@ from tuning_models import random_generator, random_pairs
 
 from atom.config import TuningConfig
 from atom.errors import AtomError
-from atom.generation.adapter import load_adapter
+from atom.generation.adapter import adapter_hash, check_base, load_adapter
 from atom.tuning.adapter import adapter_weights
 from atom.tuning.trainer import TrainingPair, plan_batches, tokenize_pairs, tune
 from atom.tuning.training import learning_rate
 
 SMALL = TuningConfig(rank=4, alpha=8, batch_size=4, epochs=2, warmup_steps=2, learning_rate=3e-3)
-FILES = ["README.md", "adapter_config.json", "adapter_model.safetensors"]
+FILES = ["README.md", "adapter_config.json", "adapter_model.safetensors", "atom.json"]
 
 
 class Stop(Exception):
@@ -348,3 +348,21 @@ def test_unclear_preferences_count_less(tmp_path):
 def test_settings_that_contradict_each_other_are_refused(change, reason):
     with pytest.raises(ValueError, match=reason):
         TuningConfig(**change)
+
+
+def test_an_adapter_says_what_it_was_made_from_and_is_refused_on_another_base(pairs, tmp_path):
+    generator = random_generator()
+    generator.weights_hash = "a" * 64
+    tune(generator, pairs, SMALL, 5, tmp_path / "first")
+    tune(generator, pairs, SMALL, 6, tmp_path / "second", init_adapter=tmp_path / "first")
+    told = json.loads((tmp_path / "second/atom.json").read_text())
+    assert told["tuning"] == SMALL.model_dump() and (told["seed"], told["pairs"]) == (6, 20)
+    assert told["went_on_from"] == adapter_hash(tmp_path / "first")
+    check_base(tmp_path / "second", "a" * 64)
+    with pytest.raises(AtomError, match=r"tuned on a base with the hash aaaaaaaaaaaa\.\.\., this one has bbbbbbbbbbbb"):
+        check_base(tmp_path / "second", "b" * 64)
+    (tmp_path / "second/atom.json").write_text("{")
+    with pytest.raises(AtomError, match=r"atom\.json does not say what the adapter was tuned on"):
+        check_base(tmp_path / "second", "a" * 64)
+    (tmp_path / "second/atom.json").unlink()
+    check_base(tmp_path / "second", "b" * 64)
