@@ -12,7 +12,7 @@ export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE ?= 1
 export DO_NOT_TRACK := 1
 
-.PHONY: run test lint format bench verify up down clean
+.PHONY: run test lint format bench objectives verify up down clean
 
 run: $(READY)  ## the whole pipeline on the built-in defaults; ends with a report
 	$(BIN)/atom run --store $(STORE)
@@ -32,6 +32,17 @@ bench: $(READY)  ## speed, as ratios in one run
 	$(BIN)/python tests/benchmarks/bench_rendering.py
 	$(BIN)/python tests/benchmarks/bench_metrics.py
 	$(BIN)/python tests/benchmarks/bench_review.py
+	$(BIN)/python tests/benchmarks/bench_tuning.py
+
+AVERAGED := tuning.log_probability=average
+
+objectives: $(READY)  ## every objective of tuning side by side, three seeds each; an hour and a half
+	$(BIN)/atom tune sweep --seeds 3 --store outputs/objectives-store -o outputs/objectives \
+		--set rounds=1 --set on_policy.steps=0 \
+		--try tuning.loss=ipo --try tuning.loss=dpo --try tuning.loss=hinge --try tuning.loss=kto --try tuning.loss=sft \
+		--try "tuning.loss=orpo $(AVERAGED) tuning.beta=0.25" --try "tuning.loss=simpo $(AVERAGED) tuning.beta=2" \
+		--try "tuning.loss=ipo $(AVERAGED) tuning.chosen_weight=0" --try "tuning.loss=ipo tuning.epochs=5" \
+		--try on_policy.steps=90 --try "on_policy.steps=90 on_policy.advantage=grpo"
 
 verify: $(READY)  ## every figure that the project claims, from scratch; fails where one is missed
 	$(BIN)/python tests/benchmarks/verify.py
