@@ -233,6 +233,8 @@ class TuningConfig(Section):
             raise ValueError(f"{self.loss} is made for averaged log-probabilities: set log_probability to average")
         if self.loss == "kto" and self.at_once:
             raise ValueError("kto compares the pairs of a step with each other: leave at_once at 0")
+        if self.vocabulary == "motion" and "lm_head" in self.targets.split(","):
+            raise ValueError("with vocabulary motion the output layer is not tuned: leave lm_head out of targets")
         if self.degree_smoothing and self.loss not in ("ipo", "dpo", "hinge", "simpo"):
             raise ValueError(f"{self.loss} takes no label smoothing: leave degree_smoothing empty")
         return self

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,23 @@ def add_adapter(
     return adapted.eval()
 
 
-def recompute_layers(model: T5ForConditionalGeneration) -> None:
-    """Makes the backward pass compute each layer's activations again instead of keeping them. Layers think that they
-    train, without which transformers does not; what is inside of them, dropout too, stays as it is."""
+@contextmanager
+def recomputing(model: T5ForConditionalGeneration, wanted: bool) -> Iterator[None]:
+    """Inside, the backward pass of a model in eval mode computes each layer's activations again instead of keeping
+    them, if that is wanted. Layers think that they train, without which transformers does not; what is inside of them,
+    dropout too, stays as it is."""
+    if not wanted:
+        yield
+        return
     model.activation_checkpointing_enable({"use_reentrant": False})
     for layer in model.modules():
         if isinstance(layer, GradientCheckpointingLayer):
             layer.training = True
+    try:
+        yield
+    finally:
+        model.activation_checkpointing_disable()
+        model.eval()
 
 
 def save_adapter(adapted: PeftModel, folder: Path, base: str, summary: str, origin: Mapping[str, Any]) -> None:

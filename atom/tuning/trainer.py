@@ -19,7 +19,7 @@ from atom.config import Degree, TuningConfig
 from atom.errors import AtomError
 from atom.generation.adapter import adapter_hash
 from atom.generation.generator import Generator
-from atom.tuning.adapter import add_adapter, recompute_layers, save_adapter
+from atom.tuning.adapter import add_adapter, recomputing, save_adapter
 from atom.tuning.log_probabilities import (
     PairBatch,
     TokenizedPair,
@@ -34,7 +34,7 @@ from atom.tuning.vocabulary import vocabulary_of
 # Batches whose pairs are sorted together: more of them pad less and share more answers, fewer mix the prompts better.
 POOLED_BATCHES = 16
 
-REFERENCE_FREE = ("orpo", "simpo", "sft")
+REFERENCE_FREE = ("orpo", "simpo", "sft")  # their curves tell the policy's own margin
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def tune(generator: Generator, pairs: Sequence[TrainingPair], config: TuningConf
     try:
         training = _PairTraining(generator, pairs, config, seed)
         state = work / f"tuning-{_fingerprint(generator, pairs, config, seed, init_adapter)}.pt" if work else None
-        rows = training.run(progress, state, save_every)
+        with recomputing(training.model, config.recompute):
+            rows = training.run(progress, state, save_every)
         origin = {
             "base_weights": generator.weights_hash, "template": generator.template, "tuning": config.model_dump(),
             "seed": seed, "pairs": len(pairs), "pairs_hash": _hash([asdict(pair) for pair in pairs]),
@@ -133,8 +134,6 @@ class _PairTraining(AdapterTraining):
         self.smoothing = torch.tensor(smoothing, device=self.model.device)  # (pairs,)
         self.steps_per_epoch = math.ceil(len(pairs) / config.batch_size)
         self.reference = torch.empty(0)  # (pairs, 2)
-        if config.recompute:
-            recompute_layers(self.model)
 
     def backward(self) -> Row:
         config, done = self.config, len(self.rows)

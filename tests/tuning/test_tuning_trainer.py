@@ -344,6 +344,7 @@ def test_unclear_preferences_count_less(tmp_path):
     ({"loss": "sft", "degree_smoothing": {"Better": 0.1}}, "takes no label smoothing"),
     ({"degree_smoothing": {"Better": 0.5}}, "less than 0.5"),
     ({"targets": "q, v"}, "pattern"),
+    ({"vocabulary": "motion", "targets": "q,lm_head"}, "leave lm_head out"),
 ])  # fmt: skip
 def test_settings_that_contradict_each_other_are_refused(change, reason):
     with pytest.raises(ValueError, match=reason):
@@ -366,3 +367,11 @@ def test_an_adapter_says_what_it_was_made_from_and_is_refused_on_another_base(pa
         check_base(tmp_path / "second", "a" * 64)
     (tmp_path / "second/atom.json").unlink()
     check_base(tmp_path / "second", "b" * 64)
+
+
+def test_after_recomputing_the_generator_samples_as_before(generator, pairs, tmp_path):
+    before = generator.sample(["a person jumps twice"], [4], max_new_tokens=20)
+    tune(generator, pairs, SMALL.model_copy(update={"recompute": True, "max_steps": 2}), 0, tmp_path)
+    assert not any(layer.training or getattr(layer, "gradient_checkpointing", False)
+                   for layer in generator.language_model.modules())  # fmt: skip
+    assert generator.sample(["a person jumps twice"], [4], max_new_tokens=20) == before
