@@ -1,0 +1,74 @@
+"""One table of all hot paths: `python tests/benchmarks/bench.py [--device cuda] [topic ...]`.
+
+Each topic is a `bench_<topic>.py` beside this file and runs in a process of its own, one after the other. The table is
+printed, written as Parquet and drawn, so that a regression shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+from measuring import Figure, tell
+from rich.console import Console
+
+HERE = Path(__file__).parent
+TOPICS = [path.stem.removeprefix("bench_") for path in sorted(HERE.glob("bench_*.py"))]
+
+
+def figures_of(topic: str, device: str) -> list[Figure]:
+    command = [sys.executable, str(HERE / f"bench_{topic}.py"), "--json", "--device", device]
+    told = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if told.returncode:
+        raise SystemExit(f"bench_{topic}.py failed; what it said stands above")
+    return [Figure(**json.loads(line)) for line in told.stdout.splitlines()]
+
+
+def draw(table: pd.DataFrame, path: Path) -> None:
+    """How many times as fast as the plain way, and what was wanted."""
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    shown = table[table["ratio"].notna()][::-1]
+    figure, axis = pyplot.subplots(figsize=(9, 0.36 * len(shown) + 1), layout="constrained")
+    axis.barh(shown["path"], shown["ratio"], color="#2a6f97")
+    axis.plot(shown["wanted"], shown["path"], "|", color="#e07a1f", markersize=16, markeredgewidth=3, label="wanted")
+    axis.axvline(1, color="#555555", linewidth=1)
+    axis.set(xscale="log", xlabel="times as fast as the plain way")
+    for place, ratio in enumerate(shown["ratio"]):
+        axis.annotate(f"{ratio:.2g}", (ratio, place), (4, 0), textcoords="offset points", va="center")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("topics", nargs="*", metavar="topic", help=f"of {', '.join(TOPICS)}; all without")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("-o", "--output", type=Path, default=Path("outputs/bench"))
+    options = parser.parse_args()
+    if unknown := set(options.topics) - set(TOPICS):
+        parser.error(f"no benchmark of {', '.join(sorted(unknown))}; there are {', '.join(TOPICS)}")
+    console, figures = Console(), []
+    for topic in options.topics or TOPICS:
+        with console.status(f"measuring {topic}"):
+            found = figures_of(topic, options.device)
+        tell(found, console)
+        figures += found
+    table = pd.DataFrame([{**vars(figure), "ratio": figure.ratio, "reached": figure.reached} for figure in figures])
+    table = table.assign(at=pd.Timestamp.now("UTC"), machine=platform.processor() or platform.machine())
+    options.output.mkdir(parents=True, exist_ok=True)
+    table.to_parquet(options.output / "bench.parquet")
+    draw(table, options.output / "bench.png")
+    console.print(f"{options.output / 'bench.parquet'} and bench.png")
+
+
+if __name__ == "__main__":
+    main()
