@@ -60,7 +60,7 @@ def in_turn(
 
 
 def matrix_product_rate(device: str = "cpu", size: int = 1024, dtype: torch.dtype = torch.float32) -> float:
-    """Operations a second of a large square matrix product here and now: what anything made of products can't exceed."""
+    """Operations a second of a large square matrix product here and now, which nothing made of products exceeds."""
     left, right = (torch.rand(size, size, device=device).to(dtype) for _ in range(2))
 
     def product() -> None:
