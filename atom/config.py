@@ -188,12 +188,17 @@ class PreferenceConfig(Section):
     )
 
 
+COUPLED = ("kto", "kto_unpaired")  # losses of a whole step, which can't be taken in parts
+DRIFT_WORDS = "nats a token by which the model may move before a tuning that diverges is stopped"
+
+
 class TuningConfig(Section):
     """LoRA and the preference loss."""
 
-    loss: Literal["ipo", "dpo", "hinge", "kto", "orpo", "simpo", "sft"] = Field(
+    loss: Literal["ipo", "dpo", "hinge", "kto", "kto_unpaired", "orpo", "simpo", "sft"] = Field(
         "ipo",
-        description="orpo and simpo need no reference; 'sft' only fine-tunes on the chosen motions, as a baseline",
+        description="orpo and simpo need no reference; kto_unpaired takes each motion for itself, good or bad; 'sft' "
+        "only fine-tunes on the chosen motions, as a baseline",
     )
     log_probability: Literal["average", "sum"] = Field(
         "sum", description="of an answer's tokens; orpo and simpo are made for the average"
@@ -223,6 +228,7 @@ class TuningConfig(Section):
     epochs: int = Field(1, ge=1)
     max_steps: int = Field(0, ge=0, description="stop after so many; 0: as many as the epochs hold")
     gradient_clip: float = Field(1.0, gt=0)
+    most_drift: float = Field(1.0, gt=0, description=DRIFT_WORDS)
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16: matrix products in half the bits, weights and losses in float32"
     )
@@ -231,8 +237,8 @@ class TuningConfig(Section):
     def _fits(self) -> TuningConfig:
         if self.loss in ("orpo", "simpo") and self.log_probability != "average":
             raise ValueError(f"{self.loss} is made for averaged log-probabilities: set log_probability to average")
-        if self.loss == "kto" and self.at_once:
-            raise ValueError("kto compares the pairs of a step with each other: leave at_once at 0")
+        if self.loss in COUPLED and self.at_once:
+            raise ValueError(f"{self.loss} compares the motions of a step with each other: leave at_once at 0")
         if self.vocabulary == "motion" and "lm_head" in self.targets.split(","):
             raise ValueError("with vocabulary motion the output layer is not tuned: leave lm_head out of targets")
         if self.degree_smoothing and self.loss not in ("ipo", "dpo", "hinge", "simpo"):
@@ -258,6 +264,16 @@ class OnPolicyConfig(Section):
     learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(10, ge=0, description="at most half of all steps")
     gradient_clip: float = Field(1.0, gt=0)
+    most_drift: float = Field(1.0, gt=0, description=DRIFT_WORDS)
+
+
+class ValidationConfig(Section):
+    """Motions for prompts that are neither trained nor tested on, judged while tuning goes on: a tuning ends with the
+    best adapter by them, and before its last step if it no longer helps. The kinematic judge is asked."""
+
+    prompts_per_task: int = Field(40, ge=0, description="0: none; a tuning ends with its last adapter")
+    every: int = Field(50, ge=1, description="steps between two measurements; there is one at the end too")
+    patience: int = Field(2, ge=1, description="measurements in a row that are worse, after which a tuning ends")
 
 
 class MetricsConfig(Section):
@@ -355,6 +371,12 @@ class ResourceConfig(Section):
     workers: int = Field(2, ge=1, description="shards computed at the same time on this machine")
     threads: int = Field(1, ge=1, description="torch threads of each; more than there are free cores is far slower")
     batch_size: int = Field(64, ge=1, description="motions generated at once")
+    processes: int = Field(
+        1, ge=1, description="processes that tune on preferences together, each on a GPU of its own where there are any"
+    )
+    tensorboard: str | None = Field(
+        None, description="folder for TensorBoard's logs of tunings; needs atom-motion[tensorboard]"
+    )
     retries: int = Field(2, ge=0)
 
 
@@ -373,6 +395,7 @@ class RunConfig(Section):
     preferences: PreferenceConfig = PreferenceConfig()
     tuning: TuningConfig = TuningConfig()
     on_policy: OnPolicyConfig = OnPolicyConfig()
+    validation: ValidationConfig = ValidationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     imported: ImportedConfig = ImportedConfig()
     gates: GateConfig = GateConfig()

@@ -25,7 +25,7 @@ from atom.preferences.summary import summarise_pairs
 from atom.report import plots
 from atom.report.run_tables import RunTables
 from atom.report.writing import PAGE, write_report
-from flows import imported_stages, metric_stages, stages, vision_stages
+from flows import imported_stages, metric_stages, stages, tensorboard, vision_stages
 from flows.naming import run_name
 from flows.running import Reached, Shards, StageRunner
 from flows.services import check_run, spent_by
@@ -56,6 +56,7 @@ def align(config: RunConfig, store: str = "store", until: Until | None = None) -
     artifacts.check_writable()
     imported_stages.check(config)
     metric_stages.check(config)
+    tensorboard.check(config)
     for remark in check_run(config, artifacts):
         get_run_logger().warning(remark)
     run = _Run(config, store, artifacts, None if until == "evaluation" else until)

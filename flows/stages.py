@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from pydantic import BaseModel
 
 from atom.config import RunConfig
@@ -31,10 +32,14 @@ from atom.prompts.writer import write_prompts_with
 from atom.rendering import check_joints, contact_sheet, write_video
 from atom.tuning.adapter import FILES as ADAPTER_FILES
 from atom.tuning.on_policy import RewardedPrompt, tune_on_policy
-from atom.tuning.trainer import TrainingPair, tune
+from atom.tuning.pairs import PairFile, TrainingPair
+from atom.tuning.together import PAIRS, tune_together
+from atom.tuning.trainer import tune
+from atom.tuning.validation import validation_of
 from flows.needs import needs
 from flows.progress import Counted, Progress
 from flows.services import ask
+from flows.tensorboard import curves_of
 from storage import (
     CLIPS,
     CURVES,
@@ -344,33 +349,30 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
     store = Store(root)
     inputs = [preferences.key, *([initial.key] if initial else [])]
     settings = config.tuning.model_dump(exclude={"at_once", "recompute"})  # they change no result
-    recipe = Recipe("adapter", 3, CURVES, config=settings, seed=config.training_seed,
+    recipe = Recipe("adapter", 4, CURVES, config=settings | _validation_settings(config), seed=config.training_seed,
                     weights=generator_identity(config), inputs=inputs)  # fmt: skip
 
     def compute(writer: Any) -> None:
-        pairs = [
-            TrainingPair(row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"]), row["degree"])
-            for row in store.read(preferences).to_pylist()
-            if row["split"] == "train"
-        ]
-        if not all(pair.chosen and pair.rejected for pair in pairs):
-            raise AtomError(
-                "these pairs are of motions without codebook tokens, which tuning needs: export them with their joints "
-                "(`atom preferences export --motions`) and tune the generator that made them"
-            )
-        generator = generator_to_tune(config)
         progress: Progress | None = None
 
         def told(done: int, total: int, row: dict[str, Any]) -> None:
             nonlocal progress
             progress = progress or Progress("steps of tuning", total)
             progress.update(done, f"loss {row['loss']:.2f} accuracy {row['accuracy']:.2f}")
+            log(done, row)
 
         with ExitStack() as stack:
+            log = stack.enter_context(curves_of(config, f"adapter-{recipe.key[:12]}"))
             work = stack.enter_context(store.scratch("adapter", recipe.key))
             before = stack.enter_context(store.folder(initial)) if initial else None
-            rows = tune(generator, pairs, config.tuning, config.training_seed, writer.folder, told, work,
-                        init_adapter=before)  # fmt: skip
+            table = store.read(preferences, columns=["prompt", "chosen_tokens", "rejected_tokens", "degree", "split"])
+            work.mkdir(parents=True, exist_ok=True)
+            pairs = PairFile.write(work / PAIRS, map(_training_pairs, table.to_batches(max_chunksize=1000)))
+            if config.resources.processes > 1:
+                rows = tune_together(config, writer.folder, work, before, told)
+            else:
+                rows = tune(generator_to_tune(config), pairs, config.tuning, config.training_seed, writer.folder, told,
+                            work, init_adapter=before, validation=validation_of(config))  # fmt: skip
         for name in ADAPTER_FILES:
             writer.record(name)
         writer.rows(rows)
@@ -378,15 +380,42 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
     return once(store, recipe, compute)
 
 
+def _training_pairs(batch: pa.RecordBatch) -> list[TrainingPair]:
+    """The pairs of training prompts among some rows of preferences."""
+    pairs = [
+        TrainingPair(row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"]), row["degree"])
+        for row in batch.to_pylist()
+        if row["split"] == "train"
+    ]
+    if not all(pair.chosen and pair.rejected for pair in pairs):
+        raise AtomError(
+            "these pairs are of motions without codebook tokens, which tuning needs: export them with their joints "
+            "(`atom preferences export --motions`) and tune the generator that made them"
+        )
+    return pairs
+
+
+def _validation_settings(config: RunConfig) -> dict[str, Any]:
+    """What a key says of how the best adapter is found; nothing where the last one is taken."""
+    if not config.validation.prompts_per_task:
+        return {}
+    asked = config.prompts.model_dump(include={"tasks", "max_events", "max_count"})
+    return {
+        "validation": config.validation.model_dump(), "validation_prompts": asked | {"seed": config.seed},
+        "validation_seeds": read_seeds(config.prompts.seeds).digest, "sampling": config.generation.sampling,
+        "sensitivity": config.judging.sensitivity,
+    }  # fmt: skip
+
+
 @needs("gpu")
 def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, initial: ArtifactRef) -> ShardResult:
     """The adapter tuned on with the judge in the loop, with its curve as the table. Goes on where it was cut off."""
     store, settings = Store(root), config.on_policy
     recipe = Recipe(
-        "on-policy", 3, REWARD_CURVES, seed=config.training_seed, inputs=[prompts.key, initial.key],
+        "on-policy", 4, REWARD_CURVES, seed=config.training_seed, inputs=[prompts.key, initial.key],
         config={"on_policy": settings.model_dump(), "sampling": config.generation.sampling,
                 "judging": config.judging.model_dump(include={"judge", "sensitivity"}),
-                "lora": config.tuning.model_dump(include=LORA_FIELDS)},
+                "lora": config.tuning.model_dump(include=LORA_FIELDS), **_validation_settings(config)},
         weights=generator_identity(config),
     )  # fmt: skip
 
@@ -406,10 +435,16 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
 
         def told(done: int, total: int, row: dict[str, Any]) -> None:
             progress.update(done, f"reward {row['reward']:.2f}")
+            log(done, row)
 
-        with store.scratch("on-policy", recipe.key) as work, store.folder(initial) as before:
+        with (
+            curves_of(config, f"on-policy-{recipe.key[:12]}") as log,
+            store.scratch("on-policy", recipe.key) as work,
+            store.folder(initial) as before,
+        ):
             rows = tune_on_policy(generator, asked, settings, config.tuning, config.generation, config.training_seed,
-                                  writer.folder, told, work, init_adapter=before)  # fmt: skip
+                                  writer.folder, told, work, init_adapter=before,
+                                  validation=validation_of(config))  # fmt: skip
         for name in ADAPTER_FILES:
             writer.record(name)
         writer.rows(rows)

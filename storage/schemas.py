@@ -330,9 +330,17 @@ PREFERENCES = _table(
     _field("rejected_motion_id", pa.string(), "the worse motion"),
 )
 
+VALIDATION = (
+    _field(
+        "validation", pa.float32(), "mean score of the held-out motions; null where none was measured", nullable=True
+    ),
+    _field("validation_gain", pa.float32(), "the same less that before the first step", nullable=True),
+    _field("kept", pa.bool_(), "whether the adapter is that of this step; none is where it is as before the first"),
+)
+
 CURVES = _table(
     "curves",
-    1,
+    2,
     _field("step", pa.int32(), "optimiser steps done"),
     _field("epoch", pa.float32(), "passes over the pairs done"),
     _field("loss", pa.float32(), "what is minimised"),
@@ -341,14 +349,16 @@ CURVES = _table(
     _field("rejected_logp", pa.float32(), "mean log-probability of the rejected motions under the policy"),
     _field("margin", pa.float32(), "mean of the policy's log-ratio minus the reference's"),
     _field("accuracy", pa.float32(), "share of pairs whose margin is positive"),
+    _field("chosen_per_token", pa.float32(), "chosen_logp by tokens; a tuning that diverges loses it"),
     _field("gradient_norm", pa.float32(), "before clipping"),
     _field("learning_rate", pa.float32(), "in this step"),
     _field("seconds", pa.float32(), "since the tuning began"),
+    *VALIDATION,
 )
 
 REWARD_CURVES = _table(
     "reward_curves",
-    1,
+    2,
     _field("step", pa.int32(), "optimiser steps done"),
     _field("loss", pa.float32(), "what is minimised"),
     _field("reward", pa.float32(), "mean reward of the step's motions, 0 to 1"),
@@ -357,6 +367,7 @@ REWARD_CURVES = _table(
     _field("gradient_norm", pa.float32(), "before clipping"),
     _field("learning_rate", pa.float32(), "in this step"),
     _field("seconds", pa.float32(), "since the tuning began"),
+    *VALIDATION,
 )
 
 EVALUATION = _table(

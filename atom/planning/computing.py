@@ -12,8 +12,9 @@ from atom.generation.generator import Generator
 from atom.planning.counts import Counts, typical_prompts
 from atom.planning.estimate import Estimate, duration
 from atom.tuning.adapter import add_adapter
-from atom.tuning.log_probabilities import PairBatch, pair_log_probabilities
-from atom.tuning.trainer import TrainingPair, tokenize_pairs
+from atom.tuning.batches import PairBatch
+from atom.tuning.log_probabilities import pair_log_probabilities
+from atom.tuning.pairs import TokenizedPairs, TrainingPair
 
 TIMED_PROMPTS, TIMED_PAIRS = 8, 4
 FRAMES_PER_TOKEN = 4
@@ -55,7 +56,7 @@ def _seconds_a_motion(config: RunConfig, generator: Generator, texts: list[str])
 def _seconds_a_pair(config: RunConfig, generator: Generator, texts: list[str], length: int) -> float:
     """Of one step, without the optimizer."""
     codes = tuple(i % generator.motions.codes for i in range(length))
-    pairs = tokenize_pairs(generator, [TrainingPair(text, codes, codes[::-1]) for text in texts])
+    pairs = list(TokenizedPairs(generator, [TrainingPair(text, codes, codes[::-1]) for text in texts]))
     adapted = add_adapter(generator.language_model, config.tuning, 0)
     try:
         batch = PairBatch.of(pairs, generator.tokenizer.pad_token_id, generator.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,6 +75,12 @@ _POSSIBLE = {
 }
 _GET_UP = 0.55  # chance that the next event after sitting down ends the sitting, so that it is no rarer than others
 _DRAWS = 20_000
+_WANTED_BY: dict[Split, str] = {
+    "train": "prompts.train_per_task",
+    "test": "prompts.test_per_task",
+    "val": "validation.prompts_per_task",
+}
+_STREAMS: dict[Split, int] = {"train": 0, "test": 1, "val": 2}  # of random numbers
 _CANDIDATES = 6  # compositions drawn for each prompt; the one with the least used actions is kept
 
 
@@ -152,18 +158,26 @@ def write_prompts(config: PromptConfig, seed: int) -> list[Prompt]:
     texts if the config names some.
     Raises AtomError when the config leaves too few compositions to choose from.
     """
+    prompts = write_split(config, seed, "train", config.train_per_task)
+    texts = {prompt.text for prompt in prompts}
+    return prompts + write_split(config, seed, "test", config.test_per_task, texts)
+
+
+def write_split(
+    config: PromptConfig, seed: int, split: Split, wanted: int, texts: Collection[str] = ()
+) -> list[Prompt]:
+    """So many prompts of each task in one split, none of them one of `texts`; see `write_prompts`."""
     weights = None if config.seeds is None else read_seeds(config.seeds).weights
     prompts: list[Prompt] = []
-    texts: set[str] = set()
-    for split_number, (split, wanted) in enumerate((("train", config.train_per_task), ("test", config.test_per_task))):
-        for task_number, task in enumerate(TASKS):
-            if task not in config.tasks:
-                continue
-            rng = np.random.default_rng([seed, split_number, task_number])
-            for events in balanced_compositions(rng, task, split, wanted, config, weights):
-                text, worded = _unused_caption(events, rng, task, texts)
-                texts.add(text)
-                prompts.append(Prompt(prompt_id(text, task, events), text, task, worded, split, seed))
+    taken = set(texts)
+    for task_number, task in enumerate(TASKS):
+        if task not in config.tasks:
+            continue
+        rng = np.random.default_rng([seed, _STREAMS[split], task_number])
+        for events in balanced_compositions(rng, task, split, wanted, config, weights):
+            text, worded = _unused_caption(events, rng, task, taken)
+            taken.add(text)
+            prompts.append(Prompt(prompt_id(text, task, events), text, task, worded, split, seed))
     return prompts
 
 
@@ -193,8 +207,7 @@ def balanced_compositions(
         if not fresh:
             raise AtomError(
                 f"only {number} different {task} prompts found for the {split} split, and {wanted} are wanted: "
-                f"lower prompts.{split}_per_task or raise prompts.max_events or prompts.max_count"
-                + _pool_in_words(weights)
+                f"lower {_WANTED_BY[split]} or raise prompts.max_events or prompts.max_count" + _pool_in_words(weights)
             )
         events = min(fresh, key=lambda events: np.mean([_use(event.action, used, weights) for event in events]))
         taken.add(events)

@@ -4,8 +4,9 @@
 same of the reference; KTO takes the two sides apart. `label_smoothing` is the share of pairs believed to be the wrong
 way round, one number or one for each pair. IPO: Azar et al. 2023 (arXiv 2310.12036); it sums log-probabilities over the
 answer, AToM and TRL average them. DPO: Rafailov et al. 2023 (arXiv 2305.18290). Hinge: Zhao et al. 2023 (SLiC-HF, arXiv
-2305.10425). KTO: Ethayarajh et al. 2024 (arXiv 2402.01306), in the form for pairs. ORPO (Hong et al. 2024, arXiv
-2403.07691) and SimPO (Meng et al. 2024, arXiv 2405.14734) need no reference, only averaged log-probabilities.
+2305.10425). KTO: Ethayarajh et al. 2024 (arXiv 2402.01306), of single answers and in the form for pairs. ORPO (Hong et
+al. 2024, arXiv 2403.07691) and SimPO (Meng et al. 2024, arXiv 2405.14734) need no reference, only averaged
+log-probabilities.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ def kto_pair(chosen: Tensor, rejected: Tensor, beta: float) -> Tensor:
     the mean over the batch and at least 0."""
     moved = [side.mean().clamp(min=0) for side in (chosen, rejected)]
     return 1 - torch.cat([torch.sigmoid(beta * (chosen - moved[1])), torch.sigmoid(beta * (moved[0] - rejected))])
+
+
+def kto(beyond: Tensor, desirable: Tensor, moved: Tensor, beta: float) -> Tensor:
+    """(n,) of single answers: `beyond` is what the policy prefers of each beyond the reference, `desirable` (bool)
+    whether it is good, `moved` (one number, at least 0) how far the policy has moved on answers to other prompts."""
+    return 1 - torch.sigmoid(beta * torch.where(desirable, beyond - moved, moved - beyond))
 
 
 def orpo(chosen: Tensor, rejected: Tensor) -> Tensor:

@@ -25,8 +25,10 @@ from atom.errors import AtomError
 from atom.generation.adapter import adapter_hash
 from atom.generation.generator import Generator
 from atom.tuning.adapter import add_adapter, save_adapter
-from atom.tuning.log_probabilities import IGNORED, log_probabilities, padded
+from atom.tuning.batches import IGNORED, padded
+from atom.tuning.log_probabilities import log_probabilities
 from atom.tuning.training import AdapterTraining, Progress, Row
+from atom.tuning.validation import Validation
 from atom.tuning.vocabulary import vocabulary_of
 
 
@@ -57,7 +59,7 @@ ADVANTAGES: dict[Literal["rloo", "grpo"], Callable[[Tensor], Tensor]] = {"rloo":
 def tune_on_policy(generator: Generator, prompts: Sequence[RewardedPrompt], config: OnPolicyConfig, lora: TuningConfig,
                    sampling: GenerationConfig, seed: int, folder: Path, progress: Progress | None = None,
                    work: Path | None = None, *, init_adapter: Path | None = None, base: str = "atom-motion",
-                   save_every: int = 10) -> list[Row]:  # fmt: skip
+                   save_every: int = 10, validation: Validation | None = None) -> list[Row]:  # fmt: skip
     """Tunes an adapter (of the size that `lora` says, or on from `init_adapter`), saves it in peft's format in
     `folder` and returns the curve, one row a step.
 
@@ -76,8 +78,8 @@ def tune_on_policy(generator: Generator, prompts: Sequence[RewardedPrompt], conf
     adapted = add_adapter(generator.language_model, lora, seed, init_adapter)
     generator.language_model = adapted
     try:
-        training = _OnPolicyTraining(generator, prompts, config, lora, sampling, seed)
-        name = _fingerprint(generator, prompts, config, lora, sampling, seed, init_adapter)
+        training = _OnPolicyTraining(generator, prompts, config, lora, sampling, seed, validation)
+        name = _fingerprint(generator, prompts, config, lora, sampling, seed, init_adapter, validation)
         state = work / f"on-policy-{name}.pt" if work else None
         rows = training.run(progress, state, save_every)
         reward = fmean(row["reward"] for row in rows[-10:])
@@ -102,11 +104,11 @@ class _OnPolicyTraining(AdapterTraining):
     """All that is drawn at random in a step comes from the seed and the step's number."""
 
     def __init__(self, generator: Generator, prompts: Sequence[RewardedPrompt], config: OnPolicyConfig,
-                 lora: TuningConfig, sampling: GenerationConfig, seed: int) -> None:  # fmt: skip
-        adapted = generator.language_model
-        super().__init__(adapted, config.steps, config.learning_rate, config.warmup_steps, config.gradient_clip,
-                         "lower on_policy.learning_rate")  # fmt: skip
-        self.generator, self.prompts, self.config, self.sampling, self.seed = generator, prompts, config, sampling, seed
+                 lora: TuningConfig, sampling: GenerationConfig, seed: int,
+                 validation: Validation | None) -> None:  # fmt: skip
+        super().__init__(generator, config.steps, config, f"lower on_policy.learning_rate={config.learning_rate:g}",
+                         validation)  # fmt: skip
+        self.prompts, self.config, self.sampling, self.seed = prompts, config, sampling, seed
         self.vocabulary = vocabulary_of(generator, lora)
 
     def backward(self) -> Row:
@@ -146,6 +148,9 @@ class _OnPolicyTraining(AdapterTraining):
         loss.backward()
         return {"loss": loss.item()} | told
 
+    def drift(self, row: Row) -> float:
+        return row["kl"] / max(row["tokens"], 1.0)
+
     def _batch(self, step: int) -> list[int]:
         """Which prompts a step takes: all of them before one comes again."""
         a_pass = len(self.prompts) // self.config.prompts
@@ -158,10 +163,11 @@ class _OnPolicyTraining(AdapterTraining):
 
 
 def _fingerprint(generator: Generator, prompts: Sequence[RewardedPrompt], config: OnPolicyConfig, lora: TuningConfig,
-                 sampling: GenerationConfig, seed: int, init_adapter: Path | None) -> str:  # fmt: skip
+                 sampling: GenerationConfig, seed: int, init_adapter: Path | None,
+                 validation: Validation | None) -> str:  # fmt: skip
     parts = [
         generator.weights_hash, adapter_hash(init_adapter) if init_adapter else None, config.model_dump(),
         lora.model_dump(), generator.template, sampling.sampling, seed,
-        [(prompt.text, prompt.meaning) for prompt in prompts],
+        [(prompt.text, prompt.meaning) for prompt in prompts], validation.identity if validation else None,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -5,171 +5,202 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from peft import PeftModel
 from torch import Tensor
 
-from atom.config import Degree, TuningConfig
+from atom.config import COUPLED, TuningConfig
 from atom.errors import AtomError
 from atom.generation.adapter import adapter_hash
 from atom.generation.generator import Generator
 from atom.tuning.adapter import add_adapter, recomputing, save_adapter
-from atom.tuning.log_probabilities import (
-    PairBatch,
-    TokenizedPair,
-    by_length,
-    pair_log_probabilities,
-    reference_log_probabilities,
-)
-from atom.tuning.losses import PREFERENCE_LOSSES, kto_pair, orpo, simpo
+from atom.tuning.batches import IGNORED, PairBatch, batches_of, plan_batches
+from atom.tuning.log_probabilities import log_probabilities, pair_log_probabilities, reference_log_probabilities
+from atom.tuning.losses import PREFERENCE_LOSSES, kto, kto_pair, orpo, simpo
+from atom.tuning.pairs import TokenizedPairs, TrainingPair, hash_of, shapes_of, single_motions
+from atom.tuning.team import ALONE, Team
 from atom.tuning.training import AdapterTraining, Progress, Row
+from atom.tuning.validation import Validation
 from atom.tuning.vocabulary import vocabulary_of
-
-# Batches whose pairs are sorted together: more of them pad less and share more answers, fewer mix the prompts better.
-POOLED_BATCHES = 16
 
 REFERENCE_FREE = ("orpo", "simpo", "sft")  # their curves tell the policy's own margin
 
 
-@dataclass(frozen=True)
-class TrainingPair:
-    """A prompt, the codes of the better and the worse motion, and how clearly it is better, where that is known."""
-
-    text: str
-    chosen: tuple[int, ...]
-    rejected: tuple[int, ...]
-    degree: Degree | None = None
-
-
 def tune(generator: Generator, pairs: Sequence[TrainingPair], config: TuningConfig, seed: int, folder: Path,
          progress: Progress | None = None, work: Path | None = None, *, init_adapter: Path | None = None,
-         base: str = "atom-motion", save_every: int = 25) -> list[Row]:  # fmt: skip
+         base: str = "atom-motion", save_every: int = 25, validation: Validation | None = None,
+         team: Team = ALONE) -> list[Row]:  # fmt: skip
     """Tunes an adapter, saves it in peft's format in `folder` and returns the curves, one row a step.
 
     The reference is the model with the adapter off, computed once; it stays the base when training goes on from
     `init_adapter`. The generator comes back without an adapter: load the saved one to use it. `base` is the model's
-    name in the adapter's files.
+    name in the adapter's files. `pairs` may be read from a file as they are needed (`PairFile`). With a `validation`
+    the adapter saved is the best one by it. The processes of a `team` call this alike; the first one writes.
 
     With a `work` folder the state is kept every `save_every` steps; a run that was cut off goes on from there and ends
     with the same weights as without the break (on CPU with as many threads, to the bit). A state belongs to its
     config, seed, pairs and weights, so another tuning never goes on from it.
 
-    Raises AtomError when the generator already has an adapter, there are no pairs, or the loss stops being a number.
+    Raises AtomError when the generator already has an adapter, there are no pairs, the loss stops being a number, or
+    the tuning diverges.
     """
     if isinstance(generator.language_model, PeftModel):
         raise AtomError(
             "the generator already has an adapter; load it without one and give the adapter as init_adapter"
         )
+    if team.size > 1 and config.loss in COUPLED:
+        raise AtomError(f"{config.loss} compares the motions of a step with each other: set resources.processes=1")
     if not pairs:
         raise AtomError("there are no preferences to tune on; lower preferences.min_gap or raise generation.candidates")
-    pairs = _once_each(pairs, by_chosen=config.loss == "sft")
+    pairs_hash = hash_of(pairs)
+    if config.loss == "sft":
+        pairs = _best_motions(pairs)
+    elif config.loss == "kto_unpaired":
+        pairs = single_motions(pairs)
     adapted = add_adapter(generator.language_model, config, seed, init_adapter)
     generator.language_model = adapted
     try:
-        training = _PairTraining(generator, pairs, config, seed)
-        state = work / f"tuning-{_fingerprint(generator, pairs, config, seed, init_adapter)}.pt" if work else None
-        with recomputing(training.model, config.recompute):
-            rows = training.run(progress, state, save_every)
+        training = _PairTraining(generator, pairs, config, seed, validation, team)
+        went_on_from = adapter_hash(init_adapter) if init_adapter else None
+        parts = [generator.weights_hash, generator.template, went_on_from, config.model_dump(), seed, pairs_hash,
+                 validation.identity if validation else None]  # fmt: skip
+        name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        state = work / f"tuning-{name}.pt" if work else None
+        rows = training.run(progress, state, save_every)
         origin = {
             "base_weights": generator.weights_hash, "template": generator.template, "tuning": config.model_dump(),
-            "seed": seed, "pairs": len(pairs), "pairs_hash": _hash([asdict(pair) for pair in pairs]),
-            "went_on_from": adapter_hash(init_adapter) if init_adapter else None,
+            "seed": seed, "pairs": len(pairs), "pairs_hash": pairs_hash, "went_on_from": went_on_from,
         }  # fmt: skip
-        save_adapter(adapted, folder, base, _summary(rows[-1], len(pairs), config), origin)
-        if state is not None:
-            state.unlink(missing_ok=True)
-        return rows
+        if team.first:
+            save_adapter(adapted, folder, base, _summary(rows, len(pairs), config), origin)
+            if state is not None:
+                state.unlink(missing_ok=True)
+        return [row | {"epoch": row["step"] / training.steps_per_epoch} for row in rows]
     finally:
         generator.language_model = adapted.unload()
-
-
-def tokenize_pairs(generator: Generator, pairs: Sequence[TrainingPair]) -> list[TokenizedPair]:
-    """Token ids of prompts as the generator words them when it samples, and of whole answers."""
-    inputs, mask = generator.encode_prompts([pair.text for pair in pairs])
-    prompts = [tuple(row[kept].tolist()) for row, kept in zip(inputs, mask.bool(), strict=True)]
-    end = generator.tokenizer.eos_token_id
-
-    def answer(codes: Sequence[int]) -> tuple[int, ...]:
-        return tuple(generator.motions.answer(codes, end))
-
-    return [
-        TokenizedPair(prompt, answer(pair.chosen), answer(pair.rejected))
-        for prompt, pair in zip(prompts, pairs, strict=True)
-    ]
-
-
-def plan_batches(pairs: Sequence[TokenizedPair], config: TuningConfig, seed: int) -> list[list[int]]:
-    """Which pairs each step takes: all once an epoch, in batches of about one length, an order that only the seed
-    decides. Ends after `max_steps` if that is set."""
-    rng = np.random.default_rng(seed)
-    size = config.batch_size
-    batches: list[list[int]] = []
-    for _ in range(config.epochs):
-        order = rng.permutation(len(pairs)).tolist()
-        epoch: list[list[int]] = []
-        for start in range(0, len(order), size * POOLED_BATCHES):
-            pool = by_length(pairs, order[start : start + size * POOLED_BATCHES])
-            epoch += [pool[first : first + size] for first in range(0, len(pool), size)]
-        batches += [epoch[i] for i in rng.permutation(len(epoch))]
-    return batches[: config.max_steps] if config.max_steps else batches
 
 
 class _PairTraining(AdapterTraining):
     """Nothing is drawn at random after the batches are planned."""
 
-    def __init__(self, generator: Generator, pairs: Sequence[TrainingPair], config: TuningConfig, seed: int) -> None:
-        self.pairs = tokenize_pairs(generator, pairs)
-        self.batches = plan_batches(self.pairs, config, seed)
-        super().__init__(generator.language_model, len(self.batches), config.learning_rate, config.warmup_steps,
-                         config.gradient_clip, "lower tuning.learning_rate or raise tuning.beta")  # fmt: skip
+    def __init__(self, generator: Generator, pairs: Sequence[TrainingPair], config: TuningConfig, seed: int,
+                 validation: Validation | None, team: Team) -> None:  # fmt: skip
+        self.pairs = TokenizedPairs(generator, pairs)
+        self.plan = plan_batches(shapes_of(pairs), config, seed)
+        super().__init__(generator, len(self.plan), config,
+                         f"lower tuning.learning_rate={config.learning_rate:g} or raise tuning.beta={config.beta:g}",
+                         validation, team)  # fmt: skip
         self.config, self.pad = config, generator.tokenizer.pad_token_id
         self.vocabulary = vocabulary_of(generator, config)
         smoothing = [config.degree_smoothing.get(pair.degree, config.label_smoothing) for pair in pairs]
         self.smoothing = torch.tensor(smoothing, device=self.model.device)  # (pairs,)
+        chosen = sum(bool(pair.chosen) for pair in pairs)
+        rejected = sum(bool(pair.rejected) for pair in pairs)
+        # Of single motions both kinds count as much, however many there are of each.
+        self.side_weights = [(chosen + rejected) / (2 * max(count, 1)) for count in (chosen, rejected)]
         self.steps_per_epoch = math.ceil(len(pairs) / config.batch_size)
         self.reference = torch.empty(0)  # (pairs, 2)
+        self.batches: Iterator[PairBatch] | None = None
+
+    def parts(self, step: int) -> list[list[int]]:
+        """The pairs of a step that are this process's, in the parts that are in memory at a time."""
+        share = list(self.team.share(self.plan[step]))
+        size = self.config.at_once or max(len(share), 1)
+        return [share[start : start + size] for start in range(0, len(share), size)]
 
     def backward(self) -> Row:
         config, done = self.config, len(self.rows)
-        if config.loss in REFERENCE_FREE:
+        if self.batches is None:
+            self._look_up_reference()
+            left = [part for step in range(done, self.steps) for part in self.parts(step)]
+            self.batches = batches_of(self.pairs, left, self.pad, self.model.device)
+        figures = ("loss", "preference_loss", "chosen_logp", "rejected_logp", "margin", "accuracy", "chosen_per_token")
+        told: Row = dict.fromkeys(figures, 0.0)
+        with recomputing(self.model, config.recompute):
+            for part in self.parts(done):
+                loss, found = self._loss(part, next(self.batches))
+                share = len(part) / len(self.plan[done])
+                (loss * share).backward()
+                told = {name: told[name] + share * found[name] for name in figures}
+        return told
+
+    def drift(self, row: Row) -> float:
+        return -row["chosen_per_token"]
+
+    def _look_up_reference(self) -> None:
+        if self.config.loss in REFERENCE_FREE:
             self.reference = torch.zeros(len(self.pairs), 2)
         elif not len(self.reference):
             with self.adapted.disable_adapter(), self._precision():
                 self.reference = reference_log_probabilities(
-                    self.model, self.pairs, self.pad, config.log_probability, vocabulary=self.vocabulary
-                )
-        batch = self.batches[done]
-        size = config.at_once or len(batch)
-        told: Row = {}
-        for start in range(0, len(batch), size):
-            part = batch[start : start + size]
-            loss, figures = self._loss(part)
-            share = len(part) / len(batch)
-            (loss * share).backward()
-            told = {name: told.get(name, 0.0) + share * value for name, value in figures.items()}
-        return told | {"epoch": (done + 1) / self.steps_per_epoch}
+                    self.model, self.pairs, self.pad, self.config.log_probability, vocabulary=self.vocabulary,
+                    team=self.team,
+                )  # fmt: skip
 
-    def _loss(self, indices: list[int]) -> tuple[Tensor, Row]:
+    def _loss(self, indices: list[int], batch: PairBatch) -> tuple[Tensor, Row]:
         """The mean loss of some pairs, and their figures for the curve."""
         config = self.config
-        batch = PairBatch.of([self.pairs[i] for i in indices], self.pad, self.model.device)
         with self._precision():
             chosen, rejected = pair_log_probabilities(self.model, batch, config.log_probability, self.vocabulary)
         reference = self.reference[indices].to(chosen.device)
+        if config.loss == "kto_unpaired":
+            return self._loss_of_single_motions(indices, batch, chosen, rejected)
         ratio = (chosen - rejected) - (reference[:, 0] - reference[:, 1])
         preference = self._preference(chosen, rejected, reference, self.smoothing[indices]).mean()
         loss = preference - (1.0 if config.loss == "sft" else config.chosen_weight) * chosen.mean()
         return loss, {
             "loss": loss.item(), "preference_loss": preference.item(), "chosen_logp": chosen.mean().item(),
             "rejected_logp": rejected.mean().item(), "margin": ratio.mean().item(),
-            "accuracy": (ratio > 0).float().mean().item(),
+            "accuracy": (ratio > 0).float().mean().item(), "chosen_per_token": self._per_token(chosen, batch),
         }  # fmt: skip
+
+    def _loss_of_single_motions(
+        self, indices: list[int], batch: PairBatch, chosen: Tensor, rejected: Tensor
+    ) -> tuple[Tensor, Row]:
+        """The same of motions that are good or bad for themselves. They are held against how far the policy has moved
+        on answers to other prompts of the batch; `accuracy` is the share on its own side of that."""
+        config, device = self.config, chosen.device
+        reference = self.reference[indices].to(device)
+        good = torch.cat([torch.ones_like(chosen), torch.zeros_like(rejected)]).bool()
+        beyond = torch.cat([chosen - reference[batch.has_chosen, 0], rejected - reference[batch.has_rejected, 1]])
+        moved = self._moved_elsewhere(batch)
+        weights = torch.where(good, *self.side_weights)
+        preference = (weights * kto(beyond, good, moved, config.beta)).sum() / len(indices)
+        loss = preference - config.chosen_weight * chosen.sum() / len(indices)
+        sides = [side.mean().item() if len(side) else 0.0 for side in (chosen, rejected, beyond[good], beyond[~good])]
+        return loss, {
+            "loss": loss.item(), "preference_loss": preference.item(), "chosen_logp": sides[0],
+            "rejected_logp": sides[1], "margin": sides[2] - sides[3],
+            "accuracy": ((beyond > moved) == good).float().mean().item(),
+            "chosen_per_token": self._per_token(chosen, batch),
+        }  # fmt: skip
+
+    @torch.no_grad()
+    def _moved_elsewhere(self, batch: PairBatch) -> Tensor:
+        """How far the policy is beyond the reference, on average, on each answer under the next prompt; at
+        least 0."""
+        arguments: tuple[Any, ...] = (
+            batch.inputs,
+            batch.mask,
+            (batch.owner + 1) % len(batch.inputs),
+            batch.labels,
+            self.config.log_probability,
+        )
+        with self._precision():
+            policy = log_probabilities(self.model, *arguments, self.vocabulary)
+            with self.adapted.disable_adapter():
+                reference = log_probabilities(self.model, *arguments, self.vocabulary)
+        return (policy - reference).mean().clamp(min=0)
+
+    def _per_token(self, chosen: Tensor, batch: PairBatch) -> float:
+        if not len(chosen):
+            return self.rows[-1]["chosen_per_token"] if self.rows else 0.0
+        lengths = (batch.labels[batch.chosen] != IGNORED).sum(1) if self.config.log_probability == "sum" else 1
+        return (chosen.detach() / lengths).mean().item()
 
     def _preference(self, chosen: Tensor, rejected: Tensor, reference: Tensor, smoothing: Tensor) -> Tensor:
         """The preference loss of each pair, of log-probabilities (B,) and those (B, 2) of the reference."""
@@ -196,28 +227,14 @@ class _PairTraining(AdapterTraining):
         self.reference = extra["reference"]
 
 
-def _once_each(pairs: Sequence[TrainingPair], by_chosen: bool) -> list[TrainingPair]:
-    """Fine-tuning on the chosen motions sees each once, however many pairs it won."""
-    if not by_chosen:
-        return list(pairs)
+def _best_motions(pairs: Sequence[TrainingPair]) -> list[TrainingPair]:
+    """A pair for each chosen motion: fine-tuning on them sees each once, however many pairs it won."""
     return list({(pair.text, pair.chosen): pair for pair in reversed(pairs)}.values())[::-1]
 
 
-def _fingerprint(generator: Generator, pairs: Sequence[TrainingPair], config: TuningConfig, seed: int,
-                 init_adapter: Path | None) -> str:  # fmt: skip
-    parts = [
-        generator.weights_hash, generator.template, adapter_hash(init_adapter) if init_adapter else None,
-        config.model_dump(), seed, [asdict(pair) for pair in pairs],
-    ]  # fmt: skip
-    return _hash(parts)
-
-
-def _hash(parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _summary(last: Row, pairs: int, config: TuningConfig) -> str:
+def _summary(rows: Sequence[Row], pairs: int, config: TuningConfig) -> str:
+    kept = next((row["step"] for row in rows if row["kept"]), 0)
     return (
         f"LoRA adapter (rank {config.rank}, {config.targets}) tuned with {config.loss} on {pairs} pairs of motions for "
-        f"{last['step']} steps; the last batch's accuracy is {last['accuracy']:.2f}."
+        f"{len(rows)} steps, kept as it was after {kept}; the last batch's accuracy is {rows[-1]['accuracy']:.2f}."
     )

@@ -6,41 +6,55 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from peft import PeftModel
 from torch.nn.utils import clip_grad_norm_
 
+from atom.config import OnPolicyConfig, TuningConfig
 from atom.errors import AtomError
 from atom.files import replace_file
+from atom.generation.generator import Generator
+from atom.tuning.team import ALONE, Team
+from atom.tuning.validation import BestSoFar, Validation
+from atom.tuning.watch import WINDOW, check_course, check_finite
 
 Row = dict[str, Any]
 Progress = Callable[[int, int, Row], None]
 
 
 class AdapterTraining(ABC):
-    """Steps of AdamW on the trainable weights of a PeftModel, up in a line over the warm-up and down by a cosine.
+    """Steps of AdamW on the trainable weights of a generator's PeftModel, up in a line over the warm-up and down by a
+    cosine.
 
+    With a validation the adapter ends with the best weights, which may be those that it began with, not the last ones.
     A step may depend on nothing but the weights, the optimizer, the number of steps done and what `extra` keeps, so
     that a training taken up again ends with the same weights as without the break.
     """
 
-    def __init__(self, adapted: PeftModel, steps: int, learning_rate: float, warmup: int, gradient_clip: float,
-                 remedy: str) -> None:  # fmt: skip
-        self.adapted, self.model = adapted, adapted.get_base_model()
-        self.steps, self.learning_rate, self.warmup = steps, learning_rate, warmup
-        self.clip, self.remedy = gradient_clip, remedy
-        self.trained = [parameter for parameter in adapted.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.trained, lr=learning_rate, weight_decay=0.0)
+    def __init__(self, generator: Generator, steps: int, config: TuningConfig | OnPolicyConfig, remedy: str,
+                 validation: Validation | None = None, team: Team = ALONE) -> None:  # fmt: skip
+        self.generator, self.adapted = generator, generator.language_model
+        self.model = self.adapted.get_base_model()
+        self.steps, self.schedule, self.remedy = steps, config, remedy
+        self.validation, self.team = validation, team
+        self.trained = [parameter for parameter in self.adapted.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.trained, lr=config.learning_rate, weight_decay=0.0)
         self.rows: list[Row] = []
+        self.best = BestSoFar()
         self.began = time.monotonic()
 
     @abstractmethod
     def backward(self) -> Row:
-        """Adds the gradients of the step that is due to the trainable weights, and gives its loss and what else of it
-        belongs into the curve."""
+        """Adds the gradients of this process's share of the step that is due to the trainable weights. Gives its share
+        of the step's loss and of what else belongs into the curve: what the team gives adds up to the whole."""
+
+    @abstractmethod
+    def drift(self, row: Row) -> float:
+        """What of a row of the curve rises, in nats a token, as the model leaves the place where it began."""
 
     def extra(self) -> dict[str, Any]:
         """What else has to be kept; given back to `take_up`."""
@@ -50,45 +64,77 @@ class AdapterTraining(ABC):
         """Takes back what `extra` gave."""
 
     def step(self) -> Row:
-        done = len(self.rows)
-        rate = learning_rate(done, self.steps, self.learning_rate, self.warmup)
+        done, schedule = len(self.rows), self.schedule
+        rate = learning_rate(done, self.steps, schedule.learning_rate, schedule.warmup_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
-        told = self.backward()
-        norm = clip_grad_norm_(self.trained, self.clip)
-        if not (math.isfinite(told["loss"]) and math.isfinite(norm.item())):
-            raise AtomError(
-                f"tuning broke down at step {done + 1} of {self.steps}: loss {told['loss']:g}, gradient norm "
-                f"{norm.item():g}; {self.remedy} (the learning rate is {self.learning_rate:g})"
-            )
+        told = self.team.totals(self.backward(), self.model.device)
+        self.team.add_up_gradients(self.trained)
+        norm = clip_grad_norm_(self.trained, schedule.gradient_clip).item()
+        check_finite(done + 1, self.steps, told["loss"], norm, self.remedy)
         self.optimizer.step()
         self.rows.append(
             {"step": done + 1}
             | told
-            | {"gradient_norm": norm.item(), "learning_rate": rate, "seconds": time.monotonic() - self.began}
+            | {"gradient_norm": norm, "learning_rate": rate, "seconds": time.monotonic() - self.began}
+            | {"validation": None, "validation_gain": None, "kept": False}
         )
+        early, late = self.rows[:WINDOW], self.rows[-WINDOW:]
+        check_course(done + 1, *([self.drift(row) for row in rows] for rows in (early, late)),
+                     *([row["gradient_norm"] for row in rows] for rows in (early, late)),
+                     schedule.most_drift, self.remedy)  # fmt: skip
         return self.rows[-1]
 
     def run(self, progress: Progress | None, state_file: Path | None, save_every: int) -> list[Row]:
-        """All steps that are left, the state kept in `state_file` on the way. Gives the curve."""
+        """All steps that are left, the state kept in `state_file` on the way; the weights are then the best ones.
+        Gives the curve, whose row `kept` is that of these weights, if they are not those of the start."""
         if state_file is not None:
             self._restore(state_file)
-        while len(self.rows) < self.steps:
+        if self.validation and not self.best.first:
+            self._validate(0)
+        while len(self.rows) < self.steps and not self._exhausted():
             row = self.step()
+            if self.validation and (row["step"] % self.validation.every == 0 or row["step"] == self.steps):
+                row |= self._validate(row["step"])
             if state_file is not None and row["step"] % save_every == 0:
                 self._save(state_file)
-            if progress:
+            if progress and self.team.first:
                 progress(row["step"], self.steps, row)
+        kept = self.best.step if self.validation else self.steps
+        if self.validation:
+            with torch.no_grad():
+                for parameter, value in zip(self.trained, self.best.weights, strict=True):
+                    parameter.copy_(value)
+        for row in self.rows:
+            row["kept"] = row["step"] == kept
         return self.rows
 
+    def _exhausted(self) -> bool:
+        return self.validation is not None and self.best.missed >= self.validation.patience
+
+    def _validate(self, step: int) -> Row:
+        assert self.validation is not None
+        scores = self.team.as_the_first_says(self.validation.measure(self.generator) if self.team.first else [])
+        self.best.hear(step, scores, self.trained)
+        mean = float(np.mean(scores))
+        return {"validation": mean, "validation_gain": mean - float(np.mean(self.best.first))}
+
     def _save(self, path: Path) -> None:
+        if not self.team.first:
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         state = {
             "trained": [parameter.detach() for parameter in self.trained], "optimizer": self.optimizer.state_dict(),
-            "rows": self.rows, "extra": self.extra(),
+            "rows": self.rows, "best": asdict(self.best), "extra": self.extra(),
         }  # fmt: skip
-        replace_file(path, lambda temporary: torch.save(state, temporary))
+        try:
+            replace_file(path, lambda temporary: torch.save(state, temporary))
+        except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
+            raise AtomError(
+                f"can't keep the state of the tuning in {path.parent}: {str(error).splitlines()[0]}; make room, then "
+                "run again: it goes on from the state kept before"
+            ) from error
 
     def _restore(self, path: Path) -> None:
         if not path.exists():
@@ -104,6 +150,7 @@ class AdapterTraining(ABC):
                 parameter.copy_(value)
         self.optimizer.load_state_dict(state["optimizer"])
         self.rows = state["rows"]
+        self.best = BestSoFar(**state["best"])
         self.take_up(state["extra"])
         self.began -= self.rows[-1]["seconds"]
 

@@ -24,14 +24,14 @@ from transformers import T5Config
 from atom.config import TuningConfig
 from atom.generation.language_model import build_language_model
 from atom.tuning.adapter import add_adapter
+from atom.tuning.batches import PairBatch
 from atom.tuning.log_probabilities import (
-    PairBatch,
-    TokenizedPair,
     answer_log_probabilities,
     pair_log_probabilities,
     reference_log_probabilities,
 )
 from atom.tuning.losses import ipo
+from atom.tuning.pairs import TokenizedPair
 
 WORDS, MOTION_ROWS = 32_100, 515
 PROMPT, ANSWER, BETA = 20, 50, 0.1

@@ -21,8 +21,9 @@ from atom.generation.language_model import T5Shape
 from atom.generation.motiongpt import read_motiongpt, read_t5
 from atom.generation.sampling import sample_ids
 from atom.generation.tokenizer import MotionVocabulary
-from atom.tuning.log_probabilities import PairBatch, pair_log_probabilities
-from atom.tuning.trainer import TrainingPair, tokenize_pairs
+from atom.tuning.batches import PairBatch
+from atom.tuning.log_probabilities import pair_log_probabilities
+from atom.tuning.pairs import TokenizedPairs, TrainingPair
 
 MEAN, STD = np.zeros(263, np.float32), np.ones(263, np.float32)
 
@@ -84,7 +85,7 @@ def test_the_loss_over_all_tokens_of_a_batch_is_the_peers(peer, cases):
     codes = [[int(k) for k in re.findall(r"_(\d+)>", text)][1:-1] for text in told["forward_loss_outputs"]]
     generator = Generator(peer)
     generator.template = "{}"
-    pairs = tokenize_pairs(generator, [TrainingPair(text, tuple(answer), tuple(answer))
+    pairs = TokenizedPairs(generator, [TrainingPair(text, tuple(answer), tuple(answer))
                                        for text, answer in zip(told["forward_loss_inputs"], codes)])  # fmt: skip
     sums, _ = pair_log_probabilities(peer.language_model, PairBatch.of(pairs, 0, torch.device("cpu")), "sum")
     tokens = sum(len(pair.chosen) for pair in pairs)

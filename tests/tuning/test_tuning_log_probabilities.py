@@ -13,22 +13,20 @@ from atom.config import TuningConfig
 from atom.generation.language_model import build_language_model
 from atom.generation.weights import load_weights, read_torch_file
 from atom.tuning.adapter import add_adapter
+from atom.tuning.batches import PairBatch, by_length
 from atom.tuning.log_probabilities import (
-    PairBatch,
-    TokenizedPair,
     answer_log_probabilities,
-    by_length,
     pair_log_probabilities,
     reference_log_probabilities,
 )
 from atom.tuning.losses import dpo, ipo
-from atom.tuning.trainer import tokenize_pairs
+from atom.tuning.pairs import PairShape, TokenizedPair, TokenizedPairs
 
 CPU = torch.device("cpu")
 
 
 def test_the_reference_is_the_model_without_adapter_to_the_bit(generator, pairs):
-    tokenized = tokenize_pairs(generator, pairs)
+    tokenized = TokenizedPairs(generator, pairs)
     model = generator.language_model
     bare = reference_log_probabilities(model, tokenized, 0, "sum", batch_size=7)
     adapted = add_adapter(model, TuningConfig(rank=4), seed=0)
@@ -47,7 +45,7 @@ def test_the_reference_is_the_model_without_adapter_to_the_bit(generator, pairs)
 def test_a_pair_is_as_likely_alone_as_in_a_padded_batch_that_shares_prompts_and_answers(generator, form):
     pairs = random_pairs(12, lengths=(1, 20))
     pairs += [type(pairs[0])(pairs[0].text, pairs[0].rejected, pairs[0].chosen)]
-    tokenized = tokenize_pairs(generator, pairs)
+    tokenized = TokenizedPairs(generator, pairs)
     together = reference_log_probabilities(generator.language_model, tokenized, 0, form)
     for pair, found in zip(tokenized, together, strict=True):
         for answer, value in zip((pair.chosen, pair.rejected), found, strict=True):
@@ -70,8 +68,8 @@ def test_each_prompt_and_answer_is_in_a_batch_once():
 
 
 def test_sorting_by_length_keeps_every_index_and_the_pairs_of_a_prompt_together():
-    tokenized = tokenize_pairs(random_generator(), random_pairs(30))
-    order = by_length(tokenized, range(0, 30, 2))
+    tokenized = TokenizedPairs(random_generator(), random_pairs(30))
+    order = by_length([PairShape(pair.prompt, len(pair.chosen)) for pair in tokenized], range(0, 30, 2))
     assert sorted(order) == list(range(0, 30, 2))
     prompts = [tokenized[i].prompt for i in order]
     assert sum(a != b for a, b in pairwise(prompts)) == len(set(prompts)) - 1
@@ -127,7 +125,7 @@ def test_a_preference_step_is_that_of_the_peer(peer, name, form, tolerance):
 
 
 def test_with_a_vocabulary_an_answer_is_as_likely_as_when_only_its_tokens_can_come(generator):
-    tokenized = tokenize_pairs(generator, random_pairs(6))
+    tokenized = TokenizedPairs(generator, random_pairs(6))
     allowed = torch.tensor(sorted(generator.motions.answer_ids(generator.tokenizer.eos_token_id)))
     found = reference_log_probabilities(generator.language_model, tokenized, 0, "sum", vocabulary=allowed)
     for pair, (value, _) in zip(tokenized, found, strict=True):

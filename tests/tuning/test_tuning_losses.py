@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from atom.tuning.log_probabilities import answer_log_probabilities
-from atom.tuning.losses import dpo, hinge, ipo, kto_pair, orpo, simpo
+from atom.tuning.losses import dpo, hinge, ipo, kto, kto_pair, orpo, simpo
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +103,17 @@ def test_an_answer_that_is_certain_has_finite_odds():
     loss = orpo(certain, torch.tensor([-1.0]))
     loss.sum().backward()
     assert loss.isfinite().all() and certain.grad.isfinite().all()
+
+
+def test_kto_of_single_answers_by_hand():
+    beyond, good = torch.tensor([1.0, -0.5, 2.0]), torch.tensor([True, False, False])
+    found = kto(beyond, good, torch.tensor(0.4), 0.5)
+    by_hand = [1 - 1 / (1 + np.exp(-0.5 * value)) for value in (1.0 - 0.4, 0.4 + 0.5, 0.4 - 2.0)]
+    assert found.tolist() == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_kto_of_single_answers_is_that_for_pairs_where_both_sides_moved_alike():
+    chosen, rejected = torch.tensor([0.5, 0.1]), torch.tensor([0.4, 0.2])
+    pairs = kto_pair(chosen, rejected, 0.3)
+    single = kto(torch.cat([chosen, rejected]), torch.tensor([True, True, False, False]), torch.tensor(0.3), 0.3)
+    torch.testing.assert_close(single, pairs)

@@ -19,7 +19,10 @@ from atom.config import TuningConfig
 from atom.errors import AtomError
 from atom.generation.adapter import adapter_hash, check_base, load_adapter
 from atom.tuning.adapter import adapter_weights
-from atom.tuning.trainer import TrainingPair, plan_batches, tokenize_pairs, tune
+from atom.tuning.batches import plan_batches
+from atom.tuning.pairs import TokenizedPairs, TrainingPair, shapes_of
+from atom.tuning.team import Team
+from atom.tuning.trainer import tune
 from atom.tuning.training import learning_rate
 
 SMALL = TuningConfig(rank=4, alpha=8, batch_size=4, epochs=2, warmup_steps=2, learning_rate=3e-3)
@@ -60,7 +63,7 @@ def without_time(rows):
 
 @pytest.mark.parametrize(
     ("loss", "form"),
-    [(loss, form) for loss in ("ipo", "dpo", "hinge", "sft") for form in ("sum", "average")]
+    [(loss, form) for loss in ("ipo", "dpo", "hinge", "kto", "sft") for form in ("sum", "average")]
     + [("orpo", "average"), ("simpo", "average")],
 )
 def test_the_loss_falls_and_the_margin_rises(generator, tmp_path, loss, form):
@@ -73,6 +76,25 @@ def test_the_loss_falls_and_the_margin_rises(generator, tmp_path, loss, form):
     if loss != "sft":
         assert sum(row["margin"] for row in last) > sum(row["margin"] for row in first)
         assert last[-1]["accuracy"] > 0.5
+
+
+@pytest.mark.parametrize("form", ["sum", "average"])
+def test_single_motions_are_learned_from_without_a_counterpart(generator, tmp_path, form):
+    pairs = [TrainingPair(pair.text, *((pair.chosen, ()) if i % 3 else ((), pair.rejected)))
+             for i, pair in enumerate(random_pairs(24))]  # fmt: skip
+    config = SMALL.model_copy(update={"loss": "kto_unpaired", "log_probability": form, "epochs": 8, "beta": 0.3})
+    rows = tune(generator, pairs, config, 0, tmp_path)
+    first, last = rows[:6], rows[-6:]  # a pass over all each
+    for figure, sign in (("loss", -1), ("chosen_logp", 1), ("margin", 1), ("accuracy", 1)):
+        assert sign * (sum(row[figure] for row in last) - sum(row[figure] for row in first)) > 0, figure
+
+
+@pytest.mark.parametrize("loss", ["kto", "kto_unpaired"])
+def test_losses_of_whole_steps_are_not_taken_in_parts(generator, pairs, tmp_path, loss):
+    with pytest.raises(ValueError, match="at_once"):
+        TuningConfig(loss=loss, at_once=2)
+    with pytest.raises(AtomError, match=r"resources\.processes=1"):
+        tune(generator, pairs, SMALL.model_copy(update={"loss": loss}), 0, tmp_path, team=Team(0, 2))
 
 
 def test_a_fresh_adapter_starts_at_the_reference(generator, pairs, tmp_path):
@@ -173,7 +195,7 @@ def test_plain_peft_opens_the_adapter_and_finds_the_likelihoods_of_the_trainer(g
     rows = tune(generator, [pair], config, 0, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     tuned = PeftModel.from_pretrained(random_generator().language_model, str(tmp_path)).eval()
-    (tokens,) = tokenize_pairs(generator, [pair])
+    (tokens,) = TokenizedPairs(generator, [pair])
     inputs = {"input_ids": torch.tensor([tokens.prompt]), "labels": torch.tensor([tokens.chosen])}
     with tuned.disable_adapter():
         base = -tuned(**inputs).loss.item() * len(tokens.chosen)
@@ -262,7 +284,7 @@ def test_fine_tuning_sees_a_chosen_motion_once_an_epoch(generator, tmp_path):
 
 
 def test_every_pair_has_its_turn_once_an_epoch_in_batches_of_about_one_length():
-    pairs = tokenize_pairs(random_generator(), random_pairs(103, lengths=(3, 40)))
+    pairs = shapes_of(random_pairs(103, lengths=(3, 40)))
     config = SMALL.model_copy(update={"epochs": 3})
     batches = plan_batches(pairs, config, seed=5)
     for first in range(0, 78, 26):

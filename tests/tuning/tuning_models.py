@@ -8,7 +8,7 @@ from atom.generation.generator import Generator
 from atom.generation.language_model import build_language_model, small_config
 from atom.generation.tokenizer import MotionVocabulary, build_word_tokenizer
 from atom.generation.vqvae import VQVAE, VQVAEConfig
-from atom.tuning.trainer import TrainingPair
+from atom.tuning.pairs import TrainingPair
 
 TEXTS = ["a person jumps twice", "someone waves, then walks ahead", "he bows", "a person turns left and sits down"]
 CODES = 16

@@ -1,0 +1,68 @@
+"""Pairs that are read as they are needed."""
+
+import pytest
+import torch
+from tuning_models import random_generator, random_pairs
+
+from atom.config import TuningConfig
+from atom.tuning.batches import PairBatch, batches_of, plan_batches
+from atom.tuning.pairs import PairFile, TokenizedPairs, TrainingPair, hash_of, shapes_of, single_motions
+from atom.tuning.trainer import tune
+
+CPU = torch.device("cpu")
+
+
+def in_file(path, pairs, size=7):
+    return PairFile.write(path, (pairs[start : start + size] for start in range(0, len(pairs), size)))
+
+
+def test_pairs_come_back_from_a_file_as_they_were(tmp_path):
+    pairs = [*random_pairs(30), TrainingPair("he bows", (1,), (), "much_better")]
+    found = in_file(tmp_path / "pairs.arrow", pairs)
+    assert len(found) == 31 and list(found) == pairs and hash_of(found) == hash_of(pairs)
+    assert len(in_file(tmp_path / "none.arrow", [])) == 0
+    with pytest.raises(IndexError):
+        found[31]
+
+
+def test_a_file_gives_the_adapter_of_a_list(tmp_path):
+    config = TuningConfig(rank=4, batch_size=4, epochs=2, warmup_steps=1)
+    pairs = random_pairs(20)
+    tune(random_generator(), pairs, config, 0, tmp_path / "list")
+    tune(random_generator(), in_file(tmp_path / "pairs.arrow", pairs), config, 0, tmp_path / "file")
+    files = [tmp_path / name / "adapter_model.safetensors" for name in ("list", "file")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_batches_are_read_when_their_turn_comes():
+    read = []
+
+    class Watched(TokenizedPairs):
+        def __getitems__(self, indices):
+            read.append(list(indices))
+            return super().__getitems__(indices)
+
+    pairs = random_pairs(20)
+    plan = plan_batches(shapes_of(pairs), TuningConfig(batch_size=6), 0)
+    batches = batches_of(Watched(random_generator(), pairs), plan, 0, CPU)
+    assert read == []
+    first = next(batches)
+    assert read == plan[:1] and len(first.chosen) == len(plan[0])
+    assert len(list(batches)) == len(plan) - 1 and read == plan
+
+
+def test_single_motions_are_good_or_bad_by_most_of_their_pairs_and_come_once():
+    a, b, c = (1,), (2,), (3,)
+    pairs = [TrainingPair("x", a, b), TrainingPair("x", a, c), TrainingPair("x", b, c), TrainingPair("y", b, a)]
+    found = single_motions(pairs)
+    assert found == [
+        TrainingPair("x", a, ()), TrainingPair("x", (), c), TrainingPair("y", b, ()), TrainingPair("y", (), a),
+    ]  # fmt: skip
+    assert single_motions(found) == found
+
+
+def test_a_batch_of_single_motions_tells_which_side_each_has():
+    pairs = TokenizedPairs(random_generator(), [TrainingPair("he bows", (1, 2), ()), TrainingPair("he bows", (), (3,))])
+    batch = PairBatch.of(list(pairs), 0, CPU)
+    assert batch.has_chosen.tolist() == [True, False] and batch.has_rejected.tolist() == [False, True]
+    assert (batch.chosen.tolist(), batch.rejected.tolist(), len(batch.labels)) == ([0], [1], 2)
