@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from atom.errors import AtomError
+from atom.events import Task
 
 
 class Section(BaseModel):
@@ -76,7 +77,7 @@ class PromptConfig(Section):
         "files, HumanML3D's texts/ too; null: all of the lexicon",
     )
 
-    tasks: tuple[Literal["integrity", "temporal", "frequency"], ...] = Field(
+    tasks: tuple[Task, ...] = Field(
         ("integrity", "temporal", "frequency"), min_length=1, description="the paper also tunes on one of them alone"
     )
     train_per_task: int = Field(200, ge=1, description="prompts a task to collect preferences on, over all rounds")
@@ -191,6 +192,9 @@ class PreferenceConfig(Section):
 class TuningConfig(Section):
     """LoRA and the preference loss."""
 
+    tasks: tuple[Task, ...] | None = Field(
+        None, min_length=1, description="tune on these alone, for one adapter a task; null: on all that there is"
+    )
     loss: Literal["ipo", "dpo", "hinge", "kto", "orpo", "simpo", "sft"] = Field(
         "ipo",
         description="orpo and simpo need no reference; 'sft' only fine-tunes on the chosen motions, as a baseline",
@@ -397,6 +401,7 @@ class RunConfig(Section):
             )
         _check_evaluation(self.evaluation, self.generation)
         _check_imported(self)
+        _check_tasks(self)
         return self
 
 
@@ -439,6 +444,18 @@ def _check_imported(config: RunConfig) -> None:
         raise ValueError("imported.preferences are tuned on as they are; imported.candidates make pairs: give one")
     if (imported.preferences or imported.runs or imported.tune) and config.rounds > 1:
         raise ValueError("what was made elsewhere is one round of pairs: set rounds=1")
+
+
+def _check_tasks(config: RunConfig) -> None:
+    imported = config.imported
+    of_elsewhere = imported.motions or imported.preferences or imported.runs
+    if of_elsewhere and not config.on_policy.steps:
+        return
+    if absent := set(config.tuning.tasks or ()) - set(config.prompts.tasks):
+        raise ValueError(
+            f"tuning.tasks asks for {' and '.join(sorted(absent))}, but prompts.tasks has only "
+            f"{', '.join(config.prompts.tasks)}"
+        )
 
 
 def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:

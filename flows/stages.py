@@ -343,16 +343,21 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
     round before. A tuning that was cut off goes on from its last checkpoint."""
     store = Store(root)
     inputs = [preferences.key, *([initial.key] if initial else [])]
-    settings = config.tuning.model_dump(exclude={"at_once", "recompute"})  # they change no result
-    recipe = Recipe("adapter", 3, CURVES, config=settings, seed=config.training_seed,
+    settings = config.tuning.model_dump(exclude={"at_once", "recompute", "tasks"})  # the first two change no result
+    recipe = Recipe("adapter", 3, CURVES, config=settings | _tasks(config), seed=config.training_seed,
                     weights=generator_identity(config), inputs=inputs)  # fmt: skip
 
     def compute(writer: Any) -> None:
         pairs = [
             TrainingPair(row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"]), row["degree"])
             for row in store.read(preferences).to_pylist()
-            if row["split"] == "train"
+            if row["split"] == "train" and _is_tuned_on(row["task"], config)
         ]
+        if not pairs and config.tuning.tasks is not None:
+            raise AtomError(
+                f"no pair is of tuning.tasks ({', '.join(config.tuning.tasks)}): lower preferences.min_gap, raise "
+                "generation.candidates, or leave tuning.tasks out"
+            )
         if not all(pair.chosen and pair.rejected for pair in pairs):
             raise AtomError(
                 "these pairs are of motions without codebook tokens, which tuning needs: export them with their joints "
@@ -386,7 +391,7 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
         "on-policy", 3, REWARD_CURVES, seed=config.training_seed, inputs=[prompts.key, initial.key],
         config={"on_policy": settings.model_dump(), "sampling": config.generation.sampling,
                 "judging": config.judging.model_dump(include={"judge", "sensitivity"}),
-                "lora": config.tuning.model_dump(include=LORA_FIELDS)},
+                "lora": config.tuning.model_dump(include=LORA_FIELDS) | _tasks(config)},
         weights=generator_identity(config),
     )  # fmt: skip
 
@@ -400,7 +405,9 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
 
             return RewardedPrompt(prompt["text"], f"{prompt['task']}: {composition_key(events_of(prompt))}", reward)
 
-        asked = [rewarded(prompt) for prompt in prompts_of(store, prompts, "train")]
+        asked = [
+            rewarded(prompt) for prompt in prompts_of(store, prompts, "train") if _is_tuned_on(prompt["task"], config)
+        ]
         generator = generator_to_tune(config)
         progress = Progress("on-policy steps", settings.steps)
 
@@ -415,6 +422,15 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
         writer.rows(rows)
 
     return once(store, recipe, compute)
+
+
+def _is_tuned_on(task: str, config: RunConfig) -> bool:
+    return config.tuning.tasks is None or task in config.tuning.tasks
+
+
+def _tasks(config: RunConfig) -> dict[str, Any]:
+    """What a key says of the tasks that are tuned on, if that is not all."""
+    return {} if config.tuning.tasks is None else {"tasks": sorted(set(config.tuning.tasks))}
 
 
 def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
