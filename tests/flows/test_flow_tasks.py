@@ -9,8 +9,8 @@ from small_run import small_run
 from atom.config import load_config
 from atom.errors import AtomError
 from flows import stages
-from flows.stages import make_adapter, rows_of
-from storage import PREFERENCES, Recipe
+from flows.stages import make_adapter, make_on_policy_adapter, rows_of
+from storage import PREFERENCES, PROMPTS, Recipe, Store
 
 QUICK = ["tuning.rank=2", "tuning.alpha=4", "tuning.targets=q,v", "tuning.batch_size=2"]
 
@@ -43,6 +43,25 @@ def test_only_the_pairs_of_the_named_tasks_are_tuned_on(tuned):
     assert origin["pairs"] == 2 and frequency["config"] == recipe["config"] | {"tasks": ["frequency"]}
     both, origin = tuned("tuning.tasks=[temporal,frequency]")
     assert origin["pairs"] == 3 and both == tuned("tuning.tasks=[frequency,temporal]")[0]
+
+
+def test_the_judge_in_the_loop_is_asked_about_prompts_of_these_tasks_alone(tuned, tmp_path, monkeypatch):
+    tuned()
+    store = Store(str(tmp_path))
+    ((adapter, _),) = store.manifests("adapter").items()
+    (made,) = store.manifests("prompts")
+    rows = rows_of(store, store.find("prompts", made))
+    assert [row["prompt_id"] for row in rows if row["split"] == "train"] == ["t0", "t1"]
+    rows[-1]["task"] = "temporal"
+    with store.write(Recipe("prompts", 1, PROMPTS, config="two tasks")) as writer:
+        writer.rows(rows)
+    asked = Mock(side_effect=AtomError("enough"))
+    monkeypatch.setattr(stages, "tune_on_policy", asked)
+    for overrides, texts in (([], 2), (["tuning.tasks=[temporal]"], 1)):
+        config = load_config(overrides=[*QUICK, *overrides])
+        with pytest.raises(AtomError, match="enough"):
+            make_on_policy_adapter(str(tmp_path), config, writer.ref, store.find("adapter", adapter))
+        assert len(asked.call_args.args[1]) == texts
 
 
 def test_tasks_without_pairs_are_refused(tuned):
