@@ -121,6 +121,7 @@ def pretrain_evaluator(
 @cache
 def _add_commands() -> None:
     """The sub-commands, and whatever installed packages offer under `atom.commands`."""
+    from atom.commands.adapter import adapter_app
     from atom.commands.checkpoint import checkpoint_app
     from atom.commands.data import data_app
     from atom.commands.double import serve_judge
@@ -133,6 +134,7 @@ def _add_commands() -> None:
     from atom.commands.show import show
     from atom.commands.store import store_app
 
+    app.add_typer(adapter_app, name="adapter")
     app.add_typer(checkpoint_app, name="checkpoint")
     app.add_typer(data_app, name="data")
     app.add_typer(judge_app, name="judge")

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from atom.errors import AtomError
+from atom.events import Task
 
 
 class Section(BaseModel):
@@ -17,6 +18,10 @@ class Section(BaseModel):
 
 
 Degree = Literal["Much better", "Better", "Slightly better", "Negligibly better/unsure"]  # in AToM's words
+Combination = Literal[  # of adapters, in peft's words
+    "cat", "svd", "linear", "ties", "ties_svd", "dare_linear", "dare_linear_svd", "dare_ties", "dare_ties_svd",
+    "magnitude_prune", "magnitude_prune_svd",
+]  # fmt: skip
 Settings = TypeVar("Settings", bound=Section)
 View = Literal["follow", "side", "fixed", "orbit"]
 VIEW_WORDS = (
@@ -76,7 +81,7 @@ class PromptConfig(Section):
         "files, HumanML3D's texts/ too; null: all of the lexicon",
     )
 
-    tasks: tuple[Literal["integrity", "temporal", "frequency"], ...] = Field(
+    tasks: tuple[Task, ...] = Field(
         ("integrity", "temporal", "frequency"), min_length=1, description="the paper also tunes on one of them alone"
     )
     train_per_task: int = Field(200, ge=1, description="prompts a task to collect preferences on, over all rounds")
@@ -195,6 +200,9 @@ DRIFT_WORDS = "nats a token by which the model may move before a tuning that div
 class TuningConfig(Section):
     """LoRA and the preference loss."""
 
+    tasks: tuple[Task, ...] | None = Field(
+        None, min_length=1, description="tune on these alone, for one adapter a task; null: on all that there is"
+    )
     loss: Literal["ipo", "dpo", "hinge", "kto", "kto_unpaired", "orpo", "simpo", "sft"] = Field(
         "ipo",
         description="orpo and simpo need no reference; kto_unpaired takes each motion for itself, good or bad; 'sft' "
@@ -420,6 +428,7 @@ class RunConfig(Section):
             )
         _check_evaluation(self.evaluation, self.generation)
         _check_imported(self)
+        _check_tasks(self)
         return self
 
 
@@ -462,6 +471,18 @@ def _check_imported(config: RunConfig) -> None:
         raise ValueError("imported.preferences are tuned on as they are; imported.candidates make pairs: give one")
     if (imported.preferences or imported.runs or imported.tune) and config.rounds > 1:
         raise ValueError("what was made elsewhere is one round of pairs: set rounds=1")
+
+
+def _check_tasks(config: RunConfig) -> None:
+    imported = config.imported
+    of_elsewhere = imported.motions or imported.preferences or imported.runs
+    if of_elsewhere and not config.on_policy.steps:
+        return
+    if absent := set(config.tuning.tasks or ()) - set(config.prompts.tasks):
+        raise ValueError(
+            f"tuning.tasks asks for {' and '.join(sorted(absent))}, but prompts.tasks has only "
+            f"{', '.join(config.prompts.tasks)}"
+        )
 
 
 def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:

@@ -54,6 +54,7 @@ from storage import (
     Store,
 )
 
+PAIR_COLUMNS = ["prompt", "chosen_tokens", "rejected_tokens", "degree", "split", "task"]
 LORA_FIELDS = {"rank", "alpha", "rank_stabilised", "dora", "targets", "vocabulary"}
 
 _loading = threading.Lock()
@@ -348,8 +349,9 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
     round before. A tuning that was cut off goes on from its last checkpoint."""
     store = Store(root)
     inputs = [preferences.key, *([initial.key] if initial else [])]
-    settings = config.tuning.model_dump(exclude={"at_once", "recompute"})  # they change no result
-    recipe = Recipe("adapter", 4, CURVES, config=settings | _validation_settings(config), seed=config.training_seed,
+    settings = config.tuning.model_dump(exclude={"at_once", "recompute", "tasks"})  # the first two change no result
+    settings |= _tasks(config) | _validation_settings(config)
+    recipe = Recipe("adapter", 4, CURVES, config=settings, seed=config.training_seed,
                     weights=generator_identity(config), inputs=inputs)  # fmt: skip
 
     def compute(writer: Any) -> None:
@@ -365,9 +367,14 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
             log = stack.enter_context(curves_of(config, f"adapter-{recipe.key[:12]}"))
             work = stack.enter_context(store.scratch("adapter", recipe.key))
             before = stack.enter_context(store.folder(initial)) if initial else None
-            table = store.read(preferences, columns=["prompt", "chosen_tokens", "rejected_tokens", "degree", "split"])
             work.mkdir(parents=True, exist_ok=True)
-            pairs = PairFile.write(work / PAIRS, map(_training_pairs, table.to_batches(max_chunksize=1000)))
+            batches = store.read(preferences, columns=PAIR_COLUMNS).to_batches(max_chunksize=1000)
+            pairs = PairFile.write(work / PAIRS, (_training_pairs(batch, config) for batch in batches))
+            if not pairs and config.tuning.tasks is not None:
+                raise AtomError(
+                    f"no pair is of tuning.tasks ({', '.join(config.tuning.tasks)}): lower preferences.min_gap, raise "
+                    "generation.candidates, or leave tuning.tasks out"
+                )
             if config.resources.processes > 1:
                 rows = tune_together(config, writer.folder, work, before, told)
             else:
@@ -380,12 +387,12 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
     return once(store, recipe, compute)
 
 
-def _training_pairs(batch: pa.RecordBatch) -> list[TrainingPair]:
-    """The pairs of training prompts among some rows of preferences."""
+def _training_pairs(batch: pa.RecordBatch, config: RunConfig) -> list[TrainingPair]:
+    """The pairs of training prompts, of the tasks that are tuned on, among some rows of preferences."""
     pairs = [
         TrainingPair(row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"]), row["degree"])
         for row in batch.to_pylist()
-        if row["split"] == "train"
+        if row["split"] == "train" and _is_tuned_on(row["task"], config)
     ]
     if not all(pair.chosen and pair.rejected for pair in pairs):
         raise AtomError(
@@ -415,7 +422,8 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
         "on-policy", 4, REWARD_CURVES, seed=config.training_seed, inputs=[prompts.key, initial.key],
         config={"on_policy": settings.model_dump(), "sampling": config.generation.sampling,
                 "judging": config.judging.model_dump(include={"judge", "sensitivity"}),
-                "lora": config.tuning.model_dump(include=LORA_FIELDS), **_validation_settings(config)},
+                "lora": config.tuning.model_dump(include=LORA_FIELDS) | _tasks(config),
+                **_validation_settings(config)},
         weights=generator_identity(config),
     )  # fmt: skip
 
@@ -429,7 +437,9 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
 
             return RewardedPrompt(prompt["text"], f"{prompt['task']}: {composition_key(events_of(prompt))}", reward)
 
-        asked = [rewarded(prompt) for prompt in prompts_of(store, prompts, "train")]
+        asked = [
+            rewarded(prompt) for prompt in prompts_of(store, prompts, "train") if _is_tuned_on(prompt["task"], config)
+        ]
         generator = generator_to_tune(config)
         progress = Progress("on-policy steps", settings.steps)
 
@@ -450,6 +460,15 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
         writer.rows(rows)
 
     return once(store, recipe, compute)
+
+
+def _is_tuned_on(task: str, config: RunConfig) -> bool:
+    return config.tuning.tasks is None or task in config.tuning.tasks
+
+
+def _tasks(config: RunConfig) -> dict[str, Any]:
+    """What a key says of the tasks that are tuned on, if that is not all."""
+    return {} if config.tuning.tasks is None else {"tasks": sorted(set(config.tuning.tasks))}
 
 
 def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,

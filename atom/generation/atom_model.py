@@ -113,7 +113,7 @@ def convert_policy(path: Path, folder: Path, base: str, alpha: float | None = No
         bias="none",
         target_modules=_target_modules(lora, own),
         inference_mode=True,
-        base_model_name_or_path=_name(base),
+        base_model_name_or_path=base_name(base),
     ).to_dict()
     with new_folder(folder) as place:
         _write_adapter(place, policy.adapter, settings | {"peft_version": peft_version}, sha256_of(path))
@@ -175,6 +175,6 @@ def _write_adapter(folder: Path, weights: Mapping[str, Tensor], settings: dict[s
     (folder / CONFIG).write_text(text + "\n")
 
 
-def _name(base: str) -> str:
+def base_name(base: str) -> str:
     """What a checkpoint is called; never its place."""
     return Path(base).resolve().name if base != "builtin" else base

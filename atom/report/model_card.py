@@ -90,6 +90,7 @@ def _making(report: RunReport, adapter: Adapter) -> list[tuple[str, Any]]:
     told = {
         "run": report.run_id,
         "pairs": f"{pairs['pairs']:,} of {pairs['prompts']:,} prompts" if pairs else None,
+        "of these only the tasks": ", ".join(tuning.get("tasks") or ()) or None,
         "judge of the pairs": report.training_judge,
         "loss": f"{tuning['loss']}, beta {tuning['beta']}",
         "rounds": config["rounds"],

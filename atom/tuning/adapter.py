@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model, set_peft_model_state_dict
 from peft import __version__ as peft_version
 from safetensors.torch import save_file
 from torch import nn
@@ -19,7 +19,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from atom.config import TuningConfig
 from atom.errors import AtomError
 from atom.files import replace_file
-from atom.generation.adapter import CARD, CONFIG, ORIGIN, WEIGHTS
+from atom.generation.adapter import CARD, CONFIG, ORIGIN, WEIGHTS, adapter_weights
 from atom.generation.weights import check_fit, read_safetensors
 
 FILES = (CONFIG, WEIGHTS, CARD, ORIGIN)  # of an adapter
@@ -95,11 +95,6 @@ def save_adapter(adapted: PeftModel, folder: Path, base: str, summary: str, orig
     settings |= {"base_model_name_or_path": base, "inference_mode": True, "peft_version": peft_version}
     text = json.dumps(settings, indent=2, sort_keys=True, default=sorted)  # only the sets need a default
     replace_file(folder / CONFIG, lambda path: path.write_text(text + "\n"))
-
-
-def adapter_weights(adapted: PeftModel) -> dict[str, torch.Tensor]:
-    """The adapter's tensors under the names of peft's files."""
-    return get_peft_model_state_dict(adapted, save_embedding_layers=False)
 
 
 def _copy_into(adapted: PeftModel, folder: Path, config: TuningConfig) -> None:
