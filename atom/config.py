@@ -395,6 +395,12 @@ class RunConfig(Section):
     seed: int = Field(0, ge=0, description="prompts and sampling")
     training_seed: int = Field(0, ge=0, description="order of the pairs and start of the adapter")
     rounds: int = Field(2, ge=1, description="rounds of generation, scoring and tuning, each with its share of prompts")
+    round_prompts: Literal["share", "all"] = Field(
+        "share", description="what a round takes of the training prompts: its share, or all of them each time"
+    )
+    round_gain: float | None = Field(
+        None, description="least gain of a round in validation, in score, without which no more follow; null: all do"
+    )
     prompts_per_shard: int = Field(40, ge=1)
     prompts: PromptConfig = PromptConfig()
     generation: GenerationConfig = GenerationConfig()
@@ -426,6 +432,8 @@ class RunConfig(Section):
                 "a vision-language judge is too slow to be asked in every step: add --set on_policy.steps=0, or judge "
                 "with judging.judge=kinematic"
             )
+        if self.round_gain is not None and not self.validation.prompts_per_task:
+            raise ValueError("round_gain is measured in validation: set validation.prompts_per_task above 0")
         _check_evaluation(self.evaluation, self.generation)
         _check_imported(self)
         _check_tasks(self)

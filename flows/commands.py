@@ -151,7 +151,8 @@ def sweep(
         console.print(f"{table['setting'].nunique()} of {len(trials)} settings done", highlight=False)
 
     with StageBars(console) as bars, listening(bars.update):
-        table = run_trials(trials, store, keep)
+        table = run_trials(trials, store, keep, lambda trial, error: console.print(
+            f"{trial.name}: {error}", style="red", markup=False, highlight=False, soft_wrap=True))  # fmt: skip
     judges = list(dict.fromkeys(table["judge"]))
     shown = Table("setting", *(f"{judge}: gain" for judge in judges), "exact match", "length", "diversity", "seconds",
                   box=None)  # fmt: skip

@@ -183,8 +183,9 @@ class _Run(StageRunner):
         ])  # fmt: skip
 
     def _tune(self, config: RunConfig, prompts: ArtifactRef, label: str = "") -> Shards:
-        """The adapters of all rounds. In each, the policy makes motions of its share of the prompts, they are scored,
-        and it is tuned on the preferences among them. Pairs or motions of elsewhere make one round."""
+        """The adapters of all rounds. In each, the policy makes motions of its share of the prompts or of all, they are
+        scored, and it is tuned on the preferences among them. A round that gains too little is the last. Pairs or
+        motions of elsewhere make one round."""
         adapters: Shards = []
         for number in range(config.rounds):
             adapter = adapters[-1] if adapters else None
@@ -201,11 +202,21 @@ class _Run(StageRunner):
                 preferences = self._pairs(config, asked, candidates, suffix)
             else:
                 name = f"motions{suffix}"
-                candidates = self._motions(name, prompts, "train", adapter, number, config.rounds)
+                part = (number, config.rounds) if config.round_prompts == "share" else (0, 1)
+                candidates = self._motions(name, prompts, "train", adapter, *part)
                 preferences = self._pairs(config, prompts, candidates, suffix)
             adapters += self.stage(f"adapter{suffix}", [(stages.make_adapter, self.root, config, preferences, adapter)])
-            curves = plots.curves(rows_of(self.store, adapters[-1])).png
-            show_picture(self.store, self.run_id, f"tuning{suffix}".replace(" ", "_"), curves, f"Tuning{suffix}")
+            rows = rows_of(self.store, adapters[-1])
+            name = f"tuning{suffix}".replace(" ", "_")
+            show_picture(self.store, self.run_id, name, plots.curves(rows).png, f"Tuning{suffix}")
+            if plots.validated(rows):
+                show_picture(self.store, self.run_id, f"validation_{name}", plots.validation(rows).png,
+                             f"Validation in tuning{suffix}")  # fmt: skip
+            gain = next((row["validation_gain"] for row in rows if row["kept"]), 0.0)
+            if config.round_gain is not None and gain < config.round_gain and number + 1 < config.rounds:
+                get_run_logger().info("round %d gained %+.3f in validation, less than round_gain=%g: it is the last",
+                                      number + 1, gain, config.round_gain)  # fmt: skip
+                break
         return adapters
 
     def _pairs(self, config: RunConfig, prompts: ArtifactRef, candidates: Shards, suffix: str) -> ArtifactRef:

@@ -73,17 +73,30 @@ def plan_trials(
 
 
 def run_trials(
-    trials: Sequence[Trial], store: str, told: Callable[[pd.DataFrame], None] = lambda table: None
+    trials: Sequence[Trial],
+    store: str,
+    told: Callable[[pd.DataFrame], None] = lambda table: None,
+    failed: Callable[[Trial, AtomError], None] = lambda trial, error: None,
 ) -> pd.DataFrame:
-    """Runs all trials and gives their table (see `summarise`). `told` hears the table as it grows.
+    """Runs all trials and gives their table (see `summarise`). `told` hears the table as it grows, `failed` of a trial
+    that comes to nothing, such as one that diverges; the others go on.
 
-    What the store holds already, such as the pairs that all trials share, is not made again.
+    What the store holds already, such as the pairs that all trials share, is not made again. Raises the AtomError of
+    the last trial if none has come to anything.
     """
     rows: list[dict[str, Any]] = []
+    last: AtomError | None = None
     for trial in trials:
-        records = [align_where(config, store) for config in trial.configs]
+        try:
+            records = [align_where(config, store) for config in trial.configs]
+        except AtomError as error:
+            last = error
+            failed(trial, error)
+            continue
         rows += summarise(trial, [RunTables(Store(store), record) for record in records])
         told(pd.DataFrame(rows))
+    if last and not rows:
+        raise last
     return pd.DataFrame(rows)
 
 

@@ -36,10 +36,14 @@ def count(config: RunConfig, imported: int = 0, imported_pairs: int = 0, caption
     trained_here = config.tunes and not config.imported.preferences
     own_candidates = trained_here and not config.imported.candidates
     tunings = 1 + sum(name in ("sft", "dpo") for name in config.evaluation.baselines)
+    pairs = _pairs(config, train) if trained_here else imported_pairs
+    steps = _steps_a_round(config, pairs) if config.tunes else 0
     if own_candidates:
         # Further tunings share the first round, whose motions the base makes.
-        candidates = train * generation.candidates
-        candidates += round(candidates * (config.rounds - 1) / config.rounds) * (tunings - 1)
+        a_round = train * generation.candidates
+        if config.round_prompts == "share":
+            a_round /= config.rounds
+        candidates = round(a_round * (1 + tunings * (config.rounds - 1)))
         generated += candidates
     elif config.imported.candidates:
         candidates = imported
@@ -49,16 +53,16 @@ def count(config: RunConfig, imported: int = 0, imported_pairs: int = 0, caption
         generated += tested + config.on_policy.steps * config.on_policy.prompts * config.on_policy.samples
         if config.evaluation.metrics is not None:
             generated += 2 * captions * config.evaluation.metrics.samples
+        generated += config.rounds * tunings * _validated(config, steps) + _validated(config, config.on_policy.steps)
     elif config.imported.base:
         tested = imported
     opinions = judging.vision.votes * (2 if judging.vision.second_model else 1)
     judged = candidates * opinions if judging.judge == "vision" else 0
     judged += tested * opinions if "vision" in config.evaluation.judges else 0
     compared = 2 * judging.vision.near_ties * train if judging.judge == "vision" and trained_here else 0
-    pairs = _pairs(config, train) if trained_here else imported_pairs
     return Counts(
         prompts=train + test if config.tunes else 0, generated=generated, stored=generated + imported, judged=judged,
-        compared=compared, pairs=pairs, steps=_steps(config, pairs) * tunings if config.tunes else 0,
+        compared=compared, pairs=pairs, steps=config.rounds * tunings * steps,
         mean_frames=_mean_frames(),
     )  # fmt: skip
 
@@ -76,13 +80,19 @@ def _mean_frames() -> float:
 
 def _pairs(config: RunConfig, train: int) -> int:
     settings = config.preferences
-    pairs = train * settings.pairs_per_prompt
+    pairs = train * settings.pairs_per_prompt * (config.rounds if config.round_prompts == "all" else 1)
     most = config.rounds * len(config.prompts.tasks) * settings.pairs_per_task
     return min(pairs, most) if most else pairs
 
 
-def _steps(config: RunConfig, pairs: int) -> int:
-    a_round = config.tuning.epochs * math.ceil(pairs / config.rounds / config.tuning.batch_size)
+def _steps_a_round(config: RunConfig, pairs: int) -> int:
+    steps = config.tuning.epochs * math.ceil(pairs / config.rounds / config.tuning.batch_size)
     if config.tuning.max_steps:
-        a_round = min(a_round, config.tuning.max_steps) if a_round else config.tuning.max_steps
-    return config.rounds * a_round
+        steps = min(steps, config.tuning.max_steps) if steps else config.tuning.max_steps
+    return steps
+
+
+def _validated(config: RunConfig, steps: int) -> int:
+    """Motions made in validation while one adapter is tuned, if it goes on to its end."""
+    measured = 1 + math.ceil(steps / config.validation.every) if steps else 0
+    return measured * len(config.prompts.tasks) * config.validation.prompts_per_task

@@ -151,6 +151,32 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> Plot:
     return Plot("tuning_curves", f"Tuning over {len(rows):,} steps: {told} in the last batch.", figure)
 
 
+def validated(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows of a curve at which held-out motions were judged."""
+    return [row for row in rows if row["validation"] is not None]
+
+
+@_styled
+def validation(rows: Sequence[Mapping[str, Any]], name: str = "validation") -> Plot:
+    """Mean score of held-out motions over the steps of a curve that has some, from before the first step on; what was
+    kept is filled."""
+    measured = validated(rows)
+    start = measured[0]["validation"] - measured[0]["validation_gain"]
+    figure, axes = _new(6.4, 2.4)
+    steps, scores = [0, *(row["step"] for row in measured)], [start, *(row["validation"] for row in measured)]
+    kept = [(row["step"], row["validation"]) for row in measured if row["kept"]] or [(0, start)]
+    axes.plot(steps, scores, color=TUNED, lw=1.5, marker="o", ms=7, mfc="white")
+    axes.plot(*zip(*kept), color=TUNED, lw=0, marker="o", ms=7)
+    axes.set_xlabel("step")
+    axes.set_ylabel("mean score, 1 to 5")
+    _legend(figure, [
+        Line2D([], [], color=TUNED, lw=0, marker="o", ms=7, label="kept"),
+        Line2D([], [], color=TUNED, lw=1.5, marker="o", ms=7, mfc="white", label="motions of held-out prompts"),
+    ])  # fmt: skip
+    told = f"from {start:.2f} to {kept[-1][1]:.2f} at step {kept[-1][0]:,}, which was kept"
+    return Plot(name, f"Mean score of held-out motions over {len(rows):,} steps: {told}.", figure)
+
+
 @_styled
 def rewards(rows: Sequence[Mapping[str, Any]]) -> Plot:
     """Mean reward over the steps with the judge in the loop, each step and the running mean of ten."""
@@ -228,6 +254,9 @@ def plots_of(report: RunReport) -> dict[str, list[Plot]]:
         found["scores"].append(distributions(judge, counts, f"score_distributions{suffix}"))
     found["tuning"] = [curves(report.tuning)] if report.tuning else []
     found["on policy"] = [rewards(report.on_policy)] if report.on_policy else []
+    for title, rows in (("tuning", report.tuning), ("on policy", report.on_policy)):
+        if validated(rows):
+            found[title].append(validation(rows, f"validation_{title.replace(' ', '_')}"))
     return found
 
 

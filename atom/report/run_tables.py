@@ -114,7 +114,7 @@ class RunTables:
         """The tuning curves of all rounds, their steps numbered on; not those of baselines."""
         rows: list[Row] = []
         for name in self.rounds("adapter"):
-            done = len(rows)
+            done = rows[-1]["step"] if rows else 0
             rows += [row | {"step": row["step"] + done} for row in self._rows(name)]
         return rows
 

@@ -98,7 +98,7 @@ def main(work: Path) -> None:
         "preferences": {"min_gap": 0.01, "length_tolerance": None},
         "tuning": {"log_probability": "average", "chosen_weight": 0.0, "rank": 8, "alpha": 16, "targets": "q,v",
                    "batch_size": 4, "max_steps": 2},
-        "on_policy": {"steps": 0},
+        "on_policy": {"steps": 0}, "validation": {"prompts_per_task": 1},
         "evaluation": {"baselines": [], "bootstrap": 100, "gallery": 2,
                        "metrics": {"dataset": str(work / "HumanML3D"), "evaluator": str(work / "t2m/finest.tar"),
                                    "words": str(work / "t2m"), "diversity_pairs": 30}},

@@ -36,7 +36,8 @@ CONFIG: dict[str, Any] = {
     "prompts": {"train_per_task": 8, "test_per_task": 2},
     "generation": {"candidates": 4, "evaluation_samples": 1},
     "rendering": {"motions": "all", "size": 128},
-    "preferences": {"min_gap": 0.1}, "tuning": {"max_steps": 2}, "on_policy": {"steps": 0},
+    "preferences": {"min_gap": 0.1}, "tuning": {"max_steps": 2},
+    "on_policy": {"steps": 0}, "validation": {"prompts_per_task": 0},
     "evaluation": {"baselines": [], "metrics": None, "bootstrap": 100, "gallery": 0},
     "resources": {"workers": 2, "retries": 1},
 }  # fmt: skip

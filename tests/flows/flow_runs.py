@@ -5,6 +5,7 @@ SMALL = [
     "prompts_per_shard=6", "preferences.min_gap=0.1", "tuning.max_steps=2", "tuning.batch_size=4",
     "rendering.preview_prompts=0", "evaluation.gallery=0", "evaluation.bootstrap=100",
     "evaluation.baselines=[]", "rounds=1", "on_policy.steps=0",
+    "validation.prompts_per_task=1",
 ]  # fmt: skip
 
 

@@ -15,7 +15,11 @@ def test_a_run_is_counted_as_it_is_made():
     """The default run: 600 candidates x 8 in two rounds, a second set of round 2 for 'sft', five arms of 720."""
     counts = counts_of()
     on_policy = 90 * 16 * 8
-    assert counts.generated == 600 * 8 + 600 * 8 // 2 + 5 * 720 + on_policy
+    validation = 120 * (2 * 2 * (1 + 3) + 1 + 2)  # 113 steps in each of two rounds of two tunings, then 90 of the loop
+    assert counts.steps == 2 * 2 * 113
+    assert counts.generated == 600 * 8 + 600 * 8 // 2 + 5 * 720 + on_policy + validation
+    again = counts_of("rounds=3", "round_prompts=all", "evaluation.baselines=[]", "validation.prompts_per_task=0")
+    assert again.generated == 3 * 600 * 8 + 3 * 720 + on_policy
     assert counts.prompts == 960 and counts.judged == counts.compared == 0
 
 
@@ -24,7 +28,7 @@ def test_what_comes_from_elsewhere_is_not_generated():
     assert scored.generated == scored.steps == 0 and scored.stored == 500
     tuned = counts_of("imported.preferences=p", "rounds=1", "on_policy.steps=0", "evaluation.baselines=[]",
                       imported_pairs=160)  # fmt: skip
-    assert tuned.generated == 2 * 720 and tuned.steps == 10
+    assert tuned.generated == 2 * 720 + 2 * 120 and tuned.steps == 10
 
 
 def test_limits_hold():

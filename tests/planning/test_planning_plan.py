@@ -37,7 +37,7 @@ def test_the_default_run_lacks_nothing_and_every_estimate_says_how_it_was_found(
     told = {estimate.what: estimate for estimate in plan.estimates}
     assert told.keys() == {"what is made", "time of generation", "time of tuning", "memory of the device", "disk"}
     assert all(estimate.how for estimate in plan.estimates)
-    assert "21 prompts, 132 motions" in told["what is made"].amount
+    assert "21 prompts, 372 motions" in told["what is made"].amount
 
 
 def test_all_that_is_missing_is_named_at_once(tmp_path):

@@ -36,7 +36,11 @@ def evaluated_run(root, run_id="evaluated", name=SCRIPT, **tuning):
     evaluation = _stage(record, "evaluation", stages.make_evaluation(str(root), config, prompts, arms))
     rows = store.read(evaluation).to_pandas()
     _pairs(record, store, str(root), config, prompts)
-    curve = [{field.name: 1.0 / step if field.name == "loss" else step for field in CURVES.schema} for step in (1, 2)]
+    curve = [
+        {field.name: 1.0 / step if field.name == "loss" else step for field in CURVES.schema}
+        | {"validation": 2.5 + step / 10, "validation_gain": step / 10, "kept": step == 2}
+        for step in (1, 2)
+    ]
     _put(
         record, store, "adapter", CURVES, curve, {"adapter_config.json": b'{"base_model_name_or_path": "atom-motion"}'}
     )

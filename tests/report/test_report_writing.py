@@ -34,7 +34,7 @@ def test_every_file_is_there_and_says_the_same(written):
     assert files == {
         "report.html", "report.md", "report.json", "example.webp", "gains.png", "gains_learned.png", "win_rates.png",
         "win_rates_learned.png", "score_distributions.png", "score_distributions_learned.png", "tuning_curves.png",
-        "adapter/README.md", "preferences/README.md",
+        "validation_tuning.png", "adapter/README.md", "preferences/README.md",
     }  # fmt: skip
     report = RunReport.model_validate_json((written / "report.json").read_text())
     page, text = ((written / name).read_text() for name in ("report.html", "report.md"))
@@ -47,7 +47,7 @@ def test_every_file_is_there_and_says_the_same(written):
 def test_the_markdown_shows_the_plots_beside_it_and_escapes(written):
     text = (written / "report.md").read_text()
     pictures = [line.split("](")[1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
-    assert len(pictures) == 7 and all((written / name).is_file() for name in pictures)
+    assert len(pictures) == 8 and all((written / name).is_file() for name in pictures)
     outside_code = text.split("```")[::2]
     assert not any(SCRIPT in part or "<script" in part.replace("\\<", "") for part in outside_code)
     assert "atom run --config run.yaml" in text and "jump up: missing, asked twice, not seen" in text
