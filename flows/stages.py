@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from atom.config import RunConfig
 from atom.errors import AtomError
 from atom.evaluation.diversity import motion_descriptor
-from atom.events import Event, composition_key
+from atom.events import Event
 from atom.generation.checkpoint import template_of, weights_hash
 from atom.generation.generator import Generator
 from atom.generation.protocol import sample_seed
@@ -30,7 +30,10 @@ from atom.prompts.writer import VERSION as WRITER_VERSION
 from atom.prompts.writer import write_prompts_with
 from atom.rendering import check_joints, contact_sheet, write_video
 from atom.tuning.adapter import FILES as ADAPTER_FILES
-from atom.tuning.on_policy import RewardedPrompt, tune_on_policy
+from atom.tuning.on_policy import tune_on_policy
+from atom.tuning.reward_model import FILES as REWARD_MODEL_FILES
+from atom.tuning.reward_model import RewardModel, RewardPair, train_reward_model
+from atom.tuning.rewards import AskedPrompt, JudgeReward, Reward
 from atom.tuning.trainer import TrainingPair, tune
 from flows.needs import needs
 from flows.progress import Counted, Progress
@@ -43,6 +46,7 @@ from storage import (
     PREFERENCES,
     PROMPTS,
     REWARD_CURVES,
+    REWARD_MODEL_CURVES,
     SCORES,
     ArtifactRef,
     Recipe,
@@ -336,6 +340,17 @@ def make_preferences(root: str, config: RunConfig, prompts: ArtifactRef, motions
     return once(store, recipe, compute)
 
 
+def pairs_to_train_on(store: Store, preferences: ArtifactRef) -> list[dict[str, Any]]:
+    """The pairs of the split train. AtomError where they are of motions without tokens."""
+    rows = [row for row in store.read(preferences).to_pylist() if row["split"] == "train"]
+    if not all(row["chosen_tokens"] and row["rejected_tokens"] for row in rows):
+        raise AtomError(
+            "these pairs are of motions without codebook tokens, which tuning needs: export them with their joints "
+            "(`atom preferences export --motions`) and tune the generator that made them"
+        )
+    return rows
+
+
 @needs("gpu")
 def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
                  initial: ArtifactRef | None = None) -> ShardResult:  # fmt: skip
@@ -350,14 +365,8 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
     def compute(writer: Any) -> None:
         pairs = [
             TrainingPair(row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"]), row["degree"])
-            for row in store.read(preferences).to_pylist()
-            if row["split"] == "train"
+            for row in pairs_to_train_on(store, preferences)
         ]
-        if not all(pair.chosen and pair.rejected for pair in pairs):
-            raise AtomError(
-                "these pairs are of motions without codebook tokens, which tuning needs: export them with their joints "
-                "(`atom preferences export --motions`) and tune the generator that made them"
-            )
         generator = generator_to_tune(config)
         progress: Progress | None = None
 
@@ -379,42 +388,80 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
 
 
 @needs("gpu")
-def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, initial: ArtifactRef) -> ShardResult:
-    """The adapter tuned on with the judge in the loop, with its curve as the table. Goes on where it was cut off."""
+def make_reward_model(root: str, config: RunConfig, preferences: Sequence[ArtifactRef]) -> ShardResult:
+    """A network that learned from the pairs of all rounds what the judge likes, with a row an epoch as the table. Goes
+    on after the last whole epoch where it was cut off."""
+    store, settings = Store(root), config.reward_model
+    recipe = Recipe("reward-model", 1, REWARD_MODEL_CURVES, config=settings.model_dump(), seed=config.training_seed,
+                    weights=generator_identity(config), inputs=_keys(preferences))  # fmt: skip
+
+    def compute(writer: Any) -> None:
+        pairs = [
+            RewardPair(row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"]), row["chosen_score"],
+                       row["rejected_score"], row["degree"])
+            for ref in preferences for row in pairs_to_train_on(store, ref)
+        ]  # fmt: skip
+        generator = generator_to_tune(config)
+        progress = Progress("epochs of the reward model", settings.epochs)
+
+        def told(done: int, total: int, row: dict[str, Any]) -> None:
+            progress.update(done, f"held-out accuracy {row['accuracy']:.2f}")
+
+        with store.scratch("reward-model", recipe.key) as work:
+            rows = train_reward_model(generator, pairs, settings, config.training_seed, writer.folder, told, work)
+        for name in REWARD_MODEL_FILES:
+            writer.record(name)
+        writer.rows(rows)
+
+    return once(store, recipe, compute)
+
+
+@needs("gpu")
+def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, initial: ArtifactRef,
+                           reward_model: ArtifactRef | None = None) -> ShardResult:  # fmt: skip
+    """The adapter tuned on with the judge in the loop, or with a reward model in its place, with its curve as the
+    table. Goes on where it was cut off."""
     store, settings = Store(root), config.on_policy
+    shared = {"sampling": config.generation.sampling, "lora": config.tuning.model_dump(include=LORA_FIELDS)}
+    if reward_model is None:
+        rewarding = {"on_policy": settings.model_dump(exclude={"reward"}),
+                     "judging": config.judging.model_dump(include={"judge", "sensitivity"})}  # fmt: skip
+    else:
+        rewarding = {"on_policy": settings.model_dump(exclude={"exact_weight"})}
     recipe = Recipe(
-        "on-policy", 3, REWARD_CURVES, seed=config.training_seed, inputs=[prompts.key, initial.key],
-        config={"on_policy": settings.model_dump(), "sampling": config.generation.sampling,
-                "judging": config.judging.model_dump(include={"judge", "sensitivity"}),
-                "lora": config.tuning.model_dump(include=LORA_FIELDS)},
+        "on-policy", 3, REWARD_CURVES, seed=config.training_seed, config=rewarding | shared,
+        inputs=[prompts.key, initial.key, *([reward_model.key] if reward_model else [])],
         weights=generator_identity(config),
     )  # fmt: skip
 
     def compute(writer: Any) -> None:
-        judge = make_judge(config.judging.judge, config.judging)
-
-        def rewarded(prompt: dict[str, Any]) -> RewardedPrompt:
-            def reward(joints: np.ndarray) -> float:
-                found = judge.judge(joints, events_of(prompt), prompt["task"])
-                return settings.exact_weight * found.exact + (1 - settings.exact_weight) * (found.score - 1) / 4
-
-            return RewardedPrompt(prompt["text"], f"{prompt['task']}: {composition_key(events_of(prompt))}", reward)
-
-        asked = [rewarded(prompt) for prompt in prompts_of(store, prompts, "train")]
+        asked = [
+            AskedPrompt(row["text"], row["task"], events_of(row)) for row in prompts_of(store, prompts, "train")
+        ]  # fmt: skip
         generator = generator_to_tune(config)
+        reward = _reward(store, config, generator, reward_model)
         progress = Progress("on-policy steps", settings.steps)
 
         def told(done: int, total: int, row: dict[str, Any]) -> None:
             progress.update(done, f"reward {row['reward']:.2f}")
 
         with store.scratch("on-policy", recipe.key) as work, store.folder(initial) as before:
-            rows = tune_on_policy(generator, asked, settings, config.tuning, config.generation, config.training_seed,
-                                  writer.folder, told, work, init_adapter=before)  # fmt: skip
+            rows = tune_on_policy(generator, asked, reward, settings, config.tuning, config.generation,
+                                  config.training_seed, writer.folder, told, work, init_adapter=before)  # fmt: skip
         for name in ADAPTER_FILES:
             writer.record(name)
         writer.rows(rows)
 
     return once(store, recipe, compute)
+
+
+def _reward(store: Store, config: RunConfig, generator: Generator, model: ArtifactRef | None) -> Reward:
+    if model is not None:
+        with store.folder(model) as folder:
+            return RewardModel.load(folder, generator)
+    judging = config.judging
+    return JudgeReward(make_judge(judging.judge, judging), generator.decode, config.on_policy.exact_weight,
+                       f"{judging.judge} {judging.sensitivity}")  # fmt: skip
 
 
 def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
