@@ -38,10 +38,11 @@ AVERAGED := tuning.log_probability=average
 
 objectives: $(READY)  ## every objective of tuning side by side, three seeds each; an hour and a half
 	$(BIN)/atom tune sweep --seeds 3 --store outputs/objectives-store -o outputs/objectives \
-		--set rounds=1 --set on_policy.steps=0 \
+		--set rounds=1 --set on_policy.steps=0 --set validation.prompts_per_task=0 \
 		--try tuning.loss=ipo --try tuning.loss=dpo --try tuning.loss=hinge --try tuning.loss=kto --try tuning.loss=sft \
+		--try tuning.loss=kto_unpaired \
 		--try "tuning.loss=orpo $(AVERAGED) tuning.beta=0.25" --try "tuning.loss=simpo $(AVERAGED) tuning.beta=2" \
-		--try "tuning.loss=ipo $(AVERAGED) tuning.chosen_weight=0" --try "tuning.loss=ipo tuning.epochs=5" \
+		--try "tuning.loss=ipo $(AVERAGED) tuning.chosen_weight=0 tuning.most_drift=100" --try "tuning.loss=ipo tuning.epochs=5" \
 		--try on_policy.steps=90 --try "on_policy.steps=90 on_policy.advantage=grpo"
 
 verify: $(READY)  ## every figure that the project claims, from scratch; fails where one is missed

@@ -24,6 +24,7 @@ Combination = Literal[  # of adapters, in peft's words
 ]  # fmt: skip
 Settings = TypeVar("Settings", bound=Section)
 View = Literal["follow", "side", "fixed", "orbit"]
+RewardNetwork = Literal["whole", "encoder"]
 VIEW_WORDS = (
     "the camera glides along in front (follow) or beside the movement (side), stands (fixed) or circles (orbit)"
 )
@@ -255,7 +256,7 @@ class TuningConfig(Section):
 
 
 class OnPolicyConfig(Section):
-    """The last stretch of tuning: the policy makes motions, the judge rewards them, the better ones become likelier."""
+    """The last stretch of tuning: the policy makes motions, they are rewarded, the better ones become likelier."""
 
     steps: int = Field(90, ge=0, description="0 leaves it out: the adapter is the one tuned on preferences")
     prompts: int = Field(16, ge=1, description="prompts a step")
@@ -265,8 +266,13 @@ class OnPolicyConfig(Section):
         description="of a reward: over the mean of the prompt's other motions (rloo), or in standard deviations over "
         "the mean of all (grpo)",
     )
+    reward: Literal["judge", "model"] = Field(
+        "judge",
+        description="who rewards; model: a network that learns from the pairs of all rounds what the judge likes, for "
+        "a judge that is too slow or dear to be asked in every step",
+    )
     exact_weight: float = Field(
-        0.5, ge=0, le=1, description="share of exact match in the reward; the rest is the score"
+        0.5, ge=0, le=1, description="share of exact match in the judge's reward; the rest is the score"
     )
     kl: float = Field(0.02, ge=0, description="pull towards the base")
     learning_rate: float = Field(1e-3, gt=0)
@@ -282,6 +288,23 @@ class ValidationConfig(Section):
     prompts_per_task: int = Field(40, ge=0, description="0: none; a tuning ends with its last adapter")
     every: int = Field(50, ge=1, description="steps between two measurements; there is one at the end too")
     patience: int = Field(2, ge=1, description="measurements in a row that are worse, after which a tuning ends")
+
+
+class RewardModelConfig(Section):
+    """The network that learns from preferences what the judge likes, for on_policy.reward=model."""
+
+    network: RewardNetwork = Field(
+        "whole",
+        description="what reads, a copy of the generator's T5; whole: its encoder the text, its decoder the motion; "
+        "encoder: its encoder alone, both in one line",
+    )
+    margin: float = Field(1.0, ge=0, description="how far apart rewards shall be, for each point of the score gap")
+    held_out: float = Field(0.2, gt=0, lt=1, description="share of the prompts that accuracy is measured on")
+    epochs: int = Field(3, ge=1, description="most passes; the weights are those of the best held-out accuracy")
+    prompts: int = Field(8, ge=1, description="prompts a step, with all their pairs")
+    learning_rate: float = Field(3e-4, gt=0)
+    warmup_steps: int = Field(10, ge=0, description="at most half of all steps")
+    gradient_clip: float = Field(1.0, gt=0)
 
 
 class MetricsConfig(Section):
@@ -409,6 +432,7 @@ class RunConfig(Section):
     preferences: PreferenceConfig = PreferenceConfig()
     tuning: TuningConfig = TuningConfig()
     on_policy: OnPolicyConfig = OnPolicyConfig()
+    reward_model: RewardModelConfig = RewardModelConfig()
     validation: ValidationConfig = ValidationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     imported: ImportedConfig = ImportedConfig()
@@ -427,10 +451,11 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _can_be_done(self) -> RunConfig:
-        if self.judging.judge == "vision" and self.on_policy.steps:
+        if self.judging.judge == "vision" and self.on_policy.steps and self.on_policy.reward == "judge":
             raise ValueError(
-                "a vision-language judge is too slow to be asked in every step: add --set on_policy.steps=0, or judge "
-                "with judging.judge=kinematic"
+                "a vision-language judge is too slow to be asked in every step: add --set on_policy.reward=model, "
+                "which learns from its scores what it likes, or on_policy.steps=0, or judge with "
+                "judging.judge=kinematic"
             )
         if self.round_gain is not None and not self.validation.prompts_per_task:
             raise ValueError("round_gain is measured in validation: set validation.prompts_per_task above 0")

@@ -95,18 +95,15 @@ class _Run(StageRunner):
         config = self.config
         (prompts,) = self.stage("prompts", [(stages.make_prompts, self.root, config)])
         self._gate("prompts", gates.of_prompts(rows_of(self.store, prompts)))
-        adapters = self._tune(config, prompts)
-        rewards: Shards = []
-        if config.on_policy.steps:
-            job = (stages.make_on_policy_adapter, self.root, config, prompts, adapters[-1])
-            rewards = self.stage("on-policy adapter", [job])
+        preferences, adapters = self._tune(config, prompts)
+        on_policy = self._tune_on_policy(prompts, preferences, adapters[-1]) if config.on_policy.steps else []
         self.reached("tuning")
-        tuned = (adapters + rewards)[-1]
+        tuned = (adapters + on_policy)[-1]
         motions = {
             "base": self._motions("test motions base", prompts, "test"),
             "tuned": self._motions("test motions tuned", prompts, "test", tuned),
         }
-        if rewards:
+        if on_policy:
             motions[f"{config.tuning.loss} alone"] = self._motions("test motions pairs", prompts, "test", adapters[-1])
         for name in config.evaluation.baselines:
             motions[name] = self._baseline(name, prompts)
@@ -182,10 +179,19 @@ class _Run(StageRunner):
             for start in range(0, total, size)
         ])  # fmt: skip
 
-    def _tune(self, config: RunConfig, prompts: ArtifactRef, label: str = "") -> Shards:
-        """The adapters of all rounds. In each, the policy makes motions of its share of the prompts or of all, they are
-        scored, and it is tuned on the preferences among them. A round that gains too little is the last. Pairs or
-        motions of elsewhere make one round."""
+    def _tune_on_policy(self, prompts: ArtifactRef, preferences: Shards, adapter: ArtifactRef) -> Shards:
+        """The adapter tuned on with the judge in the loop, or with what learned from the pairs of all rounds."""
+        models: Shards = []
+        if self.config.on_policy.reward == "model":
+            models = self.stage("reward model", [(stages.make_reward_model, self.root, self.config, preferences)])
+        job = (stages.make_on_policy_adapter, self.root, self.config, prompts, adapter, *models)
+        return self.stage("on-policy adapter", [job])
+
+    def _tune(self, config: RunConfig, prompts: ArtifactRef, label: str = "") -> tuple[Shards, Shards]:
+        """The preferences and the adapters of all rounds. In each, the policy makes motions of its share of the prompts
+        or of all, they are scored, and it is tuned on the preferences among them. A round that gains too little is the
+        last. Pairs or motions of elsewhere make one round."""
+        pairs: Shards = []
         adapters: Shards = []
         for number in range(config.rounds):
             adapter = adapters[-1] if adapters else None
@@ -205,6 +211,7 @@ class _Run(StageRunner):
                 part = (number, config.rounds) if config.round_prompts == "share" else (0, 1)
                 candidates = self._motions(name, prompts, "train", adapter, *part)
                 preferences = self._pairs(config, prompts, candidates, suffix)
+            pairs.append(preferences)
             adapters += self.stage(f"adapter{suffix}", [(stages.make_adapter, self.root, config, preferences, adapter)])
             rows = rows_of(self.store, adapters[-1])
             name = f"tuning{suffix}".replace(" ", "_")
@@ -217,7 +224,7 @@ class _Run(StageRunner):
                 get_run_logger().info("round %d gained %+.3f in validation, less than round_gain=%g: it is the last",
                                       number + 1, gain, config.round_gain)  # fmt: skip
                 break
-        return adapters
+        return pairs, adapters
 
     def _pairs(self, config: RunConfig, prompts: ArtifactRef, candidates: Shards, suffix: str) -> ArtifactRef:
         """Clips, scores and preferences of the candidates of training prompts; gives the last."""
@@ -246,8 +253,8 @@ class _Run(StageRunner):
         if name == "cooler":
             return self._motions("test motions cooler", prompts, "test", cooler=True)
         plainer = self.config.model_copy(update={"tuning": self.config.tuning.model_copy(update={"loss": name})})
-        adapter = self._tune(plainer, prompts, label=f" {name}")[-1]
-        return self._motions(f"test motions {name}", prompts, "test", adapter)
+        _, adapters = self._tune(plainer, prompts, label=f" {name}")
+        return self._motions(f"test motions {name}", prompts, "test", adapters[-1])
 
     def _motions(self, name: str, prompts: ArtifactRef, split: str, adapter: ArtifactRef | None = None,
                  part: int = 0, parts: int = 1, cooler: bool = False) -> Shards:  # fmt: skip

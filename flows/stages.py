@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from pydantic import BaseModel
 
 from atom.config import RunConfig
 from atom.errors import AtomError
 from atom.evaluation.diversity import motion_descriptor
-from atom.events import Event, composition_key
+from atom.events import Event
 from atom.generation.checkpoint import template_of, weights_hash
 from atom.generation.generator import Generator
 from atom.generation.protocol import sample_seed
@@ -31,8 +30,11 @@ from atom.prompts.writer import VERSION as WRITER_VERSION
 from atom.prompts.writer import write_prompts_with
 from atom.rendering import check_joints, contact_sheet, write_video
 from atom.tuning.adapter import FILES as ADAPTER_FILES
-from atom.tuning.on_policy import RewardedPrompt, tune_on_policy
+from atom.tuning.on_policy import tune_on_policy
 from atom.tuning.pairs import PairFile, TrainingPair
+from atom.tuning.reward_model import FILES as REWARD_MODEL_FILES
+from atom.tuning.reward_model import RewardModel, RewardPair, train_reward_model
+from atom.tuning.rewards import AskedPrompt, JudgeReward, Reward
 from atom.tuning.together import PAIRS, tune_together
 from atom.tuning.trainer import tune
 from atom.tuning.validation import validation_of
@@ -48,13 +50,15 @@ from storage import (
     PREFERENCES,
     PROMPTS,
     REWARD_CURVES,
+    REWARD_MODEL_CURVES,
     SCORES,
     ArtifactRef,
     Recipe,
     Store,
 )
 
-PAIR_COLUMNS = ["prompt", "chosen_tokens", "rejected_tokens", "degree", "split", "task"]
+PAIR_COLUMNS = ["prompt", "chosen_tokens", "rejected_tokens", "degree", "split", "task", "chosen_score",
+                "rejected_score"]  # fmt: skip
 LORA_FIELDS = {"rank", "alpha", "rank_stabilised", "dora", "targets", "vocabulary"}
 
 _loading = threading.Lock()
@@ -342,6 +346,26 @@ def make_preferences(root: str, config: RunConfig, prompts: ArtifactRef, motions
     return once(store, recipe, compute)
 
 
+def pairs_to_train_on(store: Store, preferences: ArtifactRef, config: RunConfig) -> Iterator[list[dict[str, Any]]]:
+    """Batches of the pairs of training prompts, of the tasks that are tuned on. AtomError where there are none of these
+    tasks, or where they are of motions without tokens."""
+    found = 0
+    for batch in store.read(preferences, columns=PAIR_COLUMNS).to_batches(max_chunksize=1000):
+        rows = [row for row in batch.to_pylist() if row["split"] == "train" and _is_tuned_on(row["task"], config)]
+        if not all(row["chosen_tokens"] and row["rejected_tokens"] for row in rows):
+            raise AtomError(
+                "these pairs are of motions without codebook tokens, which tuning needs: export them with their joints "
+                "(`atom preferences export --motions`) and tune the generator that made them"
+            )
+        found += len(rows)
+        yield rows
+    if not found and config.tuning.tasks is not None:
+        raise AtomError(
+            f"no pair is of tuning.tasks ({', '.join(config.tuning.tasks)}): lower preferences.min_gap, raise "
+            "generation.candidates, or leave tuning.tasks out"
+        )
+
+
 @needs("gpu")
 def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
                  initial: ArtifactRef | None = None) -> ShardResult:  # fmt: skip
@@ -368,13 +392,8 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
             work = stack.enter_context(store.scratch("adapter", recipe.key))
             before = stack.enter_context(store.folder(initial)) if initial else None
             work.mkdir(parents=True, exist_ok=True)
-            batches = store.read(preferences, columns=PAIR_COLUMNS).to_batches(max_chunksize=1000)
-            pairs = PairFile.write(work / PAIRS, (_training_pairs(batch, config) for batch in batches))
-            if not pairs and config.tuning.tasks is not None:
-                raise AtomError(
-                    f"no pair is of tuning.tasks ({', '.join(config.tuning.tasks)}): lower preferences.min_gap, raise "
-                    "generation.candidates, or leave tuning.tasks out"
-                )
+            batches = pairs_to_train_on(store, preferences, config)
+            pairs = PairFile.write(work / PAIRS, ([_training_pair(row) for row in rows] for rows in batches))
             if config.resources.processes > 1:
                 rows = tune_together(config, writer.folder, work, before, told)
             else:
@@ -387,19 +406,8 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
     return once(store, recipe, compute)
 
 
-def _training_pairs(batch: pa.RecordBatch, config: RunConfig) -> list[TrainingPair]:
-    """The pairs of training prompts, of the tasks that are tuned on, among some rows of preferences."""
-    pairs = [
-        TrainingPair(row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"]), row["degree"])
-        for row in batch.to_pylist()
-        if row["split"] == "train" and _is_tuned_on(row["task"], config)
-    ]
-    if not all(pair.chosen and pair.rejected for pair in pairs):
-        raise AtomError(
-            "these pairs are of motions without codebook tokens, which tuning needs: export them with their joints "
-            "(`atom preferences export --motions`) and tune the generator that made them"
-        )
-    return pairs
+def _training_pair(row: dict[str, Any]) -> TrainingPair:
+    return TrainingPair(row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"]), row["degree"])
 
 
 def _validation_settings(config: RunConfig) -> dict[str, Any]:
@@ -415,32 +423,63 @@ def _validation_settings(config: RunConfig) -> dict[str, Any]:
 
 
 @needs("gpu")
-def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, initial: ArtifactRef) -> ShardResult:
-    """The adapter tuned on with the judge in the loop, with its curve as the table. Goes on where it was cut off."""
-    store, settings = Store(root), config.on_policy
+def make_reward_model(root: str, config: RunConfig, preferences: Sequence[ArtifactRef]) -> ShardResult:
+    """A network that learned from the pairs of all rounds what the judge likes, with a row an epoch as the table. Goes
+    on after the last whole epoch where it was cut off."""
+    store, settings = Store(root), config.reward_model
     recipe = Recipe(
-        "on-policy", 4, REWARD_CURVES, seed=config.training_seed, inputs=[prompts.key, initial.key],
-        config={"on_policy": settings.model_dump(), "sampling": config.generation.sampling,
-                "judging": config.judging.model_dump(include={"judge", "sensitivity"}),
-                "lora": config.tuning.model_dump(include=LORA_FIELDS) | _tasks(config),
-                **_validation_settings(config)},
+        "reward-model", 1, REWARD_MODEL_CURVES, config=settings.model_dump() | _tasks(config),
+        seed=config.training_seed, weights=generator_identity(config), inputs=_keys(preferences),
+    )  # fmt: skip
+
+    def compute(writer: Any) -> None:
+        pairs = [
+            RewardPair(row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"]), row["chosen_score"],
+                       row["rejected_score"], row["degree"])
+            for ref in preferences for rows in pairs_to_train_on(store, ref, config) for row in rows
+        ]  # fmt: skip
+        generator = generator_to_tune(config)
+        progress = Progress("epochs of the reward model", settings.epochs)
+
+        def told(done: int, total: int, row: dict[str, Any]) -> None:
+            progress.update(done, f"held-out accuracy {row['accuracy']:.2f}")
+
+        with store.scratch("reward-model", recipe.key) as work:
+            rows = train_reward_model(generator, pairs, settings, config.training_seed, writer.folder, told, work)
+        for name in REWARD_MODEL_FILES:
+            writer.record(name)
+        writer.rows(rows)
+
+    return once(store, recipe, compute)
+
+
+@needs("gpu")
+def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, initial: ArtifactRef,
+                           reward_model: ArtifactRef | None = None) -> ShardResult:  # fmt: skip
+    """The adapter tuned on with the judge in the loop, or with a reward model in its place, with its curve as the
+    table. Goes on where it was cut off."""
+    store, settings = Store(root), config.on_policy
+    shared = {"sampling": config.generation.sampling, **_validation_settings(config),
+              "lora": config.tuning.model_dump(include=LORA_FIELDS) | _tasks(config)}  # fmt: skip
+    if reward_model is None:
+        rewarding = {"on_policy": settings.model_dump(exclude={"reward"}),
+                     "judging": config.judging.model_dump(include={"judge", "sensitivity"})}  # fmt: skip
+    else:
+        rewarding = {"on_policy": settings.model_dump(exclude={"exact_weight"})}
+    recipe = Recipe(
+        "on-policy", 4, REWARD_CURVES, seed=config.training_seed, config=rewarding | shared,
+        inputs=[prompts.key, initial.key, *([reward_model.key] if reward_model else [])],
         weights=generator_identity(config),
     )  # fmt: skip
 
     def compute(writer: Any) -> None:
-        judge = make_judge(config.judging.judge, config.judging)
-
-        def rewarded(prompt: dict[str, Any]) -> RewardedPrompt:
-            def reward(joints: np.ndarray) -> float:
-                found = judge.judge(joints, events_of(prompt), prompt["task"])
-                return settings.exact_weight * found.exact + (1 - settings.exact_weight) * (found.score - 1) / 4
-
-            return RewardedPrompt(prompt["text"], f"{prompt['task']}: {composition_key(events_of(prompt))}", reward)
-
         asked = [
-            rewarded(prompt) for prompt in prompts_of(store, prompts, "train") if _is_tuned_on(prompt["task"], config)
+            AskedPrompt(row["text"], row["task"], events_of(row))
+            for row in prompts_of(store, prompts, "train")
+            if _is_tuned_on(row["task"], config)
         ]
         generator = generator_to_tune(config)
+        reward = _reward(store, config, generator, reward_model)
         progress = Progress("on-policy steps", settings.steps)
 
         def told(done: int, total: int, row: dict[str, Any]) -> None:
@@ -452,8 +491,8 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
             store.scratch("on-policy", recipe.key) as work,
             store.folder(initial) as before,
         ):
-            rows = tune_on_policy(generator, asked, settings, config.tuning, config.generation, config.training_seed,
-                                  writer.folder, told, work, init_adapter=before,
+            rows = tune_on_policy(generator, asked, reward, settings, config.tuning, config.generation,
+                                  config.training_seed, writer.folder, told, work, init_adapter=before,
                                   validation=validation_of(config))  # fmt: skip
         for name in ADAPTER_FILES:
             writer.record(name)
@@ -469,6 +508,15 @@ def _is_tuned_on(task: str, config: RunConfig) -> bool:
 def _tasks(config: RunConfig) -> dict[str, Any]:
     """What a key says of the tasks that are tuned on, if that is not all."""
     return {} if config.tuning.tasks is None else {"tasks": sorted(set(config.tuning.tasks))}
+
+
+def _reward(store: Store, config: RunConfig, generator: Generator, model: ArtifactRef | None) -> Reward:
+    if model is not None:
+        with store.folder(model) as folder:
+            return RewardModel.load(folder, generator)
+    judging = config.judging
+    return JudgeReward(make_judge(judging.judge, judging), generator.decode, config.on_policy.exact_weight,
+                       f"{judging.judge} {judging.sensitivity}")  # fmt: skip
 
 
 def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,

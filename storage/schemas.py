@@ -370,6 +370,24 @@ REWARD_CURVES = _table(
     *VALIDATION,
 )
 
+REWARD_MODEL_CURVES = _table(
+    "reward_model_curves",
+    1,
+    _field("epoch", pa.int32(), "passes over the training prompts done"),
+    _field("loss", pa.float32(), "mean over the epoch's steps"),
+    _field("training_accuracy", pa.float32(), "share of pairs in the right order, just before they were trained on"),
+    _field("accuracy", pa.float32(), "share of the pairs of held-out prompts in the right order"),
+    _field(
+        "rank_correlation",
+        pa.float32(),
+        "Spearman's, of rewards and scores among the motions of a held-out prompt, the mean over prompts; null where "
+        "no scores are known",
+        nullable=True,
+    ),
+    _field("learning_rate", pa.float32(), "in the last step"),
+    _field("seconds", pa.float32(), "since the training began"),
+)
+
 EVALUATION = _table(
     "evaluation",
     2,
@@ -414,6 +432,7 @@ TABLES: dict[str, Table] = {
         PREFERENCES,
         CURVES,
         REWARD_CURVES,
+        REWARD_MODEL_CURVES,
         EVALUATION,
         METRICS,
     )

@@ -10,7 +10,7 @@ from atom.markdown import escaped, markdown_header, markdown_table
 from atom.report.facts import Adapter, Change, RunReport
 from atom.report.metrics import METRICS
 from atom.report.sections import CHANGE_HEAD, change_row, config_yaml
-from atom.report.wording import GUARDS
+from atom.report.wording import GUARDS, in_the_loop
 
 _SCORED = {"overall": "mean_score", "exact_match": "exact_match"}
 
@@ -94,7 +94,7 @@ def _making(report: RunReport, adapter: Adapter) -> list[tuple[str, Any]]:
         "judge of the pairs": report.training_judge,
         "loss": f"{tuning['loss']}, beta {tuning['beta']}",
         "rounds": config["rounds"],
-        "steps with the judge in the loop": steps or None,
+        f"steps with {in_the_loop(config)} in the loop": steps or None,
         "rank, alpha, targets": f"{tuning['rank']}, {tuning['alpha']}, {tuning['targets']}",
         "seeds": f"{config['seed']}, of training {config['training_seed']}",
         "artifact": f"{adapter.stage}/{adapter.key}",

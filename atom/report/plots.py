@@ -179,7 +179,7 @@ def validation(rows: Sequence[Mapping[str, Any]], name: str = "validation") -> P
 
 @_styled
 def rewards(rows: Sequence[Mapping[str, Any]]) -> Plot:
-    """Mean reward over the steps with the judge in the loop, each step and the running mean of ten."""
+    """Mean reward over the steps of on-policy tuning, each step and the running mean of ten."""
     figure, axes = _new(6.4, 2.8)
     steps, values = [row["step"] for row in rows], [row["reward"] for row in rows]
     axes.plot(steps, values, color=BASE, lw=1)

@@ -119,7 +119,7 @@ class RunTables:
         return rows
 
     def rewards(self) -> list[Row]:
-        """The curve of the tuning with the judge in the loop."""
+        """The curve of the on-policy tuning."""
         return self._rows("on-policy adapter")
 
     @property

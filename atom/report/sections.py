@@ -10,7 +10,7 @@ import yaml
 from atom.report.facts import Change, Maker, RunReport, Share
 from atom.report.metrics import metrics_table
 from atom.report.plots import SCORES, Plot, plots_of
-from atom.report.wording import GUARDS, interval, joined, percent
+from atom.report.wording import GUARDS, in_the_loop, interval, joined, percent
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,11 @@ def _results(report: RunReport, plots: dict[str, list[Plot]]) -> list[Section]:
 
 
 def _making(report: RunReport, plots: dict[str, list[Plot]]) -> list[Section]:
+    on_policy = f"Tuning with {in_the_loop(report.config)} in the loop"
     return [
         *_preferences(report),
         *_tuning("Tuning on preferences", report.tuning, plots["tuning"], ("loss", "accuracy", "margin")),
-        *_tuning("Tuning with the judge in the loop", report.on_policy, plots["on policy"], ("loss", "reward", "kl")),
+        *_tuning(on_policy, report.on_policy, plots["on policy"], ("loss", "reward", "kl")),
         _cost(report),
         _provenance(report),
         _reproduction(report),

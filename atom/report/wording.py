@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from atom.report.facts import Change, RunReport, WinRate
 
@@ -81,9 +82,14 @@ def _asked(report: RunReport) -> str:
         loss = config["tuning"]["loss"].upper()
         told.append(f"by {loss} on {pairs['pairs']:,} pairs of {pairs['prompts']:,} training prompts{in_rounds}")
     if steps := config["on_policy"]["steps"]:
-        told.append(f"then for {steps:,} steps with the judge in the loop")
+        told.append(f"then for {steps:,} steps with {in_the_loop(config)} in the loop")
     asked = joined(config["prompts"]["tasks"])
     return f"{' '.join(told[:2])}{''.join(f', {part}' for part in told[2:])}, to do what prompts of {asked} ask."
+
+
+def in_the_loop(config: Mapping[str, Any]) -> str:
+    """Who gives the rewards on-policy; records of before there was a choice don't say it."""
+    return "the judge" if config["on_policy"].get("reward", "judge") == "judge" else "a reward model"
 
 
 def _moved(change: Change) -> str:
@@ -99,7 +105,8 @@ def _won(rate: WinRate) -> str:
 
 def _part(report: RunReport, judge: str) -> str:
     if report.training_judge == judge:
-        did = "gave the rewards and chose the pairs" if report.config["on_policy"]["steps"] else "chose the pairs"
+        rewarded = report.config["on_policy"]["steps"] and in_the_loop(report.config) == "the judge"
+        did = "gave the rewards and chose the pairs" if rewarded else "chose the pairs"
         return (
             f"The {judge} judge also {did} that the model was tuned on, so its gain alone is no proof of better motion."
         )

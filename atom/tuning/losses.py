@@ -7,6 +7,8 @@ answer, AToM and TRL average them. DPO: Rafailov et al. 2023 (arXiv 2305.18290).
 2305.10425). KTO: Ethayarajh et al. 2024 (arXiv 2402.01306), of single answers and in the form for pairs. ORPO (Hong et
 al. 2024, arXiv 2403.07691) and SimPO (Meng et al. 2024, arXiv 2405.14734) need no reference, only averaged
 log-probabilities.
+
+`reward_margin` alone is on what a reward model says of chosen and rejected answers.
 """
 
 from __future__ import annotations
@@ -59,6 +61,13 @@ def simpo(
 ) -> Tensor:
     """DPO's loss of how far the averaged log-probabilities are apart beyond `margin`, which is SimPO's gamma / beta."""
     return dpo(chosen - rejected - margin, beta, label_smoothing)
+
+
+def reward_margin(chosen: Tensor, rejected: Tensor, margin: Tensor) -> Tensor:
+    """Logistic loss of how far the reward of the chosen lies above that of the rejected beyond a margin, which grows
+    with how clear the preference is: Touvron et al. 2023, "Llama 2" (arXiv 2307.09288), section 3.2.2. Its
+    gradient raises the chosen's reward and lowers the rejected's."""
+    return -F.logsigmoid(chosen - rejected - margin)
 
 
 def _log_of_the_rest(log_probability: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
-"""Tunes the adapter on motions that the policy makes itself, with a judge in the loop and no fixed set of pairs.
+"""Tunes the adapter on motions that the policy makes itself and a judge or a reward model rewards, with no fixed set of
+pairs.
 
 REINFORCE with a leave-one-out baseline: a motion counts for as much as its reward lies above the mean of the other
 motions of the same prompt. Source: Ahmadian et al. 2024, "Back to Basics" (arXiv 2402.14740). Or in standard deviations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -27,18 +28,10 @@ from atom.generation.generator import Generator
 from atom.tuning.adapter import add_adapter, save_adapter
 from atom.tuning.batches import IGNORED, padded
 from atom.tuning.log_probabilities import log_probabilities
+from atom.tuning.rewards import AskedPrompt, Reward
 from atom.tuning.training import AdapterTraining, Progress, Row
 from atom.tuning.validation import Validation
 from atom.tuning.vocabulary import vocabulary_of
-
-
-@dataclass(frozen=True)
-class RewardedPrompt:
-    """A text and what joints (T, 22, 3) made for it are worth, 0 to 1. `meaning` says what the reward looks for."""
-
-    text: str
-    meaning: str
-    reward: Callable[[np.ndarray], float]
 
 
 def leave_one_out(rewards: Tensor) -> Tensor:
@@ -56,12 +49,13 @@ def standardised(rewards: Tensor) -> Tensor:
 ADVANTAGES: dict[Literal["rloo", "grpo"], Callable[[Tensor], Tensor]] = {"rloo": leave_one_out, "grpo": standardised}
 
 
-def tune_on_policy(generator: Generator, prompts: Sequence[RewardedPrompt], config: OnPolicyConfig, lora: TuningConfig,
-                   sampling: GenerationConfig, seed: int, folder: Path, progress: Progress | None = None,
-                   work: Path | None = None, *, init_adapter: Path | None = None, base: str = "atom-motion",
-                   save_every: int = 10, validation: Validation | None = None) -> list[Row]:  # fmt: skip
-    """Tunes an adapter (of the size that `lora` says, or on from `init_adapter`), saves it in peft's format in
-    `folder` and returns the curve, one row a step.
+def tune_on_policy(generator: Generator, prompts: Sequence[AskedPrompt], reward: Reward, config: OnPolicyConfig,
+                   lora: TuningConfig, sampling: GenerationConfig, seed: int, folder: Path,
+                   progress: Progress | None = None, work: Path | None = None, *, init_adapter: Path | None = None,
+                   base: str = "atom-motion", save_every: int = 10,
+                   validation: Validation | None = None) -> list[Row]:  # fmt: skip
+    """Tunes an adapter (of the size that `lora` says, or on from `init_adapter`) towards what `reward` likes, saves it
+    in peft's format in `folder` and returns the curve, one row a step. A motion without a code has the reward 0.
 
     The reference of the KL term is the model with the adapter off. With a `work` folder the state is kept every
     `save_every` steps, and a run that was cut off goes on from there. The generator comes back without an adapter.
@@ -78,14 +72,15 @@ def tune_on_policy(generator: Generator, prompts: Sequence[RewardedPrompt], conf
     adapted = add_adapter(generator.language_model, lora, seed, init_adapter)
     generator.language_model = adapted
     try:
-        training = _OnPolicyTraining(generator, prompts, config, lora, sampling, seed, validation)
-        name = _fingerprint(generator, prompts, config, lora, sampling, seed, init_adapter, validation)
+        training = _OnPolicyTraining(generator, prompts, reward, config, lora, sampling, seed, validation)
+        name = _fingerprint(generator, prompts, reward, config, lora, sampling, seed, init_adapter, validation)
         state = work / f"on-policy-{name}.pt" if work else None
         rows = training.run(progress, state, save_every)
-        reward = fmean(row["reward"] for row in rows[-10:])
+        rewarded = fmean(row["reward"] for row in rows[-10:])
+        source = "a judge" if config.reward == "judge" else "a reward model"
         summary = (
-            f"LoRA adapter (rank {lora.rank}, {lora.targets}) tuned on-policy with a judge in the loop: {len(rows)} "
-            f"steps of {config.prompts} prompts x {config.samples} motions; mean reward at the end {reward:.2f}."
+            f"LoRA adapter (rank {lora.rank}, {lora.targets}) tuned on-policy with {source} in the loop: {len(rows)} "
+            f"steps of {config.prompts} prompts x {config.samples} motions; mean reward at the end {rewarded:.2f}."
         )
         origin = {
             "base_weights": generator.weights_hash, "template": generator.template, "on_policy": config.model_dump(),
@@ -103,12 +98,12 @@ def tune_on_policy(generator: Generator, prompts: Sequence[RewardedPrompt], conf
 class _OnPolicyTraining(AdapterTraining):
     """All that is drawn at random in a step comes from the seed and the step's number."""
 
-    def __init__(self, generator: Generator, prompts: Sequence[RewardedPrompt], config: OnPolicyConfig,
+    def __init__(self, generator: Generator, prompts: Sequence[AskedPrompt], reward: Reward, config: OnPolicyConfig,
                  lora: TuningConfig, sampling: GenerationConfig, seed: int,
                  validation: Validation | None) -> None:  # fmt: skip
         super().__init__(generator, config.steps, config, f"lower on_policy.learning_rate={config.learning_rate:g}",
                          validation)  # fmt: skip
-        self.prompts, self.config, self.sampling, self.seed = prompts, config, sampling, seed
+        self.prompts, self.reward, self.config, self.sampling, self.seed = prompts, reward, config, sampling, seed
         self.vocabulary = vocabulary_of(generator, lora)
 
     def backward(self) -> Row:
@@ -117,10 +112,12 @@ class _OnPolicyTraining(AdapterTraining):
         texts = [prompt.text for prompt in asked for _ in range(config.samples)]
         seeds = np.random.default_rng([self.seed, 40, len(self.rows)]).integers(2**31, size=len(texts)).tolist()
         motions = generator.sample(texts, seeds, batch_size=len(texts), **self.sampling.sampling)
-        joints = generator.decode([motion.tokens for motion in motions])
-        rewards = torch.tensor([
-            asked[i // config.samples].reward(clip) if len(clip) else 0.0 for i, clip in enumerate(joints)
-        ]).view(config.prompts, config.samples)  # fmt: skip
+        made = [i for i, motion in enumerate(motions) if motion.tokens]
+        rewards = torch.zeros(len(motions))
+        rewards[made] = torch.tensor(
+            self.reward.of([asked[i // config.samples] for i in made], [motions[i].tokens for i in made])
+        )
+        rewards = rewards.view(config.prompts, config.samples)
         advantages = ADVANTAGES[config.advantage](rewards).flatten()
         end = generator.tokenizer.eos_token_id
         answers = [generator.motions.answer(motion.tokens, end) for motion in motions]
@@ -162,12 +159,12 @@ class _OnPolicyTraining(AdapterTraining):
         return log_probabilities(self.model, inputs, mask, owner, labels, "sum", self.vocabulary)
 
 
-def _fingerprint(generator: Generator, prompts: Sequence[RewardedPrompt], config: OnPolicyConfig, lora: TuningConfig,
-                 sampling: GenerationConfig, seed: int, init_adapter: Path | None,
-                 validation: Validation | None) -> str:  # fmt: skip
+def _fingerprint(generator: Generator, prompts: Sequence[AskedPrompt], reward: Reward, config: OnPolicyConfig,
+                 lora: TuningConfig, sampling: GenerationConfig, seed: int,
+                 init_adapter: Path | None, validation: Validation | None) -> str:  # fmt: skip
     parts = [
         generator.weights_hash, adapter_hash(init_adapter) if init_adapter else None, config.model_dump(),
-        lora.model_dump(), generator.template, sampling.sampling, seed,
-        [(prompt.text, prompt.meaning) for prompt in prompts], validation.identity if validation else None,
+        lora.model_dump(), generator.template, sampling.sampling, seed, reward.identity,
+        [asdict(prompt) for prompt in prompts], validation.identity if validation else None,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

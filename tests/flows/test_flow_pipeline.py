@@ -51,5 +51,27 @@ def test_each_round_goes_on_from_the_adapter_of_the_one_before(tmp_path, run):
     assert len(asked[0]) == len(asked[1]) == 9 and not asked[0] & asked[1]
 
 
+@pytest.mark.slow
+def test_a_reward_model_of_all_rounds_takes_the_judges_place_and_changes_no_other_key(tmp_path, run):
+    settings = ["rounds=2", "prompts.train_per_task=6", "on_policy.steps=2", "on_policy.prompts=4",
+                "on_policy.samples=2", "reward_model.epochs=2", "evaluation.metrics=null"]  # fmt: skip
+    by_model = run(tmp_path, *settings, "on_policy.reward=model")
+    stages = {stage["name"]: stage for stage in by_model["stages"]}
+    store = Store(str(tmp_path))
+    model = stages["reward model"]["key"]
+    pairs = [stages[name]["key"] for name in ("preferences", "preferences round 2")]
+    assert list(store.manifest("reward-model", model).inputs) == pairs
+    assert model in store.manifest("on-policy", stages["on-policy adapter"]["key"]).inputs
+    curve = _rows(store, "reward-model", model)
+    assert [row["epoch"] for row in curve] == [1, 2] and all(0 <= row["accuracy"] <= 1 for row in curve)
+    assert all(0 < row["reward"] < 1 for row in _rows(store, "on-policy", stages["on-policy adapter"]["key"]))
+    assert "steps with a reward model in the loop" in (tmp_path / by_model["report"]).read_text()
+    assert computed(run(tmp_path, *settings, "on_policy.reward=model")) == {}
+
+    by_judge = computed(run(tmp_path, *settings))
+    assert "reward model" not in by_judge and "on-policy adapter" in by_judge
+    assert not {"prompts", "motions", "preferences", "adapter", "adapter round 2"} & by_judge.keys()
+
+
 def _rows(store, stage, key):
     return store.read(store.find(stage, key)).to_pylist()

@@ -181,9 +181,20 @@ def test_what_a_person_should_know_is_said_before_anything_is_asked(tmp_path):
     assert "1 of 2 seed texts" in seeds and "'drinks tea' (1)" in seeds
 
 
+def test_on_policy_tuning_by_what_was_learned_from_a_vision_judge_asks_it_nothing_more(run, double, tmp_path):
+    there = double()
+    settings = [*VISION, f"service.base_url={there.address}", "evaluation.metrics=null"]
+    assert run(tmp_path, *settings)["state"] == "completed"
+    paid = there.statistics()["requests"]
+    record = run(tmp_path, *settings, "on_policy.steps=2", "on_policy.prompts=4", "on_policy.samples=2",
+                 "on_policy.reward=model", "reward_model.epochs=1", "evaluation.judges=[kinematic]")  # fmt: skip
+    assert record["state"] == "completed" and "reward model" in {stage["name"] for stage in record["stages"]}
+    assert there.statistics()["requests"] == paid
+
+
 def test_mistakes_are_said_before_anything_is_made(run, tmp_path):
     with pytest.raises(AtomError, match="there is no key"):
         run(tmp_path, *VISION)
-    with pytest.raises(AtomError, match=r"on_policy\.steps=0"):
+    with pytest.raises(AtomError, match=r"on_policy\.reward=model.* or on_policy\.steps=0"):
         run(tmp_path, *VISION, "on_policy.steps=3")
     assert not (tmp_path / "prompts").exists()

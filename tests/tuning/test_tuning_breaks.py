@@ -14,7 +14,8 @@ from tuning_models import random_generator, random_pairs
 
 from atom.config import GenerationConfig, OnPolicyConfig, TuningConfig
 from atom.errors import AtomError
-from atom.tuning.on_policy import RewardedPrompt, tune_on_policy
+from atom.tuning.on_policy import tune_on_policy
+from atom.tuning.rewards import AskedPrompt
 from atom.tuning.trainer import tune
 from atom.tuning.validation import Validation
 
@@ -22,6 +23,13 @@ SMALL = TuningConfig(rank=4, alpha=8, batch_size=4, epochs=5, warmup_steps=2, le
 ON_POLICY = OnPolicyConfig(steps=14, prompts=2, samples=4, learning_rate=1e-2, kl=0.1, warmup_steps=1)
 SAMPLING = GenerationConfig(max_new_tokens=12)
 TEXTS = ("a person jumps twice", "he bows", "a person turns left and sits down")
+
+
+class LongerIsBetter:
+    identity = "longer is better"
+
+    def of(self, _prompts, motions):
+        return [len(codes) / 12 for codes in motions]
 
 
 def validation():
@@ -36,8 +44,9 @@ def on_pairs(folder, progress, work):
 
 
 def on_policy(folder, progress, work):
-    prompts = [RewardedPrompt(text, "longer is better", lambda joints: len(joints) / 48) for text in TEXTS]
-    return tune_on_policy(random_generator(), prompts, ON_POLICY, SMALL, SAMPLING, 3, folder, progress, work,
+    prompts = [AskedPrompt(text, "integrity", ()) for text in TEXTS]
+    reward = LongerIsBetter()
+    return tune_on_policy(random_generator(), prompts, reward, ON_POLICY, SMALL, SAMPLING, 3, folder, progress, work,
                           save_every=2, validation=validation())  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from atom.tuning.log_probabilities import answer_log_probabilities
-from atom.tuning.losses import dpo, hinge, ipo, kto, kto_pair, orpo, simpo
+from atom.tuning.losses import dpo, hinge, ipo, kto, kto_pair, orpo, reward_margin, simpo
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +117,15 @@ def test_kto_of_single_answers_is_that_for_pairs_where_both_sides_moved_alike():
     pairs = kto_pair(chosen, rejected, 0.3)
     single = kto(torch.cat([chosen, rejected]), torch.tensor([True, True, False, False]), torch.tensor(0.3), 0.3)
     torch.testing.assert_close(single, pairs)
+
+
+def test_the_reward_models_loss_is_log_one_plus_exp_of_what_lacks_to_the_margin():
+    found = reward_margin(torch.tensor([2.0, 0.5, -1.0]), torch.tensor([0.0, 0.5, 1.0]), torch.tensor([1.0, 0.0, 0.5]))
+    close(found, torch.tensor([0.31326169, 0.69314718, 2.57888973]))  # ln(1 + e^-1), ln 2, ln(1 + e^2.5)
+
+
+def test_its_gradient_raises_the_chosens_reward_and_lowers_the_rejecteds():
+    rewards = torch.zeros(2, 3, requires_grad=True)
+    reward_margin(rewards[0], rewards[1], torch.tensor([0.0, 1.0, 3.0])).sum().backward()
+    close(-rewards.grad[0], torch.tensor([0.5, 0.73105858, 0.95257413]))  # a wider gap pulls harder
+    assert torch.equal(rewards.grad[0], -rewards.grad[1])

@@ -6,19 +6,35 @@ import torch
 from safetensors.torch import load_file
 from tuning_models import random_generator
 
-from atom.config import GenerationConfig, OnPolicyConfig, TuningConfig
+from atom.config import GenerationConfig, JudgingConfig, OnPolicyConfig, TuningConfig
 from atom.errors import AtomError
+from atom.events import Event
 from atom.generation.generator import Generator
-from atom.tuning.on_policy import RewardedPrompt, leave_one_out, standardised, tune_on_policy
+from atom.judging.judges import make_judge
+from atom.tuning.on_policy import leave_one_out, standardised, tune_on_policy
+from atom.tuning.rewards import AskedPrompt, JudgeReward
 
 LORA = TuningConfig(rank=4, alpha=8)
 CONFIG = OnPolicyConfig(steps=12, prompts=2, samples=6, learning_rate=3e-2, kl=0.0, warmup_steps=1)
 SAMPLING = GenerationConfig(max_new_tokens=12)
-TEXTS = ("a person walks forward", "a person bows", "a person jumps twice")
+PROMPTS = [
+    AskedPrompt("a person walks forward", "integrity", (Event("walk_forward", 1, "walks forward"),)),
+    AskedPrompt("a person bows", "integrity", (Event("bow", 1, "bows"),)),
+    AskedPrompt("a person jumps twice", "frequency", (Event("jump_up", 2, "jumps twice"),)),
+]
 
 
-def prompts(reward=lambda joints: len(joints) / 48):
-    return [RewardedPrompt(text, "longer is better", reward) for text in TEXTS]
+class OfLength:
+    """Rewards a motion for its number of codes alone."""
+
+    identity = "length"
+
+    def __init__(self, worth=lambda codes: codes / 12):
+        self.worth = worth
+
+    def of(self, prompts, motions):
+        assert len(prompts) == len(motions) and all(motions)
+        return [self.worth(len(codes)) for codes in motions]
 
 
 class Stop(Exception):
@@ -40,21 +56,21 @@ def test_standardised_advantages_have_one_size_for_every_prompt_that_has_any():
 @pytest.mark.parametrize("change", [{"advantage": "grpo"}, {}])
 def test_motion_rows_alone_are_learned_from_too(tmp_path, change):
     config, lora = CONFIG.model_copy(update=change), LORA.model_copy(update={"vocabulary": "motion"})
-    rows = tune_on_policy(random_generator(), prompts(), config, lora, SAMPLING, 0, tmp_path)
+    rows = tune_on_policy(random_generator(), PROMPTS, OfLength(), config, lora, SAMPLING, 0, tmp_path)
     assert np.mean([row["reward"] for row in rows[-4:]]) > np.mean([row["reward"] for row in rows[:4]])
 
 
 def test_what_is_rewarded_becomes_likelier(tmp_path):
     """The built-in generator learns to be brief."""
     config = OnPolicyConfig(steps=25, prompts=3, samples=12, learning_rate=3e-3, kl=0.0, warmup_steps=1)
-    rows = tune_on_policy(Generator.load(), prompts(lambda joints: float(len(joints) <= 44)), config, TuningConfig(),
-                          GenerationConfig(), 0, tmp_path)  # fmt: skip
+    rows = tune_on_policy(Generator.load(), PROMPTS, OfLength(lambda codes: float(codes <= 11)), config,
+                          TuningConfig(), GenerationConfig(), 0, tmp_path)  # fmt: skip
     assert len(rows) == 25 and (tmp_path / "adapter_model.safetensors").exists()
     assert np.mean([row["reward"] for row in rows[-5:]]) > 0.15 + np.mean([row["reward"] for row in rows[:5]])
 
 
 def test_rewards_that_never_differ_change_nothing(tmp_path):
-    rows = tune_on_policy(random_generator(), prompts(lambda _: 0.0), CONFIG, LORA, SAMPLING, 0, tmp_path)
+    rows = tune_on_policy(random_generator(), PROMPTS, OfLength(lambda _: 0.0), CONFIG, LORA, SAMPLING, 0, tmp_path)
     assert {row["loss"] for row in rows} == {0.0}
     weights = load_file(tmp_path / "adapter_model.safetensors")
     assert not any(value.any() for name, value in weights.items() if "lora_B" in name)
@@ -66,12 +82,14 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights_to_the_bit(tmp_path):
             raise Stop
 
     run = (CONFIG.model_copy(update={"kl": 0.1}), LORA, SAMPLING, 3)
-    tune_on_policy(random_generator(), prompts(), *run, tmp_path / "unbroken")
+    tune_on_policy(random_generator(), PROMPTS, OfLength(), *run, tmp_path / "unbroken")
     with pytest.raises(Stop):
-        tune_on_policy(random_generator(), prompts(), *run, tmp_path / "broken", stop, tmp_path / "work", save_every=3)
+        tune_on_policy(
+            random_generator(), PROMPTS, OfLength(), *run, tmp_path / "broken", stop, tmp_path / "work", save_every=3
+        )
     steps = []
-    tune_on_policy(random_generator(), prompts(), *run, tmp_path / "broken", lambda step, *_: steps.append(step),
-                   tmp_path / "work")  # fmt: skip
+    tune_on_policy(random_generator(), PROMPTS, OfLength(), *run, tmp_path / "broken",
+                   lambda step, *_: steps.append(step), tmp_path / "work")  # fmt: skip
     assert steps == [7, 8, 9, 10, 11, 12]
     first, again = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("unbroken", "broken"))
     assert all(torch.equal(first[key], again[key]) for key in first)
@@ -81,4 +99,21 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights_to_the_bit(tmp_path):
 def test_too_few_prompts_are_refused(tmp_path):
     with pytest.raises(AtomError, match=r"3 prompts are fewer than on_policy\.prompts \(4\)"):
         config = CONFIG.model_copy(update={"prompts": 4})
-        tune_on_policy(random_generator(), prompts(), config, LORA, SAMPLING, 0, tmp_path)
+        tune_on_policy(random_generator(), PROMPTS, OfLength(), config, LORA, SAMPLING, 0, tmp_path)
+
+
+def test_the_judge_rewards_the_joints_of_the_codes_by_score_and_exact_match(tmp_path):
+    judge, generator = make_judge("kinematic", JudgingConfig()), Generator.load()
+    motions = [motion.tokens for motion in generator.sample([prompt.text for prompt in PROMPTS], [1, 2, 3])]
+    found = JudgeReward(judge, generator.decode, 0.25, "kinematic").of(PROMPTS, motions)
+    for prompt, joints, reward in zip(PROMPTS, generator.decode(motions), found, strict=True):
+        judgement = judge.judge(joints, prompt.events, prompt.task)
+        assert reward == 0.25 * judgement.exact + 0.75 * (judgement.score - 1) / 4
+
+
+def test_a_motion_without_codes_has_no_reward_and_asks_nobody(tmp_path):
+    """Sampling from all of the vocabulary, random weights give answers of words alone."""
+    sampling = SAMPLING.model_copy(update={"vocabulary": "all", "max_new_tokens": 4, "top_k": 0})
+    rows = tune_on_policy(random_generator(), PROMPTS, OfLength(lambda _: 1.0), CONFIG.model_copy(update={"steps": 3}),
+                          LORA, sampling, 0, tmp_path)  # fmt: skip
+    assert any(row["reward"] < 1 for row in rows)
