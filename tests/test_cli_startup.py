@@ -9,7 +9,7 @@ from atom.cli import commands
 from atom.commands.on_demand import OnDemand
 
 HEAVY = ("torch", "pyarrow", "pandas", "prefect", "numpy", "scipy", "numba", "transformers", "fastapi")
-CALL = "import sys; sys.argv = ['atom', *{arguments}]; from atom.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+CALL = "import sys; sys.argv = ['atom', *{arguments}]; from atom.cli import main\ntry: main()\nexcept SystemExit: ...\n"
 TOLD = "print('imported:', *(name for name in {heavy} if name in sys.modules))"
 
 
