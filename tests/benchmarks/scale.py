@@ -61,7 +61,8 @@ def run(part: Fraction, folder: Path) -> None:
         while process.poll() is None:
             time.sleep(INTERVAL)
             now = time.time()
-            samples.write(f"{now:.1f},{now - before:.1f},{memory_of(process.pid)}\n")
+            if memory := memory_of(process.pid):
+                samples.write(f"{now:.1f},{now - before:.1f},{memory}\n")
             before = now
     if process.returncode:
         raise SystemExit(f"the run failed; {folder / 'run.log'} says why")
@@ -158,8 +159,8 @@ class Forecast:
 
 
 def forecast(table: pd.DataFrame, times: float, machines: int) -> Forecast:
-    """From the two largest measured parts: along the line through them, or by their power of the size where that is
-    above 1.
+    """Along the line through the two largest measured parts, since no stage has a reason to grow otherwise: where the
+    power that `growth` finds is well above 1, the line is too kind.
 
     Stages of several tasks are divided among the machines. Those of one task, and what the flow's own process does
     between the stages, are not: no number of machines makes a run shorter than these. The memory is that of all
@@ -175,12 +176,8 @@ def forecast(table: pd.DataFrame, times: float, machines: int) -> Forecast:
 
 def at(table: pd.DataFrame, stage: str, figure: str, size: float) -> float:
     """A figure of a stage at another size than those measured."""
-    rows = table[table["stage"] == stage].sort_values("part")[["part", figure]].tail(2).to_numpy()
-    part, value = rows[-1]
-    power = growth(table, stage, figure)
-    if power is None or power > 1:
-        return value * (size / part) ** (power or 1.0)
-    return float(np.polyval(np.polyfit(*rows.T, 1), size))
+    rows = table[table["stage"] == stage].sort_values("part").tail(2)
+    return float(np.polyval(np.polyfit(rows["part"], rows[figure], 1), size))
 
 
 def draw(table: pd.DataFrame, folders: dict[Fraction, Path], path: Path) -> None:
@@ -196,18 +193,19 @@ def draw(table: pd.DataFrame, folders: dict[Fraction, Path], path: Path) -> None
             done / done.iloc[-1], samples["bytes"] / 2**30, label=f"{part} of the paper, {clock(done.iloc[-1])}"
         )
     memory.set(xlabel="share of the run's time", ylabel="resident memory of all processes, GiB", ylim=(0, None))
-    for stage, rows in table.groupby("stage", sort=False):
+    for number, (stage, rows) in enumerate(table.groupby("stage", sort=False)):
         rows = rows.sort_values("part")
         whole = stage == WHOLE
-        times.plot(rows["part"], rows["seconds"], "o-", label=stage, color="black" if whole else None,
-                   linewidth=2.5 if whole else 1.2)  # fmt: skip
+        times.plot(rows["part"], rows["seconds"], "o-", label=stage, linewidth=2.5 if whole else 1.2,
+                   color="black" if whole else pyplot.colormaps["tab20"](number))  # fmt: skip
     whole = table[table["stage"] == WHOLE].sort_values("part")
     times.plot(whole["part"], whole["seconds"].iloc[-1] * whole["part"] / whole["part"].iloc[-1], ":", color="#999999",
                label="in proportion")  # fmt: skip
     times.set(xscale="log", yscale="log", xlabel="size, 1 is 5,300 prompts x 10 candidates", ylabel="seconds")
     for axis in (memory, times):
         axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False, fontsize=8)
+    memory.legend(frameon=False)
+    times.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(path, dpi=110)
 
 
