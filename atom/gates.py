@@ -52,10 +52,10 @@ def of_prompts(rows: Rows) -> list[Check]:
 
 def of_motions(tables: Iterable[pa.Table], limits: GateConfig) -> list[Check]:
     """Motions that hold something, are of human size, and differ among the candidates of a prompt; tables as the store
-    keeps motions, of which prompt_id, frames and joints are looked at."""
-    total = empty = broken = 0
-    different: set[tuple[str, bytes]] = set()
+    keeps motions, of which prompt_id and joints are looked at, all candidates of a prompt in one of them."""
+    total = empty = broken = repeated = 0
     for table in tables:
+        known: set[tuple[str, bytes]] = set()
         joints = table["joints"].combine_chunks()
         flat, ends = joints.values.to_numpy(zero_copy_only=False), joints.offsets.to_numpy()
         for prompt_id, start, end in zip(table["prompt_id"].to_pylist(), ends, ends[1:]):
@@ -63,21 +63,23 @@ def of_motions(tables: Iterable[pa.Table], limits: GateConfig) -> list[Check]:
             empty += start == end
             broken += start < end and not _human(flat[start:end].reshape(-1, JOINTS, 3))
             if start < end:
-                different.add((prompt_id, hashlib.sha256(flat[start:end]).digest()))
+                motion = prompt_id, hashlib.sha256(flat[start:end]).digest()
+                repeated += motion in known
+                known.add(motion)
     return [
         Check("answers without a motion", _share(empty, total), limits.empty_motions,
               "check generation.checkpoint and generation.template, or generation.vocabulary=motion"),
         Check("motions that are no human body", _share(broken, total), limits.broken_motions,
               "check the checkpoint's mean and std"),
-        Check("motions equal to another of their prompt", _share(total - empty - len(different), total),
+        Check("motions equal to another of their prompt", _share(repeated, total),
               limits.repeated_motions, "raise generation.temperature"),
     ]  # fmt: skip
 
 
-def of_scores(rows: Rows) -> list[Check]:
+def of_scores(rows: Iterable[Mapping[str, Any]]) -> list[Check]:
     """Scores on the rubric's scale."""
-    astray = sum(row["score"] is not None and not 1 <= row["score"] <= 5 for row in rows)
-    return [Check("scores outside of 1 to 5", _share(astray, len(rows)), 0.0, "the judge is broken")]
+    sound = Counter(row["score"] is None or 1 <= row["score"] <= 5 for row in rows)
+    return [Check("scores outside of 1 to 5", _share(sound[False], sound.total()), 0.0, "the judge is broken")]
 
 
 def of_preferences(rows: Rows) -> list[Check]:

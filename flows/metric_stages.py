@@ -107,7 +107,7 @@ def _made(store: Store, config: RunConfig, refs: Sequence[ArtifactRef]) -> Itera
     """Features of all motions, shard by shard: decoded again from the codes where there are any, else of the joints.
     For an answer without a motion the peers take the one code 0."""
     for ref in refs:
-        rows = store.read(ref, columns=["prompt_id", "sample", "tokens", "joints", "frames"]).to_pylist()
+        rows = list(stages.motions_of(store.read(ref, columns=["prompt_id", "sample", "tokens", "joints", "frames"])))
         for row, features in zip(rows, _features(store, config, rows), strict=True):
             yield row["prompt_id"], row["sample"], features
 

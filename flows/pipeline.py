@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -237,7 +237,8 @@ class _Run(StageRunner):
         ties = self._comparisons(f"comparisons{suffix}", prompts, candidates, scores, pictures)
         job = (stages.make_preferences, self.root, config, prompts, candidates, scores, ties)
         (preferences,) = self.stage(f"preferences{suffix}", [job])
-        self._gate(f"preferences{suffix}", gates.of_preferences(rows_of(self.store, preferences)))
+        looked_at = ["decided_by", "margin", "chosen_motion_id", "rejected_motion_id", "split"]
+        self._gate(f"preferences{suffix}", gates.of_preferences(list(self._rows([preferences], looked_at))))
         return preferences
 
     def _imported_motions(self, name: str, prompts: ArtifactRef, path: str, split: str) -> Shards:
@@ -290,11 +291,14 @@ class _Run(StageRunner):
         else:
             jobs = [(stages.make_scores, self.root, self.config, prompts, ref, judge) for ref in motions]
         scores = self.stage(name, jobs)
-        rows = [row for ref in scores for row in self.store.read(ref, columns=["score", "error"]).to_pylist()]
-        self._gate(name, gates.of_scores(rows))
+        self._gate(name, gates.of_scores(self._rows(scores, ["score"])))
         if judge == "vision":
-            self._check_scored(name, [row["error"] for row in rows])
+            self._check_scored(name, [row["error"] for row in self._rows(scores, ["error"])])
         return scores
+
+    def _rows(self, refs: Shards, columns: list[str]) -> Iterator[dict[str, Any]]:
+        """The rows of all shards of a stage, of which no more than one shard's are in memory at a time."""
+        return (row for ref in refs for row in self.store.read(ref, columns=columns).to_pylist())
 
     def _gate(self, name: str, checks: list[gates.Check]) -> None:
         """What the next stage works on is sound, or the run ends here."""
@@ -302,10 +306,8 @@ class _Run(StageRunner):
         get_run_logger().info("%s: %s", name, ", ".join(f"{check.share:.0%} {check.what}" for check in checks))
 
     def _show_scores(self, name: str, scores: Shards) -> None:
-        columns = ["task", "score", "judge"]
-        rows = [row for ref in scores for row in self.store.read(ref, columns=columns).to_pylist()]
         by_task: dict[str, list[float]] = {}
-        for row in rows:
+        for row in self._rows(scores, ["task", "score", "judge"]):
             if row["judge"] == self.config.judging.judge and row["score"] is not None:
                 by_task.setdefault(row["task"], []).append(row["score"])
         if by_task:

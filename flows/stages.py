@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from atom.config import RunConfig
@@ -128,15 +130,34 @@ def rows_of(store: Store, ref: ArtifactRef) -> list[dict[str, Any]]:
     return store.read(ref).to_pylist()
 
 
-def prompts_of(store: Store, ref: ArtifactRef, split: str) -> list[dict[str, Any]]:
-    """The prompts of a split in the order in which they are sharded: tasks take turns, so shards are alike."""
-    rows = [row for row in store.read(ref).to_pylist() if row["split"] == split and row["rejected"] is None]
-    by_task: dict[str, int] = {}
-    places = []
-    for row in rows:
-        places.append(by_task.setdefault(row["task"], 0))
-        by_task[row["task"]] += 1
-    return [rows[i] for i in np.argsort(places, kind="stable")]
+def prompts_of(
+    store: Store, ref: ArtifactRef, split: str, start: int = 0, stop: int | None = None
+) -> list[dict[str, Any]]:
+    """The prompts [start, stop) of a split in the order in which they are sharded: tasks take turns, so shards are
+    alike. Of the others no row is made, since every shard of a large run asks."""
+    table = store.read(ref)
+    table = table.filter(pc.and_(pc.equal(table["split"], split), pc.is_null(table["rejected"])))
+    tasks = table["task"].to_numpy()
+    places = np.empty(len(tasks), np.int64)
+    for task in set(tasks):
+        places[tasks == task] = np.arange(np.sum(tasks == task))
+    return table.take(np.argsort(places, kind="stable")[start:stop]).to_pylist()
+
+
+def prompts_by_id(store: Store, ref: ArtifactRef, wanted: pa.ChunkedArray) -> dict[str, dict[str, Any]]:
+    """The prompts of some motions or scores, whose column of prompt_id is given."""
+    table = store.read(ref)
+    rows = table.filter(pc.is_in(table["prompt_id"], wanted.combine_chunks())).to_pylist()
+    return {row["prompt_id"]: row for row in rows}
+
+
+def motions_of(motions: pa.Table) -> Iterator[dict[str, Any]]:
+    """The rows of a motions table, their joints as views (T, 22, 3) of its memory: as Python's floats they would take
+    ten times as much, and most of the time."""
+    joints = motions["joints"].combine_chunks()
+    flat, ends = joints.values.to_numpy(), joints.offsets.to_numpy()
+    for row, start, end in zip(motions.drop_columns("joints").to_pylist(), ends, ends[1:]):
+        yield row | {"joints": flat[start:end].reshape(-1, 22, 3)}
 
 
 @needs("service")
@@ -191,7 +212,7 @@ def make_motions(root: str, config: RunConfig, prompts: ArtifactRef, split: str,
     )  # fmt: skip
 
     def compute(writer: Any) -> None:
-        shard = prompts_of(store, prompts, split)[start:stop]
+        shard = prompts_of(store, prompts, split, start, stop)
         asked = [(row["prompt_id"], row["text"], sample) for row in shard for sample in range(samples)]
         write_motions(writer, recipe, config, generator_of(store, config, adapter), asked)
 
@@ -274,7 +295,7 @@ def make_clips(root: str, config: RunConfig, motions: ArtifactRef, motion_ids: S
 
     def compute(writer: Any) -> None:
         rows, broken = [], 0
-        for motion in store.read(motions).to_pylist():
+        for motion in motions_of(store.read(motions)):
             if motion["motion_id"] not in motion_ids or not motion["frames"]:
                 continue
             name = motion["motion_id"]
@@ -300,8 +321,9 @@ def make_clips(root: str, config: RunConfig, motions: ArtifactRef, motion_ids: S
 def candidates_of(store: Store, asked: dict[str, dict[str, Any]], motions: ArtifactRef, scores: ArtifactRef,
                   judge: str) -> list[ScoredMotion]:  # fmt: skip
     """The motions of a shard that the judge gave a score, with that of the second judge where there is one."""
-    made = {row["motion_id"]: row for row in store.read(motions).to_pylist()}
-    by_judge = settled(store.read(scores).to_pylist())
+    told = store.read(motions, columns=["motion_id", "tokens", "stop_reason", "frames"])
+    made = {row["motion_id"]: row for row in told.to_pylist()}
+    by_judge = settled(store.read(scores, columns=["motion_id", "prompt_id", "judge", "score", "exact"]).to_pylist())
     candidates = []
     for (motion_id, name), score in by_judge.items():
         if name != judge or score["score"] is None:
@@ -536,13 +558,14 @@ def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
 
     def compute(writer: Any) -> None:
         asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
+        columns = ["motion_id", "judge", "score", "exact"]
         rows = []
         for arm, shards in sorted(arms.items()):
             for motions, scores in shards:
                 made = {row["motion_id"]: _evaluated(row, asked[row["prompt_id"]], arm)
-                        for row in store.read(motions).to_pylist()}  # fmt: skip
+                        for row in motions_of(store.read(motions))}  # fmt: skip
                 for (motion_id, judge), score in settled(
-                    row for ref in scores for row in store.read(ref).to_pylist()
+                    row for ref in scores for row in store.read(ref, columns=columns).to_pylist()
                 ).items():
                     if judge != SECOND:
                         told = {"judge": judge, "score": score["score"], "exact": score["exact"]}

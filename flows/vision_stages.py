@@ -28,13 +28,14 @@ def make_pictures(root: str, config: RunConfig, prompts: ArtifactRef, motions: A
     recipe = Recipe("pictures", sight.VERSION, PICTURES, config=seen.model_dump(), inputs=[prompts.key, motions.key])
 
     def compute(writer: Any) -> None:
-        tasks = {row["prompt_id"]: row["task"] for row in store.read(prompts).to_pylist()}
-        rows = []
-        for motion in store.read(motions).to_pylist():
+        made, rows = store.read(motions), []
+        asked = stages.prompts_by_id(store, prompts, made["prompt_id"])
+        for motion in stages.motions_of(made):
             if not motion["frames"]:
                 continue
             try:
-                pictures = sight.pictures_of(stages.joints_of(motion), seen, tasks[motion["prompt_id"]])
+                task = asked[motion["prompt_id"]]["task"]
+                pictures = sight.pictures_of(stages.joints_of(motion), seen, task)
             except AtomError:
                 pictures = []
             rows.append({
@@ -58,10 +59,11 @@ def make_vision_scores(root: str, config: RunConfig, prompts: ArtifactRef, motio
     )  # fmt: skip
 
     def compute(writer: Any) -> None:
-        asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
+        made = store.read(motions, columns=["motion_id", "prompt_id", "frames"])
+        asked = stages.prompts_by_id(store, prompts, made["prompt_id"])
         shown = _shown(store, pictures)
         rows, wanted = [], []
-        for motion in store.read(motions, columns=["motion_id", "prompt_id", "frames"]).to_pylist():
+        for motion in made.to_pylist():
             prompt = asked[motion["prompt_id"]]
             for judge, model in _judges(config):
                 row = stages.unjudged(motion, prompt, judge) | {"model": model}
@@ -103,10 +105,10 @@ def make_comparisons(root: str, config: RunConfig, prompts: ArtifactRef, motions
     )  # fmt: skip
 
     def compute(writer: Any) -> None:
-        asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
+        table = store.read(motions, columns=["motion_id", "prompt_id", "frames"])
+        asked = stages.prompts_by_id(store, prompts, table["prompt_id"])
         shown = _shown(store, pictures)
-        made = {row["motion_id"]: row
-                for row in store.read(motions, columns=["motion_id", "prompt_id", "frames"]).to_pylist()}  # fmt: skip
+        made = {row["motion_id"]: row for row in table.to_pylist()}
         candidates = stages.candidates_of(store, asked, motions, scores, config.judging.judge)
         ties = [
             pair

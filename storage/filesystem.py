@@ -24,7 +24,7 @@ from storage.errors import StoreError
 from storage.patience import PATIENCE, patiently
 
 UNFINISHED = ".unfinished"
-AT_ONCE = 16  # requests to a remote store
+AT_ONCE = 16  # requests to a remote store, or files that wait for the disk
 STRETCH = 64 * 2**20  # bytes of a remote file that are read by one request
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -205,8 +205,10 @@ class FileSystem:
                 self._upload(prepared, files, path, last)
                 shutil.rmtree(prepared)
                 return
-            for entry in [*files, *(entry for entry in prepared.rglob("*") if entry.is_dir()), prepared]:
-                _sync(entry)
+            with ThreadPoolExecutor(AT_ONCE) as pool:  # the disk takes in at once what waits for it together
+                list(pool.map(_sync, files))
+            for folder in [*(entry for entry in prepared.rglob("*") if entry.is_dir()), prepared]:
+                _sync(folder)
             _remove_local(self._set_aside(path))
             target = Path(self.full(path))
             prepared.rename(target)

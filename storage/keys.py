@@ -27,12 +27,13 @@ def canonical_json(value: Any) -> str:
     pydantic models (as dicts of their fields). Anything else raises StoreError, because what can't be written exactly
     could give one key to two different things: NaN, sets, bytes, paths, numpy scalars, secrets, subclasses of str.
     """
-    return json.dumps(_plain(value, "value"), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _text(_plain(value, "value"))
 
 
-def record_key(record: Mapping[str, Any]) -> str:
-    """The key that belongs to a recipe's `record()`."""
-    return hashlib.sha256(canonical_json(record).encode("ascii")).hexdigest()
+def digest(value: Any) -> str:
+    """The sha256 of the canonical JSON of values that need no check: what was read from JSON, or a recipe's `record()`,
+    whose key it is. ValueError where there is NaN or an infinity among them."""
+    return hashlib.sha256(_text(value).encode("ascii")).hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        return record_key(self.record())
+        return digest(self.record())
 
     def record(self) -> dict[str, Any]:
         """The recipe as plain JSON values; the key is the hash of exactly this."""
@@ -91,6 +92,10 @@ def check_key(key: str) -> str:
     if not KEY.fullmatch(key):
         raise StoreError(f"{key!r} is no artifact key; a key is 64 hexadecimal digits, as Recipe.key gives")
     return key
+
+
+def _text(plain: Any) -> str:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def _plain(value: Any, where: str) -> Any:

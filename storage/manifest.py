@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from storage.errors import ArtifactError
-from storage.keys import canonical_json, record_key
+from storage.keys import canonical_json, digest
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -78,7 +78,7 @@ class Manifest:
         """Readable JSON that carries the sha256 of its own content."""
         content = asdict(self)
         content["rows"] = self.rows
-        content["sha256"] = _checksum(content)
+        content["sha256"] = hashlib.sha256(canonical_json(content).encode("ascii")).hexdigest()
         return json.dumps(content, indent=2, sort_keys=True).encode()
 
     @classmethod
@@ -88,7 +88,7 @@ class Manifest:
             content = json.loads(data)
             if content["format"] != FORMAT:
                 raise ArtifactError(f"manifest has format {content['format']}, this version reads {FORMAT}")
-            if content.pop("sha256") != _checksum(content):
+            if content.pop("sha256") != digest(content):
                 raise ArtifactError("manifest was changed after it was written")
             del content["rows"]
             content["files"] = [FileRecord(**file) for file in content["files"]]
@@ -98,7 +98,7 @@ class Manifest:
                     raise ValueError(f"the file {file.path!r} is outside of the artifact")
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"manifest can't be read: {error!r}") from error
-        if manifest.key != record_key(manifest.recipe):
+        if manifest.key != digest(manifest.recipe):
             raise ArtifactError("manifest's recipe doesn't give its key")
         return manifest
 
@@ -112,10 +112,6 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(content).encode("ascii")).hexdigest()
 
 
 def _version(package: str) -> str | None:

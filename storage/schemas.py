@@ -59,11 +59,11 @@ class Table:
                 table = table.set_column(index, field, pa.chunked_array(rounded, field.type))
         return table
 
-    def to_parquet(self, table: pa.Table) -> bytes:
+    def to_parquet(self, table: pa.Table) -> pa.Buffer:
         """A Parquet file, zstd compressed; the same rows give the same bytes."""
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer, **self.encoding)
-        return buffer.getvalue()
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, **self.encoding)
+        return sink.getvalue()
 
     @cached_property
     def encoding(self) -> dict[str, Any]:
@@ -134,7 +134,9 @@ def _step(field: pa.Field) -> float | None:
 
 def _rounded(column: pa.ListArray, step: float) -> pa.ListArray:
     values = column.values.to_numpy(zero_copy_only=False)
-    rounded = (np.rint(values / np.float32(step)) * np.float32(step)).astype(values.dtype)
+    rounded = values / np.float32(step)
+    np.rint(rounded, out=rounded)
+    rounded *= np.float32(step)
     return pa.ListArray.from_arrays(column.offsets, pa.array(rounded, column.type.value_type), type=column.type)
 
 

@@ -301,7 +301,7 @@ class ArtifactWriter:
         self.key = recipe.key
         self.stats: dict[str, Any] = {}
         self._store = store
-        self._part_rows: dict[str, int] = {}
+        self._parts: dict[str, FileRecord] = {}
 
     def __enter__(self) -> ArtifactWriter:
         self._started = time.monotonic()
@@ -343,7 +343,7 @@ class ArtifactWriter:
             self._lock.__exit__(None, None, None)
 
     def _commit(self) -> None:
-        if not self._part_rows:
+        if not self._parts:
             self._add_part(self.recipe.table.schema.empty_table())
         files = [self._record(path) for path in sorted(self.folder.rglob("*")) if path.is_file()]
         manifest = Manifest(
@@ -367,18 +367,20 @@ class ArtifactWriter:
         self.ref = ref or ArtifactRef(stage, self.key, manifest.rows)
 
     def _add_part(self, table: pa.Table) -> None:
-        name = f"part-{len(self._part_rows):05d}.parquet"
+        name = f"part-{len(self._parts):05d}.parquet"
         data = self.recipe.table.to_parquet(table)
         path = self.folder / name
         with writing(str(path)):
             path.write_bytes(data)
-        self._part_rows[name] = table.num_rows
+        self._parts[name] = FileRecord(name, hashlib.sha256(data).hexdigest(), data.size, table.num_rows)
 
     def _record(self, path: Path) -> FileRecord:
         name = path.relative_to(self.folder).as_posix()
+        if name in self._parts:
+            return self._parts[name]
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return FileRecord(name, digest, path.stat().st_size, self._part_rows.get(name))
+        return FileRecord(name, digest, path.stat().st_size)
 
 
 def _folder(stage: str, key: str) -> str:

@@ -1,0 +1,60 @@
+"""`atom pretrain` and its like: the built-in networks, trained anew from the procedural corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+console = Console(stderr=True)
+
+
+def pretrain(
+    output: Annotated[Path, typer.Argument(help="the checkpoint folder to write")],
+    work: Annotated[Path, typer.Option(help="corpus and checkpoints of the training; a cut-off run goes on here")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="field=value, e.g. --set steps=1000")] = None,
+) -> None:
+    """Train a built-in generator from the procedural corpus and measure it."""
+    from atom.config import settings_of
+    from atom.generation.pretrain import PretrainConfig
+    from atom.generation.pretrain import pretrain as run
+    from atom.progress import StageBars
+
+    config = settings_of(PretrainConfig, set_ or [])
+    with StageBars(console) as bars:
+        figures = run(output, config, work, bars.update)
+    console.print_json(data=figures)
+
+
+def pretrain_judge(
+    output: Annotated[Path, typer.Argument(help="the folder to write")],
+    work: Annotated[Path, typer.Option(help="motions and state of the training; a cut-off run goes on here")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="field=value, e.g. --set steps=500")] = None,
+) -> None:
+    """Train the learned judge from the procedural corpus and measure it."""
+    from atom.config import settings_of
+    from atom.judging.learned_training import JudgeTraining, pretrain_judge
+    from atom.progress import StageBars
+
+    config = settings_of(JudgeTraining, set_ or [])
+    with StageBars(console) as bars:
+        figures = pretrain_judge(output, config, work, bars.update)
+    console.print_json(data=figures)
+
+
+def pretrain_evaluator(
+    output: Annotated[Path, typer.Argument(help="the folder to write")],
+    work: Annotated[Path, typer.Option(help="motions and state of the training; a cut-off run goes on here")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="field=value, e.g. --set steps=500")] = None,
+) -> None:
+    """Train the built-in text-motion evaluator from the procedural corpus and measure it."""
+    from atom.config import settings_of
+    from atom.evaluation.evaluator.small_training import SmallEvaluatorTraining, pretrain_evaluator
+    from atom.progress import StageBars
+
+    config = settings_of(SmallEvaluatorTraining, set_ or [])
+    with StageBars(console) as bars:
+        figures = pretrain_evaluator(output, config, work, bars.update)
+    console.print_json(data=figures)
