@@ -5,6 +5,7 @@ READY := $(VENV)/.ready
 STORE ?= store
 PORT ?= 4200
 REPORTS_PORT ?= 4280
+DEVICE ?= cpu
 
 # One thread a process: several busy processes on few cores are many times slower with more.
 export OMP_NUM_THREADS ?= 1
@@ -12,7 +13,7 @@ export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE ?= 1
 export DO_NOT_TRACK := 1
 
-.PHONY: run test lint format bench objectives verify up down clean
+.PHONY: run test lint format bench objectives scale verify up down clean
 
 run: $(READY)  ## the whole pipeline on the built-in defaults; ends with a report
 	$(BIN)/atom run --store $(STORE)
@@ -28,11 +29,8 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## speed, as ratios in one run
-	$(BIN)/python tests/benchmarks/bench_rendering.py
-	$(BIN)/python tests/benchmarks/bench_metrics.py
-	$(BIN)/python tests/benchmarks/bench_review.py
-	$(BIN)/python tests/benchmarks/bench_tuning.py
+bench: $(READY)  ## every hot path beside the plain way, as a table, Parquet and a plot
+	$(BIN)/python tests/benchmarks/bench.py --device $(DEVICE)
 
 AVERAGED := tuning.log_probability=average
 
@@ -44,6 +42,9 @@ objectives: $(READY)  ## every objective of tuning side by side, three seeds eac
 		--try "tuning.loss=orpo $(AVERAGED) tuning.beta=0.25" --try "tuning.loss=simpo $(AVERAGED) tuning.beta=2" \
 		--try "tuning.loss=ipo $(AVERAGED) tuning.chosen_weight=0 tuning.most_drift=100" --try "tuning.loss=ipo tuning.epochs=5" \
 		--try on_policy.steps=90 --try "on_policy.steps=90 on_policy.advantage=grpo"
+
+scale: $(READY)  ## the pipeline at the paper's size, a tenth and a hundredth of it: time, memory, disk; about an hour
+	$(BIN)/python tests/benchmarks/scale.py
 
 verify: $(READY)  ## every figure that the project claims, from scratch; fails where one is missed
 	$(BIN)/python tests/benchmarks/verify.py

@@ -6,12 +6,12 @@ Run `python tests/benchmarks/bench_rendering.py`. Absolute numbers depend on the
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from measuring import Figure, in_turn, main
 
 from atom.motion.skeleton import CHAINS, PARENTS, TARGET_OFFSETS
 from atom.rendering import contact_sheet, render_frames, write_frames, write_video
@@ -51,34 +51,28 @@ def draw_with_matplotlib(joints: np.ndarray) -> None:
     pyplot.close(figure)
 
 
-def seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """The best of some runs: what the machine can do when nobody disturbs it."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def main() -> None:
+def measure(_device: str) -> Iterator[Figure]:
     joints = walking_body()
-    first = seconds(lambda: next(render_frames(joints, [0], SIZE)), repeats=1)
     frames = list(render_frames(joints, size=SIZE))
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
-        drawing = seconds(lambda: sum(1 for _ in render_frames(joints, size=SIZE)))
-        encoding = seconds(lambda: write_frames(clip, frames))
-        both = seconds(lambda: write_video(clip, joints, SIZE))
-        sheet = seconds(lambda: contact_sheet(joints))
-        plain = seconds(lambda: draw_with_matplotlib(joints[:20]), repeats=1) / 20 * FRAMES
-    print(f"{FRAMES} frames at {SIZE} x {SIZE}; the first frame took {first:.1f} s (compiled once, then cached)")
-    rows = {"matplotlib skeleton": plain, "draw": drawing, "encode": encoding, "draw and encode": both}
-    for name, took in rows.items():
-        print(f"{name:20} {FRAMES / took:7.1f} frames/s   {plain / took:5.1f} x matplotlib")
-    print(f"draw and encode, as a share of the encoder's own speed: {encoding / both:.2f}")
-    print(f"{'contact sheet':20} {sheet * 1000:7.0f} ms for {len(range(0, FRAMES, 8))} cells")
+        drawing, encoding, both, sheet, plain = in_turn(
+            lambda: sum(1 for _ in render_frames(joints, size=SIZE)),
+            lambda: write_frames(clip, frames),
+            lambda: write_video(clip, joints, SIZE),
+            lambda: contact_sheet(joints),
+            lambda: draw_with_matplotlib(joints[:10]),
+            repeats=3,
+        )
+    yield Figure(
+        f"drawing, {SIZE} x {SIZE}", "frames/s", FRAMES / drawing, 10 / plain, "matplotlib's plain skeleton", 10
+    )
+    yield Figure(
+        "drawing and encoding", "frames/s", FRAMES / both, wanted=150, limit=FRAMES / encoding,
+        limit_by="the encoder alone, which runs beside the drawing",
+    )  # fmt: skip
+    yield Figure("contact sheet of 25 frames", "sheets/s", 1 / sheet, wanted=10)
 
 
 if __name__ == "__main__":
-    main()
+    main(measure, __doc__)

@@ -8,16 +8,16 @@ the same loss; with "motion rows" the policy is the one that is sampled from, wh
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from measuring import Figure, main
 from peft import PeftModel
 from transformers import T5Config
 
@@ -62,8 +62,9 @@ def pairs_of(prompts: int, candidates: int, pairs: int) -> list[TokenizedPair]:
 
 
 def plain_step(adapted: PeftModel, pairs: list[TokenizedPair]) -> torch.Tensor:
-    inputs = torch.tensor([pair.prompt for pair in pairs] * 2)
-    labels = torch.tensor([pair.chosen for pair in pairs] + [pair.rejected for pair in pairs])
+    device = next(adapted.parameters()).device
+    inputs = torch.tensor([pair.prompt for pair in pairs] * 2, device=device)
+    labels = torch.tensor([pair.chosen for pair in pairs] + [pair.rejected for pair in pairs], device=device)
 
     def forward() -> torch.Tensor:
         logits = adapted(input_ids=inputs, attention_mask=torch.ones_like(inputs), labels=labels).logits
@@ -79,74 +80,87 @@ def plain_step(adapted: PeftModel, pairs: list[TokenizedPair]) -> torch.Tensor:
 def our_step(
     adapted: PeftModel, pairs: list[TokenizedPair], reference: torch.Tensor, vocabulary: torch.Tensor | None
 ) -> torch.Tensor:
-    batch = PairBatch.of(pairs, 0, torch.device("cpu"))
+    batch = PairBatch.of(pairs, 0, reference.device)
     chosen, rejected = pair_log_probabilities(adapted.get_base_model(), batch, "average", vocabulary)
     return ipo(chosen - rejected - (reference[:, 0] - reference[:, 1]), BETA).mean()
 
 
-def timed(step: Callable[[], torch.Tensor], adapted: PeftModel, repeats: int) -> tuple[float, float]:
-    """CPU-seconds of forward and backward, the least of some, and the loss."""
+def timed(
+    step: Callable[[], torch.Tensor], adapted: PeftModel, clock: Callable[[], float], repeats: int = 3
+) -> tuple[float, float]:
+    """Seconds of forward and backward, the least of some, and the loss."""
     times = []
     for _ in range(repeats):
         adapted.zero_grad()
-        start = time.process_time()
+        start = clock()
         loss = step()
         loss.backward()
-        times.append(time.process_time() - start)
+        times.append(clock() - start)
     return min(times), float(loss.detach())
 
 
-def measure(way: str, prompts: int, candidates: int, pairs: int, epochs: int, repeats: int) -> dict[str, float]:
+def one(way: str, prompts: int, candidates: int, pairs: int, epochs: int, device: str) -> dict[str, float]:
+    """CPU-seconds a step (seconds on a GPU) and the memory beyond the weights, in a process that does nothing else."""
     torch.set_num_threads(1)
-    adapted, batch = flan_t5_base(), pairs_of(prompts, candidates, pairs)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    adapted, batch = flan_t5_base().to(device), pairs_of(prompts, candidates, pairs)
+    on_gpu = device.startswith("cuda")
+    before = torch.cuda.memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def clock() -> float:
+        if not on_gpu:
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
     if way == "plain":
-        took, loss = timed(lambda: plain_step(adapted, batch), adapted, repeats)
+        took, loss = timed(lambda: plain_step(adapted, batch), adapted, clock)
     else:
-        vocabulary = torch.arange(WORDS, WORDS + MOTION_ROWS) if way == "motion rows" else None
-        start = time.process_time()
+        vocabulary = torch.arange(WORDS, WORDS + MOTION_ROWS, device=device) if way == "motion rows" else None
+        start = clock()
         with adapted.disable_adapter():
             reference = reference_log_probabilities(
                 adapted.get_base_model(), batch, 0, "average", vocabulary=vocabulary
             )
-        once = (time.process_time() - start) / epochs  # the reference is looked up in all further epochs
-        took, loss = timed(lambda: our_step(adapted, batch, reference, vocabulary), adapted, repeats)
+        once = (clock() - start) / epochs  # the reference is looked up in all further epochs
+        took, loss = timed(lambda: our_step(adapted, batch, reference.to(device), vocabulary), adapted, clock)
         took += once
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
-    return {"seconds": took, "loss": loss, "megabytes": peak, "pairs": len(batch)}
+    after = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"seconds": took, "loss": loss, "gigabytes": (after - before) / 1e9, "pairs": len(batch)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)  # way, prompts, candidates, pairs, epochs
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
-    if options.one:
-        way, *numbers = options.one
-        print(json.dumps(measure(way, *map(int, numbers), options.repeats)))
-        return
+def alone(*arguments: object) -> dict[str, float]:
+    """`one` in a process of its own, so that its memory is its own."""
+    command = [sys.executable, __file__, "--one", *map(str, arguments)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
-    def alone(way: str, *numbers: int) -> dict[str, float]:
-        """In a process of its own, so that its memory is its own."""
-        command = [sys.executable, __file__, "--repeats", str(options.repeats), "--one", way, *map(str, numbers)]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
-    for title, numbers in {
-        "4 pairs of 4 prompts, one epoch": (4, 2, 1, 1),
-        "4 pairs of 4 prompts, two epochs": (4, 2, 1, 2),
-        "12 pairs of 2 prompts with 8 candidates each, one epoch": (2, 8, 6, 1),
-        "12 pairs of 2 prompts with 8 candidates each, two epochs": (2, 8, 6, 2),
-    }.items():
-        print(title)
-        plain = alone("plain", *numbers)
-        for name, found in (("plain", plain), *((way, alone(way, *numbers)) for way in ("ours", "motion rows"))):
-            rate, faster = found["pairs"] / found["seconds"], plain["seconds"] / found["seconds"]
-            print(
-                f"  {name:12} {rate:5.2f} pairs/CPU-s ({faster:.2f} x)  {found['megabytes']:5.0f} MB over the weights "
-                f"({found['megabytes'] / plain['megabytes']:.2f} x)",
-                flush=True,
-            )
+CASES = {
+    "4 pairs of 4 prompts": (4, 2, 1, 1),
+    "4 pairs of 4 prompts, two epochs": (4, 2, 1, 2),
+    "12 pairs of 2 prompts with 8 candidates": (2, 8, 6, 1),
+    "12 pairs of 2 prompts with 8 candidates, two epochs": (2, 8, 6, 2),
+}
+
+
+def measure(device: str) -> Iterator[Figure]:
+    for title, numbers in CASES.items():
+        plain = alone("plain", *numbers, device)
+        for way in ("ours", "motion rows"):
+            found = alone(way, *numbers, device)
+            path = f"tuning step, {title}" + (", motion rows" if way == "motion rows" else "")
+            yield Figure(
+                path, "pairs/CPU-s" if device == "cpu" else "pairs/s", found["pairs"] / found["seconds"],
+                plain["pairs"] / plain["seconds"], "policy and reference on padded pairs", 2.5, device=device,
+            )  # fmt: skip
+            yield Figure(
+                f"{path}: memory", "pairs/GB", found["pairs"] / found["gigabytes"],
+                plain["pairs"] / plain["gigabytes"], "the same, beyond the weights", 1.0, device=device,
+            )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--one"]:
+        way, *numbers, device = sys.argv[2:]
+        print(json.dumps(one(way, *map(int, numbers), device)))
+    else:
+        main(measure, __doc__)
