@@ -68,7 +68,7 @@ def _waves(s: Signals, i: int, run: Run, strict: float) -> bool:
 
 
 def _inner_peaks(signal: np.ndarray, prominence: float) -> list[int]:
-    found = peaks(signal, float(signal.min()) - 1, prominence)
+    found = peaks(signal, float(signal.min()) - 1, prominence, distance=1)
     return [peak for peak in found if 1 < peak < len(signal) - 2]
 
 
