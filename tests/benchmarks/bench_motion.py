@@ -30,6 +30,7 @@ from atom.motion.skeleton import (
 )
 
 FRAMES, CLIPS = 196, 64
+LONG = 150  # frames of a motion that the judge is measured on
 # Joints to features as in HumanML3D: a clip at a time, inverse kinematics joint by joint, quaternions (w, x, y, z) by
 # torch in single precision behind NumPy arrays.
 
@@ -205,8 +206,8 @@ def memory_rate() -> float:
 
 
 def measure(device: str) -> Iterator[Figure]:
-    known = known_motions(clips=CLIPS, split="test", seed=0)
-    joints = np.stack([np.resize(motion, (FRAMES + 1, JOINTS, 3)) for _, motion in known])
+    known = known_motions(clips=4 * CLIPS, split="test", seed=0)
+    joints = np.stack([np.resize(motion, (FRAMES + 1, JOINTS, 3)) for _, motion in known[:CLIPS]])
     some = joints[::8]
     written = memory_rate()
     ours, plain = in_turn(
@@ -231,9 +232,9 @@ def measure(device: str) -> Iterator[Figure]:
 
 
 def judged(known: list[Known]) -> Figure:
-    """The motions as the corpus makes them: the longer ones of a shard, told in clips of 196 frames."""
+    """Long motions as the corpus makes them, told in clips of 196 frames."""
     judge = KinematicJudge()
-    long = [(events, motion) for events, motion in known if len(motion) >= FRAMES // 2]
+    long = [(events, motion) for events, motion in known if len(motion) >= LONG]
     (seconds,) = in_turn(
         lambda: [judge.judge(motion, events, "temporal") for events, motion in long], clock=time.process_time
     )
