@@ -222,7 +222,7 @@ def make_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: Art
         judging = make_judge(judge, config.judging)
         rows = []
         made = store.read(motions, columns=["motion_id", "prompt_id", "frames", "joints"])
-        # As Python numbers, joints would take five times as long to read as to judge.
+        # As Python numbers, joints would take as long to read as to judge.
         for motion, joints in zip(made.drop_columns("joints").to_pylist(), made["joints"], strict=True):
             prompt = asked[motion["prompt_id"]]
             row = unjudged(motion, prompt, judge)
