@@ -252,11 +252,14 @@ def make_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: Art
         asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
         judging = make_judge(judge, config.judging)
         rows = []
-        for motion in store.read(motions).to_pylist():
+        made = store.read(motions, columns=["motion_id", "prompt_id", "frames", "joints"])
+        # As Python numbers, joints would take as long to read as to judge.
+        for motion, joints in zip(made.drop_columns("joints").to_pylist(), made["joints"], strict=True):
             prompt = asked[motion["prompt_id"]]
             row = unjudged(motion, prompt, judge)
             if motion["frames"]:
-                row |= judged(judging.judge(joints_of(motion), events_of(prompt), prompt["task"]))
+                place = joints.values.to_numpy().reshape(-1, 22, 3)
+                row |= judged(judging.judge(place, events_of(prompt), prompt["task"]))
             rows.append(row)
         writer.rows(rows)
 

@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import Self
 
 import numpy as np
+from scipy.linalg.lapack import dpstrf
 from scipy.spatial.distance import cdist
 
 from atom.errors import AtomError
@@ -63,8 +64,9 @@ def gaussian(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def frechet_distance(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov2: np.ndarray) -> float:
     """The squared Frechet distance of two Gaussians (FID; Dowson and Landau 1982), means (d,) and covariances (d, d).
 
-    The trace of sqrt(cov1 cov2) is the sum of singular values of root1^T root2, where cov = root root^T comes from an
-    eigendecomposition. That is exact for singular covariances too, where the matrix square root of the product is not.
+    The trace of sqrt(cov1 cov2) is the sum of singular values of root1^T root2, where cov = root root^T is a Cholesky
+    decomposition that takes the largest pivot first and ends where only rounding is left. That is exact for singular
+    covariances too, where the matrix square root of the product is not, and the fewer the rows the quicker.
     """
     shift = np.asarray(mean1, np.float64) - mean2
     overlap = np.linalg.norm(_root(cov1).T @ _root(cov2), "nuc")
@@ -133,10 +135,12 @@ def text_to_motion_metrics(
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
-    """A matrix whose product with its transpose is the covariance."""
-    values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
-    noise = values[-1] * len(values) * np.finfo(values.dtype).eps
-    return vectors * np.sqrt(np.where(values > noise, values, 0))
+    """A matrix (d, rank) whose product with its transpose is the covariance (d, d), up to rounding."""
+    covariance = np.asarray(covariance, np.float64)
+    factor, pivots, rank, _ = dpstrf(covariance, lower=True)
+    root = np.empty((len(covariance), rank))
+    root[pivots - 1] = np.tril(factor)[:, :rank]
+    return root
 
 
 def _two_draws(n: int, pairs: int, rng: Rng) -> tuple[np.ndarray, np.ndarray]:

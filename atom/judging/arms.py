@@ -68,7 +68,7 @@ def _waves(s: Signals, i: int, run: Run, strict: float) -> bool:
 
 
 def _inner_peaks(signal: np.ndarray, prominence: float) -> list[int]:
-    found = peaks(signal, float(signal.min()) - 1, prominence)
+    found = peaks(signal, float(signal.min()) - 1, prominence, distance=1)
     return [peak for peak in found if 1 < peak < len(signal) - 2]
 
 
@@ -103,12 +103,13 @@ def _punches(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
     for i, side in enumerate(SIDES):
         reach, lift = s.reach[:, i], s.arm_lift[:, i]
         for peak in peaks(reach, STRETCHED * strict**0.3, 0.18 * strict, distance=4):
+            if not 65 < lift[peak] < 120 or s.hand[peak, i, 2] <= 0.6 or _inside(peak, busy):
+                continue
             start, end = max(peak - 8, 0), min(peak + 8, s.frames)
             before, after = slice(start, peak), slice(peak, end)
-            level = 65 < lift[peak] < 120 and s.hand[peak, i, 2] > 0.6
             guarded = (reach[before] < GUARD) & (lift[before] > 50)
             returns = (reach[after] < 0.5 * (GUARD + reach[peak])) & (lift[after] > 45)
-            if level and guarded.any() and returns.any() and not _inside(peak, busy):
+            if guarded.any() and returns.any():
                 punches.append(SeenEvent(f"punch_{side}", 1, start, end, sureness(float(reach[peak]), STRETCHED)))
     return punches
 

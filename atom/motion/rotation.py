@@ -1,68 +1,22 @@
-"""Unit quaternions (w, x, y, z) on the last axis, and turns about the vertical; leading axes are free and broadcast."""
+"""Unit quaternions (w, x, y, z), directions, and turns about the vertical."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from atom.compiling import compiled
+
 _TINY = 1e-12
+
+Vector = tuple[float, float, float]
+Quaternion = tuple[float, float, float, float]
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """`vectors` (..., n) at length 1; a zero vector stays zero."""
     return vectors / np.maximum(np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None], _TINY)
-
-
-def rotation_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The smallest rotation (..., 4) that takes the unit vectors `start` (..., 3) to `end` (..., 3).
-
-    Opposite vectors get a half turn about an axis across `start`; a zero vector gets no rotation.
-    """
-    sx, sy, sz = np.moveaxis(start, -1, 0)
-    ex, ey, ez = np.moveaxis(end, -1, 0)
-    w = 1 + sx * ex + sy * ey + sz * ez
-    quaternion = np.stack([w, sy * ez - sz * ey, sz * ex - sx * ez, sx * ey - sy * ex], axis=-1)
-    opposite = w < _TINY
-    if opposite.any():
-        start = np.broadcast_to(start, (*w.shape, 3))[opposite]
-        quaternion[opposite, 0] = 0
-        quaternion[opposite, 1:] = np.cross(start, np.eye(3)[np.abs(start).argmin(axis=-1)])
-    return unit(quaternion)
-
-
-def conjugate(quaternion: np.ndarray) -> np.ndarray:
-    """The inverse rotation, (..., 4)."""
-    return quaternion * np.array([1, -1, -1, -1], dtype=quaternion.dtype)
-
-
-def multiply(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The rotation (..., 4) that does `second`, then `first`."""
-    a, b, c, d = np.moveaxis(first, -1, 0)
-    e, f, g, h = np.moveaxis(second, -1, 0)
-    return np.stack(
-        [
-            a * e - b * f - c * g - d * h,
-            a * f + b * e + c * h - d * g,
-            a * g - b * h + c * e + d * f,
-            a * h + b * g - c * f + d * e,
-        ],
-        axis=-1,
-    )
-
-
-def to_6d(quaternion: np.ndarray) -> np.ndarray:
-    """The first two columns of the rotation matrix, one after the other, (..., 6). Zhou et al., arXiv 1812.07035."""
-    w, x, y, z = np.moveaxis(quaternion, -1, 0)
-    return np.stack(
-        [
-            1 - 2 * (y * y + z * z),
-            2 * (x * y + z * w),
-            2 * (x * z - y * w),
-            2 * (x * y - z * w),
-            1 - 2 * (x * x + z * z),
-            2 * (y * z + x * w),
-        ],
-        axis=-1,
-    )
 
 
 def turn(vectors: np.ndarray, angle: np.ndarray) -> np.ndarray:
@@ -75,3 +29,84 @@ def turn(vectors: np.ndarray, angle: np.ndarray) -> np.ndarray:
     turned[..., 0] = vectors[..., 0] * cos + vectors[..., 2] * sin
     turned[..., 2] = vectors[..., 2] * cos - vectors[..., 0] * sin
     return turned
+
+
+def rotation_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """The rotations (..., 4) that `between` finds for each pair of unit vectors `start` (..., 3) and `end` (..., 3)."""
+    start, end = np.broadcast_arrays(np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64))
+    return _between_each(start.reshape(-1, 3), end.reshape(-1, 3)).reshape(*start.shape[:-1], 4)
+
+
+@compiled
+def _between_each(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    quaternions = np.empty((len(starts), 4))
+    for row in range(len(starts)):
+        (sx, sy, sz), (ex, ey, ez) = starts[row], ends[row]
+        quaternions[row] = between((sx, sy, sz), (ex, ey, ez))
+    return quaternions
+
+
+# What follows is of one rotation at a time, for compiled loops.
+
+
+@compiled
+def direction(x: float, y: float, z: float) -> Vector:
+    """The vector at length 1; a zero vector stays zero."""
+    length = max(math.sqrt(x * x + y * y + z * z), _TINY)
+    return x / length, y / length, z / length
+
+
+@compiled
+def between(start: Vector, end: Vector) -> Quaternion:
+    """The smallest rotation that takes one unit vector to the other.
+
+    Opposite vectors get a half turn about an axis across `start`; a zero vector gets no rotation.
+    """
+    sx, sy, sz = start
+    ex, ey, ez = end
+    w = 1 + sx * ex + sy * ey + sz * ez
+    x, y, z = sy * ez - sz * ey, sz * ex - sx * ez, sx * ey - sy * ex
+    if w < _TINY:
+        w = 0.0
+        if abs(sx) <= min(abs(sy), abs(sz)):
+            x, y, z = 0.0, sz, -sy
+        elif abs(sy) <= abs(sz):
+            x, y, z = -sz, 0.0, sx
+        else:
+            x, y, z = sy, -sx, 0.0
+    size = math.sqrt(w * w + x * x + y * y + z * z)
+    return w / size, x / size, y / size, z / size
+
+
+@compiled
+def conjugate(quaternion: Quaternion) -> Quaternion:
+    """The inverse rotation."""
+    w, x, y, z = quaternion
+    return w, -x, -y, -z
+
+
+@compiled
+def multiply(first: Quaternion, second: Quaternion) -> Quaternion:
+    """The rotation that does `second`, then `first`."""
+    a, b, c, d = first
+    e, f, g, h = second
+    return (
+        a * e - b * f - c * g - d * h,
+        a * f + b * e + c * h - d * g,
+        a * g - b * h + c * e + d * f,
+        a * h + b * g - c * f + d * e,
+    )
+
+
+@compiled
+def to_6d(quaternion: Quaternion) -> tuple[float, float, float, float, float, float]:
+    """The first two columns of the rotation matrix, one after the other. Zhou et al., arXiv 1812.07035."""
+    w, x, y, z = quaternion
+    return (
+        1 - 2 * (y * y + z * z),
+        2 * (x * y + z * w),
+        2 * (x * z - y * w),
+        2 * (x * y - z * w),
+        1 - 2 * (x * x + z * z),
+        2 * (y * z + x * w),
+    )

@@ -1,6 +1,7 @@
 """Guo's evaluator: the peers' embeddings, and files that must be refused."""
 
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from atom.evaluation.evaluator.base import TaggedText
 from atom.evaluation.evaluator.guo import load_guo
 from atom.evaluation.evaluator.networks import MotionEncoder, MovementEncoder, TextEncoder
 from atom.evaluation.evaluator.words import PARTS_OF_SPEECH, WordVectors
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+from bench_metrics import embedded_as_by_guo, networks_of
 
 MEAN, STD = np.zeros(263, np.float32), np.ones(263, np.float32)
 VOCABULARY = ["sos", "eos", "unk", "a", "person", "walks", "walk", "left", "and/or", "slowly"]
@@ -156,6 +160,23 @@ def test_a_short_padding_gives_what_guos_long_one_does(weights, words, motions):
     for batch in (1, 8):
         found = load_guo(weights, words, MEAN, STD, batch=batch).embed_motions(motions)
         np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_fast_and_plain_way_give_the_same(weights, words, motions):
+    plain = embedded_as_by_guo(*networks_of(weights), motions)
+    np.testing.assert_allclose(load_guo(weights, words, MEAN, STD).embed_motions(motions), plain, atol=2e-6)
+
+
+@torch.inference_mode()
+def test_a_merged_embedding_changes_no_result(peers_file, peer):
+    _, text, motion = peers_networks(peers_file)
+    movements, lengths = torch.from_numpy(peer["movements"]), torch.from_numpy(peer["m_lens"] // 4)
+    captions = [torch.from_numpy(peer[name]) for name in ("word_embs", "pos_onehot", "cap_lens")]
+    before = motion(movements, lengths), text(*captions)
+    motion.merge_embedding()
+    text.merge_embedding()
+    for one, other in zip(before, (motion(movements, lengths), text(*captions))):
+        np.testing.assert_allclose(one, other, atol=2e-6)
 
 
 def test_what_a_motion_is_reduced_to(weights, words, motions):

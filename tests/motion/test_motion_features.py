@@ -1,5 +1,9 @@
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from motion_bodies import SYMMETRIC_OFFSETS, moving_body
 
 from atom.errors import AtomError
@@ -18,6 +22,9 @@ from atom.motion.features import (
 )
 from atom.motion.rotation import turn, unit
 from atom.motion.skeleton import PARENTS, TARGET_OFFSETS
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+from bench_motion import features_joint_by_joint, joints_by_quaternions
 
 TOLERANCES = ((YAW, 2e-5), (STEP, 2e-5), (HEIGHT, 2e-5), (POSITIONS, 2e-5), (ROTATIONS, 1e-4), (VELOCITIES, 2e-5))
 
@@ -89,6 +96,29 @@ def test_repeating_the_last_frame_leaves_the_rows_before_it():
     joints = moving_body(3, frames=50)
     padded = np.concatenate([joints, np.repeat(joints[-1:], 100, axis=0)])
     np.testing.assert_allclose(joints_to_features(padded)[:49], joints_to_features(joints), atol=1e-6)
+
+
+def test_fast_and_plain_way_give_the_same():
+    """The plain way computes in single precision; of a contact at the threshold that may decide."""
+    batch = moving_body(7, frames=197, clips=(3,))
+    features = joints_to_features(batch)
+    plain = np.stack([features_joint_by_joint(joints) for joints in batch])
+    np.testing.assert_allclose(features[..., : CONTACTS.start], plain[..., : CONTACTS.start], atol=5e-5)
+    assert (features[..., CONTACTS] == plain[..., CONTACTS]).mean() > 0.999
+    recovered = joints_by_quaternions(torch.from_numpy(features))
+    np.testing.assert_allclose(features_to_joints(features), recovered, atol=1e-5)
+
+
+def test_any_float_and_no_frame_are_taken():
+    features = joints_to_features(moving_body(8))
+    joints = features_to_joints(features)
+    np.testing.assert_array_equal(features_to_joints(features.astype(np.float64)), joints)
+    np.testing.assert_allclose(features_to_joints(features.astype(np.float16)), joints, atol=0.1)
+    np.testing.assert_array_equal(features_to_joints(np.asfortranarray(features)), joints)
+    features.flags.writeable = False
+    np.testing.assert_array_equal(features_to_joints(features), joints)
+    assert features_to_joints(features[:0]).shape == (0, 22, 3)
+    assert joints_to_features(np.zeros((0, 5, 22, 3))).shape == (0, 4, 263)
 
 
 def test_contacts_and_turns_read_as_documented():

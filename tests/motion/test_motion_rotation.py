@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
-from atom.motion.rotation import conjugate, multiply, rotation_between, to_6d, turn, unit
+from atom.motion.rotation import conjugate, direction, multiply, rotation_between, to_6d, turn, unit
 
 directions = arrays(float, 3, elements=st.floats(-1, 1)).filter(lambda v: np.linalg.norm(v) > 1e-3).map(unit)
 
@@ -26,12 +26,17 @@ def test_opposite_directions_get_a_half_turn(start):
 
 
 def test_products_inverses_and_columns_agree_with_scipy():
-    first, second = Rotation.random(50, rng=1), Rotation.random(50, rng=2)
-    a, b = first.as_quat(scalar_first=True), second.as_quat(scalar_first=True)
-    np.testing.assert_allclose(as_scipy(multiply(a, b)).as_matrix(), (first * second).as_matrix(), atol=1e-12)
-    np.testing.assert_allclose(as_scipy(conjugate(a)).as_matrix(), first.inv().as_matrix(), atol=1e-12)
-    columns = first.as_matrix()[..., :2].swapaxes(-1, -2).reshape(50, 6)
-    np.testing.assert_allclose(to_6d(a), columns, atol=1e-12)
+    for seed in range(50):
+        first, second = Rotation.random(rng=seed), Rotation.random(rng=seed + 50)
+        a, b = (tuple(rotation.as_quat(scalar_first=True)) for rotation in (first, second))
+        np.testing.assert_allclose(as_scipy(multiply(a, b)).as_matrix(), (first * second).as_matrix(), atol=1e-12)
+        np.testing.assert_allclose(as_scipy(conjugate(a)).as_matrix(), first.inv().as_matrix(), atol=1e-12)
+        np.testing.assert_allclose(to_6d(a), first.as_matrix()[:, :2].T.ravel(), atol=1e-12)
+
+
+def test_a_direction_is_the_unit_vector():
+    np.testing.assert_allclose(direction(3.0, -4.0, 12.0), unit(np.array([3.0, -4.0, 12.0])), rtol=1e-15)
+    assert direction(0.0, 0.0, 0.0) == (0, 0, 0)
 
 
 def test_turning_left_takes_ahead_to_the_left():

@@ -139,6 +139,8 @@ def _load_networks(path: Path, packed: bool) -> tuple[MovementEncoder, TextEncod
         raise AtomError(f"{path}: {error}") from error
     for part, network, state in zip(_PARTS, (movement, text, motion), states):
         load_weights(network, state, f"{path} ({part})")
+    for encoder in (text, motion):
+        encoder.merge_embedding()
     return movement, text, motion
 
 

@@ -78,6 +78,18 @@ class RecurrentEncoder(nn.Module):
         _, (onward, backward) = self.gru(steps, self.hidden.repeat(1, len(sequences), 1))
         return self.output_net(torch.cat([onward, backward], dim=-1))
 
+    def merge_embedding(self) -> None:
+        """From now on the GRU reads the sequences itself: its input layer and the embedding before it, both linear, are
+        one. The result is the same with a quarter less work, but the state no longer that of a file."""
+        state = self.gru.state_dict()
+        for direction in ("l0", "l0_reverse"):
+            weight = state[f"weight_ih_{direction}"].double()
+            state[f"weight_ih_{direction}"] = weight @ self.input_emb.weight.double()
+            state[f"bias_ih_{direction}"] = weight @ self.input_emb.bias.double() + state[f"bias_ih_{direction}"]
+        self.gru = nn.GRU(self.input_size, self.gru.hidden_size, batch_first=True, bidirectional=True)
+        self.gru.load_state_dict(state)
+        self.input_emb = nn.Identity()
+
 
 class MotionEncoder(RecurrentEncoder):
     """Movements (B, n, input_size), of which the first `lengths` (B,) count -> (B, output_size).
