@@ -249,17 +249,15 @@ def make_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: Art
     )
 
     def compute(writer: Any) -> None:
-        asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
         judging = make_judge(judge, config.judging)
         rows = []
         made = store.read(motions, columns=["motion_id", "prompt_id", "frames", "joints"])
-        # As Python numbers, joints would take as long to read as to judge.
-        for motion, joints in zip(made.drop_columns("joints").to_pylist(), made["joints"], strict=True):
+        asked = prompts_by_id(store, prompts, made["prompt_id"])
+        for motion in motions_of(made):
             prompt = asked[motion["prompt_id"]]
             row = unjudged(motion, prompt, judge)
             if motion["frames"]:
-                place = joints.values.to_numpy().reshape(-1, 22, 3)
-                row |= judged(judging.judge(place, events_of(prompt), prompt["task"]))
+                row |= judged(judging.judge(motion["joints"], events_of(prompt), prompt["task"]))
             rows.append(row)
         writer.rows(rows)
 
