@@ -136,8 +136,12 @@ def ranked(table: pd.DataFrame, figure: str = "overall") -> pd.DataFrame:
 
 
 def _tuning_seconds(run: RunTables) -> float:
-    """What the adapters took when they were made; an adapter that is found again has its curve still."""
-    ends = [rows[-1]["seconds"] for rows in (run.curves(), run.rewards()) if rows]
+    """What the adapters of all rounds took when they were made; one that is found again has its curve still."""
+    ends = []
+    for rows in (run.curves(), run.rewards()):
+        for row, following in zip(rows, [*rows[1:], None]):
+            if following is None or following["seconds"] < row["seconds"]:  # the clock of each round starts anew
+                ends.append(row["seconds"])
     return float(sum(ends))
 
 

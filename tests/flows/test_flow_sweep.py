@@ -73,3 +73,15 @@ def test_the_order_is_that_of_the_first_judge():
         for setting, gain in zip(("a", "b"), gains)
     ]
     assert list(ranked(pd.DataFrame(rows))["setting"]) == ["b", "b", "a", "a"]
+
+
+def test_a_setting_that_comes_to_nothing_is_told_and_the_others_go_on(server, tmp_path):
+    trials = plan_trials([*SMALL, "evaluation.judges=[kinematic]", "resources.retries=0"], [],
+                         ["tuning.targets=query", "tuning.rank=2"], 1, None)  # fmt: skip
+    failed = []
+    table = run_trials(trials, str(tmp_path), failed=lambda trial, error: failed.append((trial.name, str(error))))
+    ((name, reason),) = failed
+    assert name == "targets=query" and "can't change the layers" in reason
+    assert set(table["setting"]) == {"rank=2"} and (table["seconds"] > 0).all()
+    with pytest.raises(AtomError, match="can't change the layers"):
+        run_trials(trials[:1], str(tmp_path))
