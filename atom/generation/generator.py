@@ -17,6 +17,7 @@ from atom.devices import device_of
 from atom.errors import AtomError
 from atom.generation.adapter import adapter_hash, check_base, load_adapter
 from atom.generation.checkpoint import Checkpoint, load_checkpoint, template_of, weights_hash
+from atom.generation.language_model_inference import Inference
 from atom.generation.sampling import sample_ids
 from atom.generation.tokenizer import MotionVocabulary
 from atom.generation.vqvae import encode_clips
@@ -43,7 +44,7 @@ class Generator:
 
     def __init__(self, checkpoint: Checkpoint, weights: str = "", device: str = "cpu") -> None:
         self.device = device_of(device)
-        self.vqvae = checkpoint.vqvae.to(self.device).eval()
+        self.vqvae = checkpoint.vqvae.to(self.device).eval().laid_out()
         self.language_model: torch.nn.Module = checkpoint.language_model.to(self.device).eval()
         self.tokenizer: PreTrainedTokenizerFast = checkpoint.tokenizer
         self.template = checkpoint.template
@@ -94,6 +95,7 @@ class Generator:
         model = self.language_model
         if isinstance(model, PeftModel):
             model = model.get_base_model()  # the same network, adapter included, without peft's own forward
+        inference = Inference(model, choices)
         # Texts of about one length, and all samples of a text, share a batch.
         order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), texts[i]))
         samples: dict[int, Sample] = {}
@@ -101,8 +103,8 @@ class Generator:
             rows = order[start : start + batch_size]
             inputs, mask = self.encode_prompts([texts[i] for i in rows])
             answers = sample_ids(
-                model, inputs, mask, [seeds[i] for i in rows], choices=choices, stops=stops,
-                temperature=temperature, top_k=top_k, top_p=top_p, max_new_tokens=max_new_tokens,
+                inference, inputs, mask, [seeds[i] for i in rows], stops=stops, temperature=temperature, top_k=top_k,
+                top_p=top_p, max_new_tokens=max_new_tokens,
             )  # fmt: skip
             for i, ids in zip(rows, answers, strict=True):
                 codes = self.motions.parse(ids)

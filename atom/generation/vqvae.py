@@ -62,11 +62,43 @@ class VQVAEOutput(NamedTuple):
     perplexity: Tensor
 
 
+class Conv(nn.Conv1d):
+    """A Conv1d of (B, channels, T), whose numbers stay channels last in memory, where they need no reordering.
+
+    Two-dimensional convolutions alone know that layout, so it is one of height 1.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        (stride,), (padding,), (dilation,) = self.stride, self.padding, self.dilation
+        kernel = self.weight[:, :, None]
+        return functional.conv2d(x[:, :, None], kernel, self.bias, (1, stride), (0, padding), (1, dilation))[:, :, 0]
+
+
+class DoublingConv(Conv):
+    """Every moment twice, then a convolution of width 3: (B, channels, T) -> (B, channels, 2T).
+
+    Of three taps two fall on the same moment, so their weights are added and two taps are left: 2/3 of the work.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, width, length = x.shape
+        before, here, after = self.weight.unbind(2)
+        # A window (moment, next moment) makes the second copy of the one and the first copy of the other.
+        second, first = (before + here, after), (before, here + after)
+        kernel = torch.stack([torch.cat(tap) for tap in zip(second, first)], 1).transpose(1, 2)  # (2 width, width, 2)
+        windows = functional.conv2d(x[:, :, None], kernel[:, :, None], self.bias.repeat(2), padding=(0, 1))
+        copies = windows[:, :, 0].transpose(1, 2).reshape(batch, 2 * (length + 1), width)
+        return copies[:, 1:-1].transpose(1, 2)
+
+
 class ResidualBlock(nn.Module):
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
-        self.conv2 = nn.Conv1d(width, width, 1)
+        self.conv1 = Conv(width, width, 3, padding=dilation, dilation=dilation)
+        self.conv2 = Conv(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv2(functional.relu(self.conv1(functional.relu(x))))
@@ -90,14 +122,14 @@ class Encoder(nn.Module):
     def __init__(self, config: VQVAEConfig) -> None:
         super().__init__()
         halvings = [
-            nn.Sequential(nn.Conv1d(config.width, config.width, 4, stride=2, padding=1), ResidualStack(config))
+            nn.Sequential(Conv(config.width, config.width, 4, stride=2, padding=1), ResidualStack(config))
             for _ in range(config.stages)
         ]
         self.model = nn.Sequential(
-            nn.Conv1d(config.features, config.width, 3, padding=1),
+            Conv(config.features, config.width, 3, padding=1),
             nn.ReLU(),
             *halvings,
-            nn.Conv1d(config.width, config.code_dim, 3, padding=1),
+            Conv(config.width, config.code_dim, 3, padding=1),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -112,18 +144,18 @@ class Decoder(nn.Module):
         doublings = [
             nn.Sequential(
                 ResidualStack(config),
-                nn.Upsample(scale_factor=2, mode="nearest"),
-                nn.Conv1d(config.width, config.width, 3, padding=1),
+                nn.Identity(),  # where MotionGPT has its upsampling, so that the names are its own
+                DoublingConv(config.width),
             )
             for _ in range(config.stages)
         ]
         self.model = nn.Sequential(
-            nn.Conv1d(config.code_dim, config.width, 3, padding=1),
+            Conv(config.code_dim, config.width, 3, padding=1),
             nn.ReLU(),
             *doublings,
-            nn.Conv1d(config.width, config.width, 3, padding=1),
+            Conv(config.width, config.width, 3, padding=1),
             nn.ReLU(),
-            nn.Conv1d(config.width, config.features, 3, padding=1),
+            Conv(config.width, config.features, 3, padding=1),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -225,6 +257,13 @@ class VQVAE(nn.Module):
     def decode(self, tokens: Tensor) -> Tensor:
         """(B, n) int64 -> (B, 4n, features), each row a motion of its own (MotionGPT joins the rows)."""
         return self.decoder(self.quantizer.lookup(tokens)).transpose(1, 2)
+
+    def laid_out(self) -> VQVAE:
+        """Itself, the weights' numbers channels last in memory as those of the motions are: the same weights, faster."""
+        for layer in self.modules():
+            if isinstance(layer, Conv):
+                layer.weight.data = layer.weight.data.transpose(1, 2).contiguous().transpose(1, 2)
+        return self
 
     def _latents(self, features: Tensor) -> Tensor:
         needed = self.config.frames_per_token
