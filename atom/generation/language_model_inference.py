@@ -64,7 +64,8 @@ class Answers:
         self.hiding = _hiding(mask)[owner]  # (rows, 1, 1, S)
         self.read, self.said = [], []  # keys and values (rows, heads, S or length, d_kv) of each layer
         for layer in inference.decoder:
-            self.read.append([layer.cross.split(of(states)).contiguous()[owner] for of in (layer.cross.k, layer.cross.v)])
+            of_text = (layer.cross.split(of(states)) for of in (layer.cross.k, layer.cross.v))
+            self.read.append([kept.contiguous()[owner] for kept in of_text])
             self.said.append([states.new_empty(self.rows, layer.own.heads, length, layer.own.width) for _ in "kv"])
 
     def scores(self, tokens: Tensor) -> Tensor:
@@ -89,13 +90,12 @@ class Answers:
     def keep(self, rows: Sequence[int]) -> list[int]:
         """Goes on with some of the rows alone, and returns them in the order in which they stand from now on: the last
         ones have moved to where others left, and no other was touched."""
-        staying = set(rows)
-        places = [place for place in range(len(rows)) if place not in staying]
-        moved = [row for row in rows if row >= len(rows)]
-        for kept in [self.hiding, *(kept for layer in self.read + self.said for kept in layer)]:
-            kept[places] = kept[moved]
-        order = list(range(len(rows)))
-        for place, row in zip(places, moved):
+        order, moved = list(range(len(rows))), [row for row in rows if row >= len(rows)]
+        left = sorted(set(order).difference(rows))
+        to, of = (torch.tensor(places, device=self.hiding.device, dtype=torch.long) for places in (left, moved))
+        for kept in (self.hiding, *(kept for layer in self.read + self.said for kept in layer)):
+            kept[to] = kept[of]
+        for place, row in zip(left, moved, strict=True):
             order[place] = row
         self.rows = len(rows)
         return order
@@ -169,6 +169,6 @@ def _matrix(layer: nn.Module) -> tuple[Tensor, Tensor | None]:
 
 
 def _hiding(mask: Tensor) -> Tensor:
-    """(B, S) -> (B, 1, 1, S): what is added to scores, nothing where the mask is 1 and much less than any score else."""
+    """(B, S) -> (B, 1, 1, S): added to scores, it leaves those where the mask is 1 as they are and hides the rest."""
     lowest = torch.finfo(torch.float32).min
     return torch.zeros(mask.shape, device=mask.device).masked_fill(mask == 0, lowest)[:, None, None]

@@ -16,8 +16,8 @@ from atom.generation.atom_model import convert_policy, export_policy
 from atom.generation.checkpoint import load_checkpoint, save_checkpoint
 from atom.generation.conversion import convert_motiongpt
 from atom.generation.generator import Generator
-from atom.generation.motiongpt import read_motiongpt
 from atom.generation.language_model_inference import Inference
+from atom.generation.motiongpt import read_motiongpt
 from atom.generation.sampling import sample_ids
 
 PROMPTS = ["a person jumps twice then waves", "the man bows"]

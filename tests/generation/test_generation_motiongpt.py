@@ -18,8 +18,8 @@ from atom.generation import motiongpt
 from atom.generation.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from atom.generation.generator import Generator
 from atom.generation.language_model import T5Shape
-from atom.generation.motiongpt import read_motiongpt, read_t5
 from atom.generation.language_model_inference import Inference
+from atom.generation.motiongpt import read_motiongpt, read_t5
 from atom.generation.sampling import sample_ids
 from atom.generation.tokenizer import MotionVocabulary
 from atom.tuning.log_probabilities import PairBatch, pair_log_probabilities
