@@ -17,12 +17,15 @@ from transformers.models.t5.modeling_t5 import T5Attention, T5LayerFF
 
 Map = Callable[[Tensor], Tensor]
 
+_ROWS = 64  # that oneDNN lays the decoder's weights out for; as many answers are usually written at a time
+
 
 class Inference:
     """A T5 that can say the tokens `choices` (C,) alone. It computes in torch's inference mode only.
 
-    The weights are the model's own, not copies. A linear layer that an adapter changed is one matrix here, as it stands
-    now: make another `Inference` when the adapter was tuned, or switched on or off.
+    The encoder's weights are the model's own; on a CPU the decoder's are a copy in oneDNN's layout. A linear layer that
+    an adapter changed is one matrix here, as it stands now: make another `Inference` when the adapter was tuned, or
+    switched on or off.
     """
 
     @torch.inference_mode()
@@ -31,7 +34,7 @@ class Inference:
         self.encoder = [_Layer(block) for block in model.encoder.block]
         self.decoder = [_Layer(block) for block in model.decoder.block]
         weight, bias = _matrix(model.lm_head)
-        self.head = _linear(weight[choices], None if bias is None else bias[choices])
+        self.head = _linear(weight[choices], None if bias is None else bias[choices], often=True)
         self.scale = model.config.d_model**-0.5 if model.config.scale_decoder_outputs else 1.0
 
     def encode(self, inputs: Tensor, mask: Tensor) -> Tensor:
@@ -106,17 +109,18 @@ class _Layer:
 
     def __init__(self, block: nn.Module) -> None:
         parts = block.layer
-        self.own = _Attention(parts[0].layer_norm, parts[0].SelfAttention)
-        if len(parts) == 3:
-            self.cross = _Attention(parts[1].layer_norm, parts[1].EncDecAttention)
-        self.feed_forward = _feed_forward(parts[-1])
+        decoder = len(parts) == 3
+        self.own = _Attention(parts[0].layer_norm, parts[0].SelfAttention, decoder)
+        if decoder:
+            self.cross = _Attention(parts[1].layer_norm, parts[1].EncDecAttention, decoder)
+        self.feed_forward = _feed_forward(parts[-1], decoder)
 
 
 class _Attention:
-    def __init__(self, norm: nn.Module, attention: T5Attention) -> None:
+    def __init__(self, norm: nn.Module, attention: T5Attention, often: bool) -> None:
         self.norm, self.heads, self.width = norm, attention.n_heads, attention.key_value_proj_dim
         layers = (attention.q, attention.k, attention.v, attention.o)
-        self.q, self.k, self.v, self.o = (_linear(*_matrix(layer)) for layer in layers)
+        self.q, self.k, self.v, self.o = (_linear(*_matrix(layer), often) for layer in layers)
 
     def split(self, x: Tensor) -> Tensor:
         """(B, T, heads * d_kv) -> (B, heads, T, d_kv)."""
@@ -128,14 +132,14 @@ def _attended(q: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
     return ((q @ keys.mT + bias).softmax(-1) @ values).transpose(1, 2).flatten(2)
 
 
-def _feed_forward(part: T5LayerFF) -> Map:
+def _feed_forward(part: T5LayerFF, often: bool) -> Map:
     norm, dense = part.layer_norm, part.DenseReluDense
     act = tanh_gelu if isinstance(dense.act, NewGELUActivation) else dense.act
-    out = _linear(*_matrix(dense.wo))
+    out = _linear(*_matrix(dense.wo), often)
     if not hasattr(dense, "wi_0"):
-        wi = _linear(*_matrix(dense.wi))
+        wi = _linear(*_matrix(dense.wi), often)
         return lambda x: out(act(wi(norm(x))))
-    gate, wi = (_linear(*_matrix(layer)) for layer in (dense.wi_0, dense.wi_1))
+    gate, wi = (_linear(*_matrix(layer), often) for layer in (dense.wi_0, dense.wi_1))
 
     def gated(x: Tensor) -> Tensor:
         y = norm(x)
@@ -149,10 +153,13 @@ def tanh_gelu(x: Tensor) -> Tensor:
     return functional.gelu(x, approximate="tanh")
 
 
-def _linear(weight: Tensor, bias: Tensor | None) -> Map:
+def _linear(weight: Tensor, bias: Tensor | None, often: bool = False) -> Map:
+    """`often`: for few rows at a time and many times, so that a copy in a faster layout is worth its making."""
     if weight.device.type == "cpu" and weight.dtype == torch.float32 and torch.backends.mkldnn.is_available():
         # torch multiplies float32 with MKL, which uses half of what CPUs that are not Intel's can do; oneDNN uses all.
         product = torch.ops.mkldnn._linear_pointwise.default
+        if often:
+            weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _ROWS)
         return lambda x: product(x, weight, bias, "none", [], "")
     return lambda x: functional.linear(x, weight, bias)
 
