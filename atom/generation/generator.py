@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +10,22 @@ from typing import Literal
 import numpy as np
 import torch
 from peft import PeftModel
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
 from atom.devices import device_of
 from atom.errors import AtomError
 from atom.generation.adapter import adapter_hash, check_base, load_adapter
 from atom.generation.checkpoint import Checkpoint, load_checkpoint, template_of, weights_hash
+from atom.generation.language_model_inference import Inference
 from atom.generation.sampling import sample_ids
 from atom.generation.tokenizer import MotionVocabulary
 from atom.generation.vqvae import encode_clips
 from atom.motion.features import features_to_joints
 from atom.motion.skeleton import JOINTS
 
-_DECODED_AT_ONCE = 64
+_DECODED_AT_ONCE = 64  # motions
+_PADDING = 64  # codes of a batch, all rows together: to decode as many takes about as long as to begin another batch
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Generator:
 
     def __init__(self, checkpoint: Checkpoint, weights: str = "", device: str = "cpu") -> None:
         self.device = device_of(device)
-        self.vqvae = checkpoint.vqvae.to(self.device).eval()
+        self.vqvae = checkpoint.vqvae.to(self.device).eval().laid_out()
         self.language_model: torch.nn.Module = checkpoint.language_model.to(self.device).eval()
         self.tokenizer: PreTrainedTokenizerFast = checkpoint.tokenizer
         self.template = checkpoint.template
@@ -85,7 +87,8 @@ class Generator:
 
         With the vocabulary "motion" nothing but motion tokens and </s> can come. "all" is MotionGPT's own way: words
         may come too, are thrown away when the answer is read, and an answer of words alone holds no motion. Sampling
-        stops at the motion's end token, after which nothing is read.
+        stops at the motion's end token, after which nothing is read. `batch_size` motions are made at a time, or half
+        as many, again and again, where the GPU's memory does not hold them.
         """
         _check_sampling(texts, seeds, temperature)
         motion_ids = self.motions.answer_ids(self.tokenizer.eos_token_id)
@@ -94,16 +97,23 @@ class Generator:
         model = self.language_model
         if isinstance(model, PeftModel):
             model = model.get_base_model()  # the same network, adapter included, without peft's own forward
+        inference = Inference(model, choices)
         # Texts of about one length, and all samples of a text, share a batch.
         order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), texts[i]))
         samples: dict[int, Sample] = {}
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
+        while len(samples) < len(order):
+            rows = order[len(samples) :][:batch_size]
             inputs, mask = self.encode_prompts([texts[i] for i in rows])
-            answers = sample_ids(
-                model, inputs, mask, [seeds[i] for i in rows], choices=choices, stops=stops,
-                temperature=temperature, top_k=top_k, top_p=top_p, max_new_tokens=max_new_tokens,
-            )  # fmt: skip
+            try:
+                answers = sample_ids(
+                    inference, inputs, mask, [seeds[i] for i in rows], stops=stops, temperature=temperature,
+                    top_k=top_k, top_p=top_p, max_new_tokens=max_new_tokens,
+                )  # fmt: skip
+            except torch.OutOfMemoryError:  # of a GPU
+                if len(rows) == 1:
+                    raise
+                batch_size = len(rows) // 2
+                continue
             for i, ids in zip(rows, answers, strict=True):
                 codes = self.motions.parse(ids)
                 samples[i] = Sample(codes, "empty" if not codes else "end" if ids[-1] in stops else "length")
@@ -121,7 +131,7 @@ class Generator:
         joints = [np.zeros((0, JOINTS, 3), np.float32)] * len(tokens)
         for rows, features in self._decoded(tokens):
             for i, motion in zip(rows, features_to_joints(features), strict=True):
-                joints[i] = motion
+                joints[i] = motion[: self.vqvae.config.frames_per_token * len(tokens[i])]
         return joints
 
     def decode_features(self, tokens: Sequence[Sequence[int]]) -> list[np.ndarray]:
@@ -129,24 +139,39 @@ class Generator:
         decoded = [np.zeros((0, len(self._mean)), np.float32)] * len(tokens)
         for rows, features in self._decoded(tokens):
             for i, motion in zip(rows, features, strict=True):
-                decoded[i] = motion
+                decoded[i] = motion[: self.vqvae.config.frames_per_token * len(tokens[i])]
         return decoded
 
     @torch.inference_mode()
     def _decoded(self, tokens: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], np.ndarray]]:
-        """Motions of one length together: which they are, and their raw features (B, 4n, 263)."""
+        """Motions of about one length together: which they are, and their raw features (B, T, 263), of which those of a
+        shorter motion stand first in its row."""
         known = range(self.motions.codes)
-        by_length: dict[int, list[int]] = defaultdict(list)
         for i, codes in enumerate(tokens):
             if strange := [code for code in codes if code not in known]:
                 raise AtomError(f"motion {i} holds code {strange[0]}, outside the codebook's 0..{known[-1]}")
-            if codes:
-                by_length[len(codes)].append(i)
-        for same in by_length.values():
-            for start in range(0, len(same), _DECODED_AT_ONCE):
-                rows = same[start : start + _DECODED_AT_ONCE]
-                codes = torch.tensor([list(tokens[i]) for i in rows], device=self.device)
-                yield rows, self.vqvae.decode(codes).float().cpu().numpy() * self._std + self._mean
+        for rows in _of_about_one_length([len(codes) for codes in tokens]):
+            batch = [torch.tensor(list(tokens[i])) for i in rows]
+            lengths = torch.tensor([len(codes) for codes in batch], device=self.device)
+            codes = pad_sequence(batch, batch_first=True).to(self.device)
+            unequal = len(batch[0]) != len(batch[-1])
+            decoded = self.vqvae.decode(codes, lengths if unequal else None)
+            yield rows, decoded.float().cpu().numpy() * self._std + self._mean
+
+
+def _of_about_one_length(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Batches of motions, the longest first, as positions in `lengths`; those of length 0 are in none."""
+    rows: list[int] = []
+    padding = 0
+    for i in sorted(filter(lengths.__getitem__, range(len(lengths))), key=lambda i: -lengths[i]):
+        added = lengths[rows[0]] - lengths[i] if rows else 0
+        if len(rows) == _DECODED_AT_ONCE or padding + added > _PADDING:
+            yield rows
+            rows, padding, added = [], 0, 0
+        rows.append(i)
+        padding += added
+    if rows:
+        yield rows
 
 
 def _check_sampling(texts: Sequence[str], seeds: Sequence[int], temperature: float) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import T5ForConditionalGeneration
-from transformers.modeling_outputs import BaseModelOutput
+
+from atom.generation.language_model_inference import Answers, Inference
 
 
 class RowNoise:
@@ -32,52 +32,40 @@ class RowNoise:
 
 
 @torch.inference_mode()
-def sample_ids(model: T5ForConditionalGeneration, inputs: Tensor, mask: Tensor, seeds: Sequence[int], *,
-               choices: Tensor, stops: Sequence[int], temperature: float, top_k: int, max_new_tokens: int,
-               top_p: float = 1.0) -> list[list[int]]:  # fmt: skip
+def sample_ids(inference: Inference, inputs: Tensor, mask: Tensor, seeds: Sequence[int], *, stops: Sequence[int],
+               temperature: float, top_k: int, max_new_tokens: int, top_p: float = 1.0) -> list[list[int]]:  # fmt: skip
     """Token ids of one answer for each row of `inputs` (B, S), up to and including the first of `stops`.
 
-    Only the tokens `choices` (C,) can come. `temperature` 0 takes the likeliest token; `top_k` 0 keeps all choices;
-    `top_p` keeps the likeliest ones that together have at least this probability, after temperature and top_k.
+    `temperature` 0 takes the likeliest token; `top_k` 0 keeps all choices; `top_p` keeps the likeliest ones that
+    together have at least this probability, after temperature and top_k. Rows with the same text, as the candidates of
+    one prompt, are encoded once.
     """
-    hidden = _encode(model, inputs, mask)
-    noise = RowNoise(seeds, len(choices))
-    last = inputs.new_full((len(inputs),), model.config.decoder_start_token_id)
-    stopping = torch.tensor(list(stops), device=inputs.device)
+    _, first, owner = np.unique(inputs.cpu().numpy(), axis=0, return_index=True, return_inverse=True)
+    first, owner = (torch.from_numpy(rows.reshape(-1)).to(inputs.device) for rows in (first, owner))
+    states = inference.encode(inputs[first], mask[first])
+    writing = Answers(inference, states, mask[first], owner, max_new_tokens)
+    noise = RowNoise(seeds, len(inference.choices))
+    last = inputs.new_full((len(inputs),), inference.model.config.decoder_start_token_id)
     answers: list[list[int]] = [[] for _ in seeds]
     going = list(range(len(seeds)))  # rows still being written, as positions in `answers`
-    cache = None
     for _ in range(max_new_tokens):
-        step = model(
-            decoder_input_ids=last[:, None],
-            encoder_outputs=BaseModelOutput(last_hidden_state=hidden),
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        scores = step.logits[:, -1, choices].float()  # (rows, C)
+        scores = writing.scores(last)  # (rows, C)
         if temperature > 0:
-            scores = _nucleus(_only_best(scores / temperature, top_k), top_p) + noise.draw().to(scores.device)
-        last, cache = choices[scores.argmax(1)], step.past_key_values
-        for row, token in zip(going, last.tolist(), strict=True):
+            drawn = noise.draw().to(scores.device, non_blocking=True)
+            scores = _nucleus(_only_best(scores / temperature, top_k), top_p) + drawn
+        last = inference.choices[scores.argmax(1)]
+        tokens = last.tolist()
+        for row, token in zip(going, tokens, strict=True):
             answers[row].append(token)
-        open_rows = (~torch.isin(last, stopping)).nonzero()[:, 0]
-        if len(open_rows) == 0:
+        open_rows = [row for row, token in enumerate(tokens) if token not in stops]
+        if not open_rows:
             break
         if len(open_rows) < len(going):
-            going = [going[row] for row in open_rows.tolist()]
-            noise.keep(open_rows.tolist())
-            cache.batch_select_indices(open_rows)
-            hidden, mask, last = hidden[open_rows], mask[open_rows], last[open_rows]
+            open_rows = writing.keep(open_rows)
+            going = [going[row] for row in open_rows]
+            noise.keep(open_rows)
+            last = last[open_rows]
     return answers
-
-
-def _encode(model: T5ForConditionalGeneration, inputs: Tensor, mask: Tensor) -> Tensor:
-    """Encoder states (B, S, d_model); rows with the same text, as the candidates of one prompt, are encoded once."""
-    _, first, which = np.unique(inputs.cpu().numpy(), axis=0, return_index=True, return_inverse=True)
-    rows = torch.from_numpy(first).to(inputs.device)
-    states = model.get_encoder()(input_ids=inputs[rows], attention_mask=mask[rows]).last_hidden_state
-    return states[torch.from_numpy(which.reshape(-1)).to(inputs.device)]
 
 
 def _only_best(scores: Tensor, top_k: int) -> Tensor:

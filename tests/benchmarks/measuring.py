@@ -60,21 +60,33 @@ def in_turn(
 
 
 def matrix_product_rate(device: str = "cpu", size: int = 1024, dtype: torch.dtype = torch.float32) -> float:
-    """Operations a second of a large square matrix product here and now, which nothing made of products exceeds."""
+    """Operations a second of a large square matrix product here and now, which nothing made of products exceeds.
+
+    The best of torch's libraries counts: on a CPU, MKL's float32 can be half as fast as oneDNN's.
+    """
     left, right = (torch.rand(size, size, device=device).to(dtype) for _ in range(2))
-
-    def product() -> None:
-        left @ right
-        if left.is_cuda:
-            torch.cuda.synchronize()
-
-    product()
+    products: list[Callable[[], object]] = [lambda: left @ right]
+    if left.device.type == "cpu" and torch.backends.mkldnn.is_available():
+        products.append(lambda: torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], ""))
     times = []
-    for _ in range(9):
+    for product in products * 9:
         began = time.perf_counter()
         product()
+        if left.is_cuda:
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
     return 2 * size**3 / min(times)
+
+
+def reading_rate(device: str = "cpu", size: int = 100_000_000) -> float:
+    """Bytes a second that come from memory when numbers far too many for any cache are added up."""
+    numbers = torch.ones(size, device=device)
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        numbers.sum().item()
+        times.append(time.perf_counter() - began)
+    return numbers.nbytes / min(times)
 
 
 def tell(figures: Iterable[Figure], console: Console | None = None) -> None:

@@ -16,6 +16,7 @@ from atom.generation.atom_model import convert_policy, export_policy
 from atom.generation.checkpoint import load_checkpoint, save_checkpoint
 from atom.generation.conversion import convert_motiongpt
 from atom.generation.generator import Generator
+from atom.generation.language_model_inference import Inference
 from atom.generation.motiongpt import read_motiongpt
 from atom.generation.sampling import sample_ids
 
@@ -236,8 +237,8 @@ def test_the_peers_tuned_model_answers_as_the_peer_and_exports_as_it_was(shared,
     np.testing.assert_allclose(logits[asked], tuned["logits_on"][asked], atol=2e-4)
     np.testing.assert_allclose(plain[asked], tuned["logits_off"][asked], atol=2e-4)
     answers = sample_ids(
-        generator.language_model.get_base_model(), inputs, mask, [0] * len(inputs),
-        choices=torch.arange(len(generator.tokenizer)), stops=[1], temperature=0, top_k=0, max_new_tokens=40,
+        Inference(generator.language_model.get_base_model(), torch.arange(len(generator.tokenizer))), inputs, mask,
+        [0] * len(inputs), stops=[1], temperature=0, top_k=0, max_new_tokens=40,
     )  # fmt: skip
     for answer, expected in zip(answers, tuned["generated_ids_on"]):
         assert answer == expected[1 : len(answer) + 1].tolist()

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from atom.errors import AtomError
 from atom.generation.checkpoint import save_checkpoint, weights_hash
-from atom.generation.generator import Generator
+from atom.generation.generator import Generator, _of_about_one_length
 
 
 @pytest.fixture
@@ -61,6 +61,17 @@ def test_decoding_is_per_motion_whatever_stands_beside_it(generator):
         assert joints.dtype == np.float32
         np.testing.assert_allclose(generator.decode([codes])[0], joints, atol=1e-5)
     np.testing.assert_allclose(together[0][0, 0, [0, 2]], 0, atol=1e-6)  # the pelvis starts at the origin
+
+
+def test_motions_of_about_one_length_are_decoded_together():
+    lengths = np.random.default_rng(0).integers(0, 50, 300).tolist() + [49] * 100
+    batches = list(_of_about_one_length(lengths))
+    assert sorted(i for rows in batches for i in rows) == [i for i, length in enumerate(lengths) if length]
+    for rows in batches:
+        assert len(rows) <= 64 and sum(lengths[rows[0]] - lengths[i] for i in rows) <= 64
+        assert [lengths[i] for i in rows] == sorted((lengths[i] for i in rows), reverse=True)
+    assert len(batches) < 20
+    assert list(_of_about_one_length([])) == list(_of_about_one_length([0])) == []
 
 
 def test_a_saved_generator_gives_the_same_motions(saved, texts):

@@ -18,6 +18,7 @@ from atom.generation import motiongpt
 from atom.generation.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from atom.generation.generator import Generator
 from atom.generation.language_model import T5Shape
+from atom.generation.language_model_inference import Inference
 from atom.generation.motiongpt import read_motiongpt, read_t5
 from atom.generation.sampling import sample_ids
 from atom.generation.tokenizer import MotionVocabulary
@@ -95,8 +96,8 @@ def test_the_loss_over_all_tokens_of_a_batch_is_the_peers(peer, cases):
 def test_greedy_answers_are_the_peers_id_for_id(peer, cases):
     arrays, told = cases
     answers = sample_ids(
-        peer.language_model, torch.from_numpy(arrays["input_ids"]), torch.from_numpy(arrays["attention_mask"]),
-        [0] * len(arrays["input_ids"]), choices=torch.arange(told["rows"]), stops=[told["eos_id"]],
+        Inference(peer.language_model, torch.arange(told["rows"])), torch.from_numpy(arrays["input_ids"]),
+        torch.from_numpy(arrays["attention_mask"]), [0] * len(arrays["input_ids"]), stops=[told["eos_id"]],
         temperature=0, top_k=0, max_new_tokens=40,
     )  # fmt: skip
     motions = MotionVocabulary(told["motion_id_first"], told["motion_codebook_size"])

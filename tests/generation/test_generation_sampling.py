@@ -8,6 +8,7 @@ from transformers import TopPLogitsWarper
 from transformers.modeling_outputs import BaseModelOutput
 
 from atom.generation.generator import Generator
+from atom.generation.language_model_inference import Inference
 from atom.generation.sampling import RowNoise, _nucleus, _only_best, sample_ids
 
 
@@ -33,9 +34,9 @@ def test_our_loop_is_transformers_greedy_search(generator, texts):
     model = generator.language_model
     inputs, mask = generator.encode_prompts(texts)
     expected = model.generate(input_ids=inputs, attention_mask=mask, do_sample=False, num_beams=1, max_new_tokens=20)
-    everything = torch.arange(model.config.vocab_size)
+    everything = Inference(model, torch.arange(model.config.vocab_size))
     answers = sample_ids(
-        model, inputs, mask, [0] * len(texts), choices=everything, stops=[1], temperature=0, top_k=0, max_new_tokens=20
+        everything, inputs, mask, [0] * len(texts), stops=[1], temperature=0, top_k=0, max_new_tokens=20
     )
     for row, answer in zip(expected[:, 1:].tolist(), answers):
         assert answer == row[: len(answer)] and not any(row[len(answer) :])
@@ -55,8 +56,8 @@ def test_samples_follow_the_softmax_of_the_best_k(generator, texts):
     best = scores.topk(k)
     expected = (best.values / temperature).softmax(0).double().numpy()
     answers = sample_ids(
-        model, inputs.repeat(n, 1), mask.repeat(n, 1), range(n), choices=choices, stops=[1], temperature=temperature,
-        top_k=k, max_new_tokens=1,
+        Inference(model, choices), inputs.repeat(n, 1), mask.repeat(n, 1), range(n), stops=[1],
+        temperature=temperature, top_k=k, max_new_tokens=1,
     )  # fmt: skip
     drawn = np.array([answer[0] for answer in answers])
     counts = np.array([(drawn == token).sum() for token in choices[best.indices].tolist()])

@@ -52,6 +52,47 @@ def test_a_batch_is_decoded_row_by_row(parity):
     np.testing.assert_allclose(model(features).reconstruction, cases["forward_batch"], atol=1e-5)
 
 
+def decoded_plainly(model: VQVAE, tokens: torch.Tensor) -> torch.Tensor:
+    """The decoder as MotionGPT writes it: channels first, every moment twice before a convolution of width 3."""
+
+    def conv(layer: torch.nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
+        return functional.conv1d(x, layer.weight, layer.bias, 1, layer.padding, layer.dilation)
+
+    first, _, *doublings, last, _, out = model.decoder.model
+    x = functional.relu(conv(first, model.quantizer.lookup(tokens).contiguous()))
+    for stack, _, doubling in doublings:
+        for block in stack.model:
+            x = x + conv(block.conv2, functional.relu(conv(block.conv1, functional.relu(x))))
+        x = conv(doubling, functional.interpolate(x, scale_factor=2, mode="nearest"))
+    return conv(out, functional.relu(conv(last, x))).transpose(1, 2)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("config", [SMALL, VQVAEConfig(width=32, code_dim=24)])
+def test_decoding_is_the_plain_decoders(config):
+    torch.manual_seed(0)
+    model = VQVAE(config).eval()
+    model.quantizer.codebook.normal_()
+    tokens = torch.randint(config.codes, (5, 11))
+    expected = decoded_plainly(model, tokens)
+    torch.testing.assert_close(model.decode(tokens), expected, rtol=1e-5, atol=1e-5)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    torch.testing.assert_close(model.laid_out().decode(tokens), expected, rtol=1e-5, atol=1e-5)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+@torch.inference_mode()
+def test_padding_touches_no_motion():
+    torch.manual_seed(0)
+    model = VQVAE(VQVAEConfig(codes=12, code_dim=24, width=32)).eval()  # its blocks reach 9 moments to either side
+    model.quantizer.codebook.normal_()
+    tokens, lengths = torch.randint(12, (5, 15)), torch.tensor([15, 14, 6, 1, 15])
+    together = model.decode(tokens, lengths)
+    for row, length, motion in zip(tokens, lengths, together):
+        torch.testing.assert_close(motion[: 4 * length], model.decode(row[None, :length])[0], rtol=1e-5, atol=1e-5)
+        assert not motion[4 * length :].any()
+
+
 @pytest.mark.parametrize("frames", [4, 5, 39, 64])
 def test_lengths_round_down_to_whole_tokens(frames):
     model = VQVAE(SMALL).eval()
