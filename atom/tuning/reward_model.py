@@ -37,6 +37,7 @@ from atom.preferences.pairs import DEGREES
 from atom.tuning.batches import padded
 from atom.tuning.losses import reward_margin
 from atom.tuning.rewards import AskedPrompt
+from atom.tuning.state import keep_state, kept_state
 from atom.tuning.training import learning_rate
 
 WEIGHTS, CARD = "reward_model.safetensors", "reward_model.json"
@@ -308,20 +309,13 @@ class _Training:
         replace_file(folder / CARD, lambda path: path.write_text(text + "\n"))
 
     def save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        state = {
+        keep_state(path, {
             "weights": self.model._weights(), "optimizer": self.optimizer.state_dict(), "rows": self.rows,
             "best": self.best,
-        }  # fmt: skip
-        replace_file(path, lambda temporary: torch.save(state, temporary))
+        })  # fmt: skip
 
     def restore(self, path: Path) -> None:
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch.load raises whatever the damaged bytes lead it to
-            raise AtomError(
-                f"can't go on from {path}: {str(error).splitlines()[0]}; delete it to start over"
-            ) from error
+        state = kept_state(path)
         self.model._take(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rows, self.best = state["rows"], state["best"]

@@ -15,9 +15,8 @@ import torch
 from torch.nn.utils import clip_grad_norm_
 
 from atom.config import OnPolicyConfig, TuningConfig
-from atom.errors import AtomError
-from atom.files import replace_file
 from atom.generation.generator import Generator
+from atom.tuning.state import keep_state, kept_state
 from atom.tuning.team import ALONE, Team
 from atom.tuning.validation import BestSoFar, Validation
 from atom.tuning.watch import WINDOW, check_course, check_finite
@@ -121,30 +120,16 @@ class AdapterTraining(ABC):
         return {"validation": mean, "validation_gain": mean - float(np.mean(self.best.first))}
 
     def _save(self, path: Path) -> None:
-        if not self.team.first:
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        state = {
-            "trained": [parameter.detach() for parameter in self.trained], "optimizer": self.optimizer.state_dict(),
-            "rows": self.rows, "best": asdict(self.best), "extra": self.extra(),
-        }  # fmt: skip
-        try:
-            replace_file(path, lambda temporary: torch.save(state, temporary))
-        except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
-            raise AtomError(
-                f"can't keep the state of the tuning in {path.parent}: {str(error).splitlines()[0]}; make room, then "
-                "run again: it goes on from the state kept before"
-            ) from error
+        if self.team.first:
+            keep_state(path, {
+                "trained": [parameter.detach() for parameter in self.trained], "optimizer": self.optimizer.state_dict(),
+                "rows": self.rows, "best": asdict(self.best), "extra": self.extra(),
+            })  # fmt: skip
 
     def _restore(self, path: Path) -> None:
         if not path.exists():
             return
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch.load raises whatever the damaged bytes lead it to
-            raise AtomError(
-                f"can't go on from {path}: {str(error).splitlines()[0]}; delete it to start over"
-            ) from error
+        state = kept_state(path)
         with torch.no_grad():
             for parameter, value in zip(self.trained, state["trained"], strict=True):
                 parameter.copy_(value)

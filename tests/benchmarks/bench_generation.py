@@ -6,8 +6,10 @@ ways must say the same.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,23 +26,11 @@ from atom.generation.language_model_inference import Inference
 from atom.generation.sampling import sample_ids
 from atom.generation.vqvae import VQVAE, Conv, DoublingConv
 
+sys.path.append(str(Path(__file__).parents[1]))
+from plain_decoder import decoded_plainly
+
 MOTIONS, CODES = 32, 49
 PROMPTS, TOKENS, CANDIDATES, PADDED = 32, 64, 10, 256
-
-
-def decode_plainly(model: VQVAE, tokens: Tensor) -> Tensor:
-    """What the peers run (T2M-GPT, MotionGPT): channels first, and every moment twice before a convolution."""
-
-    def conv(layer: nn.Conv1d, x: Tensor) -> Tensor:
-        return functional.conv1d(x, layer.weight, layer.bias, 1, layer.padding, layer.dilation)
-
-    first, _, *doublings, last, _, out = model.decoder.model
-    x = functional.relu(conv(first, model.quantizer.lookup(tokens).contiguous()))
-    for stack, _, doubling in doublings:
-        for block in stack.model:
-            x = x + conv(block.conv2, functional.relu(conv(block.conv1, functional.relu(x))))
-        x = conv(doubling, functional.interpolate(x, scale_factor=2, mode="nearest"))
-    return conv(out, functional.relu(conv(last, x))).transpose(1, 2)
 
 
 def decoding_operations(model: VQVAE, tokens: Tensor) -> int:
@@ -101,12 +91,12 @@ def of_decoder(device: str) -> Iterator[Figure]:
     plain = VQVAE().eval().to(device)
     plain.load_state_dict(model.state_dict())  # in torch's own layout
     tokens = torch.randint(model.config.codes, (MOTIONS, CODES), device=device)
-    expected = decode_plainly(plain, tokens)
+    expected = decoded_plainly(plain, tokens)
     torch.testing.assert_close(model.decode(tokens), expected, rtol=1e-4, atol=1e-4 * float(expected.std()))
     ours, together, apart = in_turn(
         lambda: model.decode(tokens),
-        lambda: decode_plainly(plain, tokens),
-        lambda: [decode_plainly(plain, row[None]) for row in tokens],
+        lambda: decoded_plainly(plain, tokens),
+        lambda: [decoded_plainly(plain, row[None]) for row in tokens],
         clock=clock_of(device),
     )
     operations, rate = decoding_operations(model, tokens), matrix_product_rate(device)
@@ -123,7 +113,7 @@ def of_decoder(device: str) -> Iterator[Figure]:
     motions = [rng.integers(0, model.config.codes, n).tolist() for n in rng.integers(10, CODES + 1, MOTIONS)]
     ours, apart = in_turn(
         lambda: generator.decode_features(motions),
-        lambda: [decode_plainly(plain, torch.tensor([row], device=device)).cpu() for row in motions],
+        lambda: [decoded_plainly(plain, torch.tensor([row], device=device)).cpu() for row in motions],
         clock=clock_of(device),
     )
     yield Figure(

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from plain_decoder import decoded_plainly
 from safetensors.torch import load_file
 from torch.nn import functional
 
@@ -50,21 +51,6 @@ def test_a_batch_is_decoded_row_by_row(parity):
     np.testing.assert_array_equal(tokens, cases["tokens_batch"])
     np.testing.assert_allclose(model.decode(tokens), cases["forward_batch"], atol=1e-5)
     np.testing.assert_allclose(model(features).reconstruction, cases["forward_batch"], atol=1e-5)
-
-
-def decoded_plainly(model: VQVAE, tokens: torch.Tensor) -> torch.Tensor:
-    """The decoder as MotionGPT writes it: channels first, every moment twice before a convolution of width 3."""
-
-    def conv(layer: torch.nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
-        return functional.conv1d(x, layer.weight, layer.bias, 1, layer.padding, layer.dilation)
-
-    first, _, *doublings, last, _, out = model.decoder.model
-    x = functional.relu(conv(first, model.quantizer.lookup(tokens).contiguous()))
-    for stack, _, doubling in doublings:
-        for block in stack.model:
-            x = x + conv(block.conv2, functional.relu(conv(block.conv1, functional.relu(x))))
-        x = conv(doubling, functional.interpolate(x, scale_factor=2, mode="nearest"))
-    return conv(out, functional.relu(conv(last, x))).transpose(1, 2)
 
 
 @torch.inference_mode()
