@@ -286,7 +286,9 @@ class ValidationConfig(Section):
     best adapter by them, and before its last step if it no longer helps. The kinematic judge is asked."""
 
     prompts_per_task: int = Field(40, ge=0, description="0: none; a tuning ends with its last adapter")
-    every: int = Field(50, ge=1, description="steps between two measurements; there is one at the end too")
+    every: int = Field(
+        50, ge=1, description="least steps between two measurements; there are at most ten, the last at the end"
+    )
     patience: int = Field(2, ge=1, description="measurements in a row that are worse, after which a tuning ends")
 
 

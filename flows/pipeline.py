@@ -25,6 +25,7 @@ from atom.preferences.summary import summarise_pairs
 from atom.report import plots
 from atom.report.run_tables import RunTables
 from atom.report.writing import PAGE, write_report
+from atom.tuning.validation import validation_of
 from flows import imported_stages, metric_stages, stages, tensorboard, vision_stages
 from flows.naming import run_name
 from flows.running import Reached, Shards, StageRunner
@@ -57,6 +58,8 @@ def align(config: RunConfig, store: str = "store", until: Until | None = None) -
     imported_stages.check(config)
     metric_stages.check(config)
     tensorboard.check(config)
+    if config.tunes:
+        validation_of(config)  # says now if its prompts can't be written
     for remark in check_run(config, artifacts):
         get_run_logger().warning(remark)
     run = _Run(config, store, artifacts, None if until == "evaluation" else until)

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from atom.config import PromptConfig, RunConfig
 from atom.prompts.grammar import Prompt, expected_length, write_prompts
+from atom.tuning.validation import interval
 
 SAMPLED_PROMPTS = 60  # of each task and split, from which means are taken
 
@@ -94,5 +95,5 @@ def _steps_a_round(config: RunConfig, pairs: int) -> int:
 
 def _validated(config: RunConfig, steps: int) -> int:
     """Motions made in validation while one adapter is tuned, if it goes on to its end."""
-    measured = 1 + math.ceil(steps / config.validation.every) if steps else 0
+    measured = 1 + math.ceil(steps / interval(config.validation.every, steps)) if steps else 0
     return measured * len(config.prompts.tasks) * config.validation.prompts_per_task

@@ -17,6 +17,7 @@ from atom.planning.computing import computing
 from atom.planning.counts import Counts, count
 from atom.planning.estimate import Estimate
 from atom.preferences.importing import import_preferences
+from atom.tuning.validation import validation_of
 
 MOTION_BYTES = 120  # a frame in the motions table: 23 KB for 196 frames
 CLIP_BYTES = 900  # a frame in the mp4 of 320 x 320 pixels and its share of the sheet
@@ -39,6 +40,8 @@ def make_plan(config: RunConfig) -> Plan:
     generator = _look(plan, "generator", lambda: _generator(config)) if config.tunes else None
     if generator is not None:
         plan.found.append(("generator", _describe(generator)))
+    if config.tunes:
+        _look(plan, "validation", lambda: validation_of(config))
     imported = sum(_motions(plan, config, name) for name in ("candidates", "base", "tuned"))
     pairs = _preferences(plan, config, generator)
     captions = _metrics(plan, config)

@@ -18,7 +18,7 @@ from atom.config import OnPolicyConfig, TuningConfig
 from atom.generation.generator import Generator
 from atom.tuning.state import keep_state, kept_state
 from atom.tuning.team import ALONE, Team
-from atom.tuning.validation import BestSoFar, Validation
+from atom.tuning.validation import BestSoFar, Validation, interval
 from atom.tuning.watch import WINDOW, check_course, check_finite
 
 Row = dict[str, Any]
@@ -92,9 +92,10 @@ class AdapterTraining(ABC):
             self._restore(state_file)
         if self.validation and not self.best.first:
             self._validate(0)
+        every = interval(self.validation.every, self.steps) if self.validation else 0
         while len(self.rows) < self.steps and not self._exhausted():
             row = self.step()
-            if self.validation and (row["step"] % self.validation.every == 0 or row["step"] == self.steps):
+            if every and (row["step"] % every == 0 or row["step"] == self.steps):
                 row |= self._validate(row["step"])
             if state_file is not None and row["step"] % save_every == 0:
                 self._save(state_file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,14 +16,22 @@ from atom.generation.protocol import sample_seed
 from atom.judging.kinematic import KinematicJudge
 from atom.prompts.grammar import write_split
 
+MOST_MEASUREMENTS = 10  # of a tuning, beside that of its start
+
+
+def interval(every: int, steps: int) -> int:
+    """Steps between two measurements, at least `every`, of a tuning of so many: the longer it is, the longer it is
+    noisy before its learning rate has come down."""
+    return max(every, math.ceil(steps / MOST_MEASUREMENTS))
+
 
 @dataclass(frozen=True)
 class Validation:
     """Texts, the seeds of their motions, and a judge: `score` of the number of a text and its joints (T, 22, 3).
 
     The seeds stay the same, so that two measurements differ by their weights alone. A text without a motion scores
-    `worst`. `every` counts steps between measurements; after `patience` of them in a row that were not kept the tuning
-    ends. `meaning` says what is asked of the texts, for what is built on it.
+    `worst`. `every` is the least number of steps between measurements; after `patience` of them in a row that were not
+    kept the tuning ends. `meaning` says what is asked of the texts, for what is built on it.
     """
 
     texts: tuple[str, ...]

@@ -1,7 +1,7 @@
 """One table of all hot paths: `python tests/benchmarks/bench.py [--device cuda] [topic ...]`.
 
 Each topic is a `bench_<topic>.py` beside this file and runs in a process of its own, one after the other. The table is
-printed, written as Parquet and drawn, so that a regression shows.
+printed and drawn, and added to the Parquet file of earlier runs; what has become slower since the last one is told.
 """
 
 from __future__ import annotations
@@ -48,6 +48,19 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def slower(table: pd.DataFrame, before: pd.DataFrame) -> list[str]:
+    """What of a table has lost a fifth or more since it was measured last, where possible by the ratio, which a busy
+    machine changes less."""
+    last = before[before["device"].isin(table["device"])].drop_duplicates("path", keep="last").set_index("path")
+    found = []
+    for row in table[table["path"].isin(last.index)].itertuples():
+        figure = "ratio" if pd.notna(row.ratio) else "ours"
+        now, then = getattr(row, figure), last.loc[row.path, figure]
+        if now < 0.8 * then:
+            found.append(f"{row.path}: {now:.3g} {'x' if figure == 'ratio' else row.unit}, last time {then:.3g}")
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("topics", nargs="*", metavar="topic", help=f"of {', '.join(TOPICS)}; all without")
@@ -65,9 +78,13 @@ def main() -> None:
     table = pd.DataFrame([{**vars(figure), "ratio": figure.ratio, "reached": figure.reached} for figure in figures])
     table = table.assign(at=pd.Timestamp.now("UTC"), machine=platform.processor() or platform.machine())
     options.output.mkdir(parents=True, exist_ok=True)
-    table.to_parquet(options.output / "bench.parquet")
-    draw(table, options.output / "bench.png")
-    console.print(f"{options.output / 'bench.parquet'} and bench.png")
+    kept, picture = options.output / "bench.parquet", options.output / "bench.png"
+    before = pd.read_parquet(kept) if kept.exists() else table[:0]
+    for line in slower(table, before):
+        console.print(f"slower: {line}", style="red", markup=False)
+    pd.concat([before, table] if len(before) else [table]).to_parquet(kept)
+    draw(table, picture)
+    console.print(f"{kept} and {picture}", soft_wrap=True)
 
 
 if __name__ == "__main__":

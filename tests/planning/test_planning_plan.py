@@ -71,3 +71,8 @@ def test_the_command_ends_with_status_2_when_something_is_missing(atom, tmp_path
     assert status == 2 and "'nowhere' is no generator checkpoint" in said
     assert complaint.strip().splitlines()[-1] == "atom: the run can't start: 1 problem(s), each in a line above"
     assert not (tmp_path / "store/runs").exists()
+
+
+def test_validation_prompts_that_can_not_be_written_are_a_problem_before_the_run():
+    plan = plan_of("prompts.max_events=2", "prompts.max_count=2", "validation.prompts_per_task=5000")
+    assert any("validation.prompts_per_task" in problem for problem in plan.problems)

@@ -11,7 +11,7 @@ from atom.events import split_of
 from atom.generation.generator import Generator
 from atom.prompts.grammar import write_prompts, write_split
 from atom.tuning.trainer import tune
-from atom.tuning.validation import BestSoFar, Validation, validation_of
+from atom.tuning.validation import BestSoFar, Validation, interval, validation_of
 
 SMALL = TuningConfig(rank=4, alpha=8, batch_size=4, epochs=3, warmup_steps=1, learning_rate=3e-3)  # 15 steps
 TEXTS = ("a person jumps twice", "he bows")
@@ -112,3 +112,7 @@ def test_a_run_measures_by_the_kinematic_judge_the_same_each_time():
     assert len(scores) == 9 and all(1 <= score <= 5 for score in scores) and len(set(scores)) > 1
     assert validation.measure(generator) == scores
     assert validation_of(RunConfig.model_validate({"validation": {"prompts_per_task": 0}})) is None
+
+
+def test_a_long_tuning_is_measured_ten_times_and_a_short_one_no_more_often_than_asked():
+    assert [interval(50, steps) for steps in (20, 178, 500, 501, 1689)] == [50, 50, 50, 51, 169]
