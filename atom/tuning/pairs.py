@@ -23,12 +23,12 @@ _SCHEMA = pa.schema([("text", pa.string()), ("chosen", _CODES), ("rejected", _CO
 class TrainingPair:
     """A prompt, the codes of the better and the worse motion, and how clearly it is better, where that is known.
 
-    Feedback on a single motion leaves the other side empty.
+    Feedback on a single motion has None for the other side.
     """
 
     text: str
-    chosen: tuple[int, ...]
-    rejected: tuple[int, ...]
+    chosen: tuple[int, ...] | None
+    rejected: tuple[int, ...] | None
     degree: Degree | None = None
 
 
@@ -55,7 +55,7 @@ class PairFile(Sequence[TrainingPair]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         text, chosen, rejected, degree = (column[index].as_py() for column in self._table.columns)
-        return TrainingPair(text, tuple(chosen), tuple(rejected), degree)
+        return TrainingPair(text, *(None if side is None else tuple(side) for side in (chosen, rejected)), degree)
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,17 @@ class TokenizedPairs(Dataset[TokenizedPair]):
             for prompt, pair in zip(prompts, pairs, strict=True)
         ]
 
-    def _answer(self, codes: Sequence[int]) -> tuple[int, ...]:
-        return tuple(self._generator.motions.answer(codes, self._generator.tokenizer.eos_token_id)) if codes else ()
+    def _answer(self, codes: Sequence[int] | None) -> tuple[int, ...]:
+        if codes is None:
+            return ()
+        return tuple(self._generator.motions.answer(codes, self._generator.tokenizer.eos_token_id))
 
 
 def shapes_of(pairs: Iterable[TrainingPair]) -> list[PairShape]:
     """The shapes of pairs, by a single pass over them."""
     numbers: dict[str, int] = {}
     return [
-        PairShape(numbers.setdefault(pair.text, len(numbers)), max(len(pair.chosen), len(pair.rejected)))
+        PairShape(numbers.setdefault(pair.text, len(numbers)), max(len(pair.chosen or ()), len(pair.rejected or ())))
         for pair in pairs
     ]
 
@@ -115,10 +117,10 @@ def single_motions(pairs: Iterable[TrainingPair]) -> list[TrainingPair]:
     wins: Counter[tuple[str, tuple[int, ...]]] = Counter()
     for pair in pairs:
         for codes, won in ((pair.chosen, 1), (pair.rejected, -1)):
-            if codes:
+            if codes is not None:
                 wins[pair.text, codes] += won
     return [
-        TrainingPair(text, codes if balance > 0 else (), () if balance > 0 else codes)
+        TrainingPair(text, codes, None) if balance > 0 else TrainingPair(text, None, codes)
         for (text, codes), balance in wins.items()
         if balance
     ]

@@ -98,8 +98,8 @@ class _PairTraining(AdapterTraining):
         self.vocabulary = vocabulary_of(generator, config)
         smoothing = [config.degree_smoothing.get(pair.degree, config.label_smoothing) for pair in pairs]
         self.smoothing = torch.tensor(smoothing, device=self.model.device)  # (pairs,)
-        chosen = sum(bool(pair.chosen) for pair in pairs)
-        rejected = sum(bool(pair.rejected) for pair in pairs)
+        chosen = sum(pair.chosen is not None for pair in pairs)
+        rejected = sum(pair.rejected is not None for pair in pairs)
         # Of single motions both kinds count as much, however many there are of each.
         self.side_weights = [(chosen + rejected) / (2 * max(count, 1)) for count in (chosen, rejected)]
         self.steps_per_epoch = math.ceil(len(pairs) / config.batch_size)

@@ -17,12 +17,12 @@ def in_file(path, pairs, size=7):
 
 
 def test_pairs_come_back_from_a_file_as_they_were(tmp_path):
-    pairs = [*random_pairs(30), TrainingPair("he bows", (1,), (), "much_better")]
+    pairs = [*random_pairs(30), TrainingPair("he bows", (1,), None, "Much better"), TrainingPair("he bows", (), (3,))]
     found = in_file(tmp_path / "pairs.arrow", pairs)
-    assert len(found) == 31 and list(found) == pairs and hash_of(found) == hash_of(pairs)
+    assert len(found) == 32 and list(found) == pairs and hash_of(found) == hash_of(pairs)
     assert len(in_file(tmp_path / "none.arrow", [])) == 0
     with pytest.raises(IndexError):
-        found[31]
+        found[32]
 
 
 def test_a_file_gives_the_adapter_of_a_list(tmp_path):
@@ -56,13 +56,15 @@ def test_single_motions_are_good_or_bad_by_most_of_their_pairs_and_come_once():
     pairs = [TrainingPair("x", a, b), TrainingPair("x", a, c), TrainingPair("x", b, c), TrainingPair("y", b, a)]
     found = single_motions(pairs)
     assert found == [
-        TrainingPair("x", a, ()), TrainingPair("x", (), c), TrainingPair("y", b, ()), TrainingPair("y", (), a),
+        TrainingPair("x", a, None), TrainingPair("x", None, c), TrainingPair("y", b, None), TrainingPair("y", None, a),
     ]  # fmt: skip
     assert single_motions(found) == found
 
 
 def test_a_batch_of_single_motions_tells_which_side_each_has():
-    pairs = TokenizedPairs(random_generator(), [TrainingPair("he bows", (1, 2), ()), TrainingPair("he bows", (), (3,))])
+    pairs = TokenizedPairs(
+        random_generator(), [TrainingPair("he bows", (1, 2), None), TrainingPair("he bows", None, (3,))]
+    )
     batch = PairBatch.of(list(pairs), 0, CPU)
     assert batch.has_chosen.tolist() == [True, False] and batch.has_rejected.tolist() == [False, True]
     assert (batch.chosen.tolist(), batch.rejected.tolist(), len(batch.labels)) == ([0], [1], 2)

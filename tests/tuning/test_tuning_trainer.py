@@ -80,7 +80,7 @@ def test_the_loss_falls_and_the_margin_rises(generator, tmp_path, loss, form):
 
 @pytest.mark.parametrize("form", ["sum", "average"])
 def test_single_motions_are_learned_from_without_a_counterpart(generator, tmp_path, form):
-    pairs = [TrainingPair(pair.text, *((pair.chosen, ()) if i % 3 else ((), pair.rejected)))
+    pairs = [TrainingPair(pair.text, *((pair.chosen, None) if i % 3 else (None, pair.rejected)))
              for i, pair in enumerate(random_pairs(24))]  # fmt: skip
     config = SMALL.model_copy(update={"loss": "kto_unpaired", "log_probability": form, "epochs": 8, "beta": 0.3})
     rows = tune(generator, pairs, config, 0, tmp_path)
