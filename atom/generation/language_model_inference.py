@@ -6,7 +6,7 @@ ones to them, makes masks and position biases anew, and scores the whole vocabul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,7 @@ from transformers import T5ForConditionalGeneration
 from transformers.activations import NewGELUActivation
 from transformers.models.t5.modeling_t5 import T5Attention, T5LayerFF
 
-Map = Callable[[Tensor], Tensor]
-
-_ROWS = 64  # that oneDNN lays the decoder's weights out for; as many answers are usually written at a time
+from atom.fast_linear import Map, linear_map
 
 
 class Inference:
@@ -34,7 +32,7 @@ class Inference:
         self.encoder = [_Layer(block) for block in model.encoder.block]
         self.decoder = [_Layer(block) for block in model.decoder.block]
         weight, bias = _matrix(model.lm_head)
-        self.head = _linear(weight[choices], None if bias is None else bias[choices], often=True)
+        self.head = linear_map(weight[choices], None if bias is None else bias[choices], often=True)
         self.scale = model.config.d_model**-0.5 if model.config.scale_decoder_outputs else 1.0
 
     def encode(self, inputs: Tensor, mask: Tensor) -> Tensor:
@@ -120,7 +118,7 @@ class _Attention:
     def __init__(self, norm: nn.Module, attention: T5Attention, often: bool) -> None:
         self.norm, self.heads, self.width = norm, attention.n_heads, attention.key_value_proj_dim
         layers = (attention.q, attention.k, attention.v, attention.o)
-        self.q, self.k, self.v, self.o = (_linear(*_matrix(layer), often) for layer in layers)
+        self.q, self.k, self.v, self.o = (linear_map(*_matrix(layer), often) for layer in layers)
 
     def split(self, x: Tensor) -> Tensor:
         """(B, T, heads * d_kv) -> (B, heads, T, d_kv)."""
@@ -135,11 +133,11 @@ def _attended(q: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
 def _feed_forward(part: T5LayerFF, often: bool) -> Map:
     norm, dense = part.layer_norm, part.DenseReluDense
     act = tanh_gelu if isinstance(dense.act, NewGELUActivation) else dense.act
-    out = _linear(*_matrix(dense.wo), often)
+    out = linear_map(*_matrix(dense.wo), often)
     if not hasattr(dense, "wi_0"):
-        wi = _linear(*_matrix(dense.wi), often)
+        wi = linear_map(*_matrix(dense.wi), often)
         return lambda x: out(act(wi(norm(x))))
-    gate, wi = (_linear(*_matrix(layer), often) for layer in (dense.wi_0, dense.wi_1))
+    gate, wi = (linear_map(*_matrix(layer), often) for layer in (dense.wi_0, dense.wi_1))
 
     def gated(x: Tensor) -> Tensor:
         y = norm(x)
@@ -151,17 +149,6 @@ def _feed_forward(part: T5LayerFF, often: bool) -> Map:
 def tanh_gelu(x: Tensor) -> Tensor:
     """What transformers calls gelu_new, in one step instead of eight."""
     return functional.gelu(x, approximate="tanh")
-
-
-def _linear(weight: Tensor, bias: Tensor | None, often: bool = False) -> Map:
-    """`often`: for few rows at a time and many times, so that a copy in a faster layout is worth its making."""
-    if weight.device.type == "cpu" and weight.dtype == torch.float32 and torch.backends.mkldnn.is_available():
-        # torch multiplies float32 with MKL, which uses half of what CPUs that are not Intel's can do; oneDNN uses all.
-        product = torch.ops.mkldnn._linear_pointwise.default
-        if often:
-            weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _ROWS)
-        return lambda x: product(x, weight, bias, "none", [], "")
-    return lambda x: functional.linear(x, weight, bias)
 
 
 def _matrix(layer: nn.Module) -> tuple[Tensor, Tensor | None]:

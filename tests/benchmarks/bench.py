@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from measuring import Figure, tell
 from rich.console import Console
@@ -36,28 +37,36 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     from matplotlib import pyplot
 
     shown = table[table["ratio"].notna()][::-1]
-    figure, axis = pyplot.subplots(figsize=(9, 0.36 * len(shown) + 1), layout="constrained")
-    axis.barh(shown["path"], shown["ratio"], color="#2a6f97")
-    axis.plot(shown["wanted"], shown["path"], "|", color="#e07a1f", markersize=16, markeredgewidth=3, label="wanted")
+    places = range(len(shown))
+    figure, axis = pyplot.subplots(figsize=(12, 0.34 * len(shown) + 1.2), layout="constrained")
+    axis.barh(places, shown["ratio"], color="#2a6f97")
+    axis.plot(shown["wanted"], places, "|", color="#e07a1f", markersize=15, markeredgewidth=3, label="wanted")
     axis.axvline(1, color="#555555", linewidth=1)
-    axis.set(xscale="log", xlabel="times as fast as the plain way")
-    for place, ratio in enumerate(shown["ratio"]):
-        axis.annotate(f"{ratio:.2g}", (ratio, place), (4, 0), textcoords="offset points", va="center")
+    axis.set(xscale="log", xlim=(0.5, None), xlabel="times as fast as the plain way")
+    axis.set_yticks(places, [f"{row.path} | {row.plain_way}" for row in shown.itertuples()], fontsize=9)
+    axis.set_xticks([0.5, 1, 2, 5, 10, 20, 50], ["0.5", "1", "2", "5", "10", "20", "50"], minor=False)
+    for place, ratio, wanted in zip(places, shown["ratio"], shown["wanted"]):
+        axis.annotate(f"{ratio:.2g}", (max(ratio, np.nan_to_num(wanted)), place), (6, 0), textcoords="offset points",
+                      va="center", fontsize=9)  # fmt: skip
+    axis.margins(y=0.01)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False)
-    figure.savefig(path, dpi=110)
+    figure.legend(frameon=False, loc="outside upper right")
+    figure.savefig(path, dpi=100)
 
 
 def slower(table: pd.DataFrame, before: pd.DataFrame) -> list[str]:
     """What of a table has lost a fifth or more since it was measured last, where possible by the ratio, which a busy
     machine changes less."""
-    last = before[before["device"].isin(table["device"])].drop_duplicates("path", keep="last").set_index("path")
+    same = ["path", "plain_way", "device"]
+    both = table.merge(before.drop_duplicates(same, keep="last"), on=same, suffixes=("", "_before"))
     found = []
-    for row in table[table["path"].isin(last.index)].itertuples():
-        figure = "ratio" if pd.notna(row.ratio) else "ours"
-        now, then = getattr(row, figure), last.loc[row.path, figure]
+    for row in both.itertuples():
+        if pd.notna(row.ratio):
+            now, then, unit = row.ratio, row.ratio_before, "x"
+        else:
+            now, then, unit = row.ours, row.ours_before, row.unit
         if now < 0.8 * then:
-            found.append(f"{row.path}: {now:.3g} {'x' if figure == 'ratio' else row.unit}, last time {then:.3g}")
+            found.append(f"{row.path}: {now:.3g} {unit}, last time {then:.3g}")
     return found
 
 

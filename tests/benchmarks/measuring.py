@@ -16,7 +16,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured of one hot path.
+    """What was measured of one hot path; together with the plain way and the device, `path` is its name.
 
     `ours` and `plain` are rates in `unit`, the more the better; `wanted` is the least ratio of the two, or, where
     nothing is held beside it, the least rate. `limit` is the rate that `limit_by` does not let anybody exceed.

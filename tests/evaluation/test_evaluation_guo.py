@@ -11,7 +11,7 @@ import torch
 from atom.errors import AtomError
 from atom.evaluation.evaluator.base import TaggedText
 from atom.evaluation.evaluator.guo import load_guo
-from atom.evaluation.evaluator.networks import MotionEncoder, MovementEncoder, TextEncoder
+from atom.evaluation.evaluator.networks import MotionEncoder, MovementEncoder, RecurrentEncoder, TextEncoder
 from atom.evaluation.evaluator.words import PARTS_OF_SPEECH, WordVectors
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
@@ -368,3 +368,13 @@ def test_vectors_must_be_a_table_of_numbers(tmp_path):
 def test_arguments_that_can_not_be_meant_are_refused(weights, words, arguments, message):
     with pytest.raises(AtomError, match=message):
         load_guo(weights, words, **{"mean": MEAN, "std": STD} | arguments)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_without_gradients_the_same_states_come_out(packed):
+    torch.manual_seed(0)
+    encoder = RecurrentEncoder(12, 16, 8, packed=packed)
+    sequences, lengths = torch.randn(6, 9, 12), torch.tensor([3, 9, 1, 9, 5, 2])
+    with_gradients = encoder(sequences, lengths)
+    with torch.inference_mode():
+        assert torch.allclose(encoder(sequences, lengths), with_gradients, atol=1e-6)
