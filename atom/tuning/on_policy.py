@@ -23,6 +23,7 @@ from torch import Tensor
 
 from atom.config import GenerationConfig, OnPolicyConfig, TuningConfig
 from atom.errors import AtomError
+from atom.fast_linear import fast_frozen_linears
 from atom.generation.adapter import adapter_hash
 from atom.generation.generator import Generator
 from atom.tuning.adapter import add_adapter, save_adapter
@@ -132,17 +133,18 @@ class _OnPolicyTraining(AdapterTraining):
         inputs, mask = generator.encode_prompts([prompt.text for prompt in asked])
         owner = torch.tensor([i // config.samples for i in counts], device=inputs.device)
         labels = padded([answers[i] for i in counts], IGNORED).to(inputs.device)
-        policy = self._log_probabilities(inputs, mask, owner, labels)
-        weights = advantages[counts].to(policy.device)
-        loss = -(weights * policy).sum()
-        if config.kl:
-            with torch.no_grad(), self.adapted.disable_adapter():
-                reference = self._log_probabilities(inputs, mask, owner, labels)
-            apart = policy.detach() - reference
-            loss = loss + config.kl * (apart * policy).sum()
-            told["kl"] = apart.mean().item()
-        loss = loss / len(texts)
-        loss.backward()
+        with fast_frozen_linears(self.model):
+            policy = self._log_probabilities(inputs, mask, owner, labels)
+            weights = advantages[counts].to(policy.device)
+            loss = -(weights * policy).sum()
+            if config.kl:
+                with torch.no_grad(), self.adapted.disable_adapter():
+                    reference = self._log_probabilities(inputs, mask, owner, labels)
+                apart = policy.detach() - reference
+                loss = loss + config.kl * (apart * policy).sum()
+                told["kl"] = apart.mean().item()
+            loss = loss / len(texts)
+            loss.backward()
         return {"loss": loss.item()} | told
 
     def drift(self, row: Row) -> float:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from atom.config import COUPLED, TuningConfig
 from atom.errors import AtomError
+from atom.fast_linear import fast_frozen_linears
 from atom.generation.adapter import adapter_hash
 from atom.generation.generator import Generator
 from atom.tuning.adapter import add_adapter, recomputing, save_adapter
@@ -120,7 +122,7 @@ class _PairTraining(AdapterTraining):
             self.batches = batches_of(self.pairs, left, self.pad, self.model.device)
         figures = ("loss", "preference_loss", "chosen_logp", "rejected_logp", "margin", "accuracy", "chosen_per_token")
         told: Row = dict.fromkeys(figures, 0.0)
-        with recomputing(self.model, config.recompute):
+        with recomputing(self.model, config.recompute), self._fast():
             for part in self.parts(done):
                 loss, found = self._loss(part, next(self.batches))
                 share = len(part) / len(self.plan[done])
@@ -135,7 +137,7 @@ class _PairTraining(AdapterTraining):
         if self.config.loss in REFERENCE_FREE:
             self.reference = torch.zeros(len(self.pairs), 2)
         elif not len(self.reference):
-            with self.adapted.disable_adapter(), self._precision():
+            with self.adapted.disable_adapter(), self._fast(), self._precision():
                 self.reference = reference_log_probabilities(
                     self.model, self.pairs, self.pad, self.config.log_probability, vocabulary=self.vocabulary,
                     team=self.team,
@@ -215,6 +217,10 @@ class _PairTraining(AdapterTraining):
         if config.loss == "kto":
             return kto_pair(*beyond, config.beta)
         return PREFERENCE_LOSSES[config.loss](beyond[0] - beyond[1], config.beta, smoothing)
+
+    def _fast(self) -> AbstractContextManager[None]:
+        """Frozen layers as fast as a CPU multiplies, where float32 is asked for."""
+        return fast_frozen_linears(self.model) if self.config.precision == "float32" else nullcontext()
 
     def _precision(self) -> torch.autocast:
         """Matrix products in bfloat16, if the config asks for it; the logits come back as float32."""

@@ -1,9 +1,9 @@
-"""A step of preference tuning beside the plain way, on one thread: samples a CPU-second and peak memory.
+"""A step of preference tuning beside the plain way, on one thread: pairs a CPU-second, and pairs a gigabyte.
 
-Run `python tests/benchmarks/bench_tuning.py`. The shape is flan-t5-base's with motion tokens, random weights, LoRA on q
-and v, prompts of 20 tokens, answers of 50, IPO. The plain way is what the peers do: chosen and rejected concatenated,
-the prompt encoded for each of them, policy and reference in every step, logits over the whole vocabulary. "ours" has
-the same loss; with "motion rows" the policy is the one that is sampled from, which can say motion tokens only.
+The shape is flan-t5-base's with motion tokens, random weights, LoRA on q and v, prompts of 20 tokens, answers of 50,
+IPO. The plain way is what the peers do: chosen and rejected concatenated, the prompt encoded for each of them, policy
+and reference in every step, logits over the whole vocabulary. Ours has the same loss and multiplies frozen layers by
+oneDNN; with "motion rows" the policy is the one that is sampled from, which can say motion tokens only.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from peft import PeftModel
 from transformers import T5Config
 
 from atom.config import TuningConfig
+from atom.fast_linear import fast_frozen_linears
 from atom.generation.language_model import build_language_model
 from atom.tuning.adapter import add_adapter
 from atom.tuning.batches import PairBatch
@@ -117,12 +118,13 @@ def one(way: str, prompts: int, candidates: int, pairs: int, epochs: int, device
     else:
         vocabulary = torch.arange(WORDS, WORDS + MOTION_ROWS, device=device) if way == "motion rows" else None
         start = clock()
-        with adapted.disable_adapter():
+        with adapted.disable_adapter(), fast_frozen_linears(adapted):
             reference = reference_log_probabilities(
                 adapted.get_base_model(), batch, 0, "average", vocabulary=vocabulary
             )
         once = (clock() - start) / epochs  # the reference is looked up in all further epochs
-        took, loss = timed(lambda: our_step(adapted, batch, reference.to(device), vocabulary), adapted, clock)
+        with fast_frozen_linears(adapted):
+            took, loss = timed(lambda: our_step(adapted, batch, reference.to(device), vocabulary), adapted, clock)
         took += once
     after = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"seconds": took, "loss": loss, "gigabytes": (after - before) / 1e9, "pairs": len(batch)}

@@ -17,9 +17,11 @@ from tuning_models import random_generator, random_pairs
 
 from atom.config import TuningConfig
 from atom.errors import AtomError
+from atom.fast_linear import fast_frozen_linears
 from atom.generation.adapter import adapter_hash, check_base, load_adapter
-from atom.tuning.adapter import adapter_weights
-from atom.tuning.batches import plan_batches
+from atom.tuning.adapter import adapter_weights, add_adapter
+from atom.tuning.batches import PairBatch, plan_batches
+from atom.tuning.log_probabilities import pair_log_probabilities
 from atom.tuning.pairs import TokenizedPairs, TrainingPair, shapes_of
 from atom.tuning.team import Team
 from atom.tuning.trainer import tune
@@ -397,3 +399,27 @@ def test_after_recomputing_the_generator_samples_as_before(generator, pairs, tmp
     assert not any(layer.training or getattr(layer, "gradient_checkpointing", False)
                    for layer in generator.language_model.modules())  # fmt: skip
     assert generator.sample(["a person jumps twice"], [4], max_new_tokens=20) == before
+
+
+def test_frozen_layers_multiplied_fast_give_the_same_losses_and_gradients(generator, pairs):
+    adapted = add_adapter(generator.language_model, SMALL, 0)
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_" in name:
+                parameter.normal_(std=0.1)
+    batch = PairBatch.of(list(TokenizedPairs(generator, pairs)), 0, torch.device("cpu"))
+
+    def step():
+        adapted.zero_grad()
+        chosen, rejected = pair_log_probabilities(adapted.get_base_model(), batch, "sum")
+        (chosen - rejected).square().mean().backward()
+        return chosen.detach(), {name: p.grad.clone() for name, p in adapted.named_parameters() if p.grad is not None}
+
+    plain, plain_gradients = step()
+    with fast_frozen_linears(adapted):
+        fast, fast_gradients = step()
+    assert torch.allclose(fast, plain, rtol=1e-5) and plain_gradients.keys() == fast_gradients.keys()
+    for name, gradient in plain_gradients.items():
+        assert (fast_gradients[name] - gradient).abs().max() <= 1e-4 * gradient.abs().max(), name
+    again, _ = step()
+    assert torch.equal(again, plain)
