@@ -150,7 +150,7 @@ class _PairTraining(AdapterTraining):
             chosen, rejected = pair_log_probabilities(self.model, batch, config.log_probability, self.vocabulary)
         reference = self.reference[indices].to(chosen.device)
         if config.loss == "kto_unpaired":
-            return self._loss_of_single_motions(indices, batch, chosen, rejected)
+            return self._loss_of_single_motions(reference, batch, chosen, rejected)
         ratio = (chosen - rejected) - (reference[:, 0] - reference[:, 1])
         preference = self._preference(chosen, rejected, reference, self.smoothing[indices]).mean()
         loss = preference - (1.0 if config.loss == "sft" else config.chosen_weight) * chosen.mean()
@@ -161,18 +161,17 @@ class _PairTraining(AdapterTraining):
         }  # fmt: skip
 
     def _loss_of_single_motions(
-        self, indices: list[int], batch: PairBatch, chosen: Tensor, rejected: Tensor
+        self, reference: Tensor, batch: PairBatch, chosen: Tensor, rejected: Tensor
     ) -> tuple[Tensor, Row]:
         """The same of motions that are good or bad for themselves. They are held against how far the policy has moved
         on answers to other prompts of the batch; `accuracy` is the share on its own side of that."""
-        config, device = self.config, chosen.device
-        reference = self.reference[indices].to(device)
+        config, count = self.config, len(reference)
         good = torch.cat([torch.ones_like(chosen), torch.zeros_like(rejected)]).bool()
         beyond = torch.cat([chosen - reference[batch.has_chosen, 0], rejected - reference[batch.has_rejected, 1]])
         moved = self._moved_elsewhere(batch)
         weights = torch.where(good, *self.side_weights)
-        preference = (weights * kto(beyond, good, moved, config.beta)).sum() / len(indices)
-        loss = preference - config.chosen_weight * chosen.sum() / len(indices)
+        preference = (weights * kto(beyond, good, moved, config.beta)).sum() / count
+        loss = preference - config.chosen_weight * chosen.sum() / count
         sides = [side.mean().item() if len(side) else 0.0 for side in (chosen, rejected, beyond[good], beyond[~good])]
         return loss, {
             "loss": loss.item(), "preference_loss": preference.item(), "chosen_logp": sides[0],
