@@ -7,8 +7,6 @@ import os
 import socket
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +14,13 @@ import typer
 from rich.console import Console
 
 from atom.errors import AtomError
+from atom.local_server import answers
 from flows.operating.processes import Processes, python
+from flows.operating.server import STARTUP_TIMEOUT, make_login, read_login, server_settings
 from storage import Store, StoreError
 
 _HOST = "127.0.0.1"
-_PATIENCE = 180.0  # seconds for a server to come up; a first start makes its database
+_LOGIN = "login"  # file in the home folder
 _WEBHOOK = "ATOM_ALERT_WEBHOOK"
 
 operate = typer.Typer(help="A Prefect server with workers, deployments, automations and a report server.",
@@ -37,7 +37,7 @@ def up(
     reports_port: Annotated[int, typer.Option(min=1, max=65535, help="of the report server")] = 4280,
     store: StoreOption = "store",
 ) -> None:
-    """Start all that does not run yet; a second call finds what runs."""
+    """Start all that does not run yet; a second call finds what runs. The server asks for the login in HOME/login."""
     out, processes, root = Console(), Processes(home), _absolute(store)
     webhook = os.environ.pop(_WEBHOOK, None)  # what runs on need not know it
     Store(root).check_writable()
@@ -47,34 +47,42 @@ def up(
     _check_same(alive, port, reports_port, root)
     if "server" not in alive:
         _check_free(port, "--port")
+    elif not alive["server"].get("login") or read_login(processes.home / _LOGIN) is None:
+        raise AtomError(f"server runs without the login of {processes.home / _LOGIN}: `make down` first")
     if "reports" not in alive:
         _check_free(reports_port, "--reports-port")
+    login = make_login(processes.home / _LOGIN)
     environment = _environment(processes.home, port, reports, root)
 
     if "server" not in alive:
-        command = python("-m", "prefect", "server", "start", "--host", _HOST, "--port", str(port))
-        processes.start("server", command, environment, port=port)
+        command = python("-m", "flows.operating.server", "--host", _HOST, "--port", str(port))
+        secured = environment | server_settings(login, f"http://{_HOST}:{port}")
+        processes.start("server", command, secured, port=port, login=True)
     with out.status("waiting for the server"):
         _wait_until_healthy(processes, "server", f"{api}/health")
     if "reports" not in alive:
         command = python("-m", "atom.commands.reports", "--store", root, "--port", str(reports_port))
         processes.start("reports", command, environment, port=reports_port, store=root)
-    _provision(out, api, root, webhook)
+    _provision(out, api, login, root, webhook)
     if was_all_gone:  # not before the server listens to its automations, which tell of it
-        _mark_crashed(out, api, "its worker was gone when the server came up again")
+        _mark_crashed(out, api, login, "its worker was gone when the server came up again")
     for pool in ("cpu", "gpu"):
         if f"worker-{pool}" not in alive:
             command = python("-m", "prefect", "worker", "start", "--pool", pool, "--name", f"{pool} of {_host_name()}",
                              "--type", "process", "--install-policy", "never")  # fmt: skip
-            processes.start(f"worker-{pool}", command, {**environment, "PREFECT_API_URL": api}, store=root)
+            client = {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": login}
+            processes.start(f"worker-{pool}", command, environment | client, store=root)
     _wait_until_healthy(processes, "reports", f"{reports}/")
 
-    out.print(f"Prefect   http://{_HOST}:{port}", soft_wrap=True)
+    file = processes.home / _LOGIN
+    out.print(f"Prefect   http://{_HOST}:{port}, with the login in {file}", soft_wrap=True)
     out.print(f"reports   {reports}", soft_wrap=True)
     out.print(f"logs      {processes.home}", soft_wrap=True)
     out.print(
-        f"\nrun one:  PREFECT_API_URL={api} prefect deployment run atom/align\nstop all: make down", soft_wrap=True
-    )
+        f'\nfor commands of Prefect:\n  export PREFECT_API_URL={api} PREFECT_API_AUTH_STRING="$(cat {file})"\n'
+        "run one:  prefect deployment run atom/align\nstop all: make down",
+        soft_wrap=True, highlight=False,
+    )  # fmt: skip
 
 
 @operate.command()
@@ -88,7 +96,8 @@ def down(home: Home = HOME) -> None:
     for name in sorted(alive, key=lambda name: not name.startswith("worker")):
         with out.status(f"stopping {name}"):
             if name == "server":
-                _mark_crashed(out, f"http://{_HOST}:{alive[name]['port']}/api", "stopped by `make down`")
+                api, login = f"http://{_HOST}:{alive[name]['port']}/api", read_login(processes.home / _LOGIN)
+                _mark_crashed(out, api, login, "stopped by `make down`")
             processes.stop(name)
         out.print(f"stopped {name}")
     if left := processes.stop_left_over():
@@ -102,29 +111,30 @@ def provision(
     ] = f"http://{_HOST}:4200/api",
     store: StoreOption = "store",
 ) -> None:
-    """Give a server that runs already its work pools, deployments and automations."""
+    """Give a server that runs already its work pools, deployments and automations. Its login, USER:PASSWORD, comes from
+    PREFECT_API_AUTH_STRING."""
     _wait_for(f"{api}/health")
-    _provision(Console(), api, _absolute(store), os.environ.pop(_WEBHOOK, None))
+    _provision(Console(), api, None, _absolute(store), os.environ.pop(_WEBHOOK, None))
 
 
-def _provision(out: Console, api: str, root: str, webhook: str | None) -> None:
+def _provision(out: Console, api: str, login: str | None, root: str, webhook: str | None) -> None:
     from flows.operating import provision
 
-    with out.status("work pools, deployments, automations"), provision.talking_to(api):
+    with out.status("work pools, deployments, automations"), provision.talking_to(api, login):
         asyncio.run(provision.make_pools())
-        deployments = provision.deploy(api, root)
+        deployments = provision.deploy(root)
         automations, left_out = asyncio.run(provision.make_automations(webhook))
     out.print(f"{deployments} deployments, {len(automations)} automations, work pools {' and '.join(provision.POOLS)}")
     if left_out:
         out.print(f"no alerts: put the address of a webhook into {_WEBHOOK} and run this again", soft_wrap=True)
 
 
-def _mark_crashed(out: Console, api: str, reason: str) -> None:
+def _mark_crashed(out: Console, api: str, login: str | None, reason: str) -> None:
     from flows.operating import provision
 
-    if not _answers(f"{api}/health"):
+    if not answers(f"{api}/health"):
         return
-    with provision.talking_to(api):
+    with provision.talking_to(api, login):
         runs = asyncio.run(provision.mark_crashed(f"{reason}; the deployment resume/resume takes its run up again"))
     for run in runs:
         out.print(f"crashed: {run}, {reason}", soft_wrap=True)
@@ -137,7 +147,6 @@ def _environment(home: Path, port: int, reports: str, root: str) -> dict[str, st
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_UI_URL": address,
         "PREFECT_SERVER_UI_API_URL": f"{address}/api",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # the shortest there is
         "PREFECT_RUNNER_POLL_FREQUENCY": "2",  # how soon a cancelled run hears of it
@@ -168,32 +177,23 @@ def _check_free(port: int, option: str) -> None:
 
 def _wait_until_healthy(processes: Processes, name: str, address: str) -> None:
     """AtomError when the program ends before it answers there, or does not answer at all."""
-    deadline = time.monotonic() + _PATIENCE
-    while not _answers(address):
+    deadline = time.monotonic() + STARTUP_TIMEOUT
+    while not answers(address):
         log = processes.log(name)
         if name not in processes.alive():
             told = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
             raise AtomError(f"{name} ended at once: {told[-1].strip() if told else 'it said nothing'}; see {log}")
         if time.monotonic() > deadline:
-            raise AtomError(f"{name} did not come up within {_PATIENCE:.0f} s; see {log}, then `make down`")
+            raise AtomError(f"{name} did not come up within {STARTUP_TIMEOUT:.0f} s; see {log}, then `make down`")
         time.sleep(0.25)
 
 
 def _wait_for(address: str) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while not _answers(address):
+    deadline = time.monotonic() + STARTUP_TIMEOUT
+    while not answers(address):
         if time.monotonic() > deadline:
             raise AtomError(f"no Prefect server answers at {address}; check --api, or PREFECT_API_URL")
         time.sleep(1)
-
-
-def _answers(address: str) -> bool:
-    """Asked directly: a proxy of the environment has no place between programs of one machine."""
-    try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, timeout=5) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def _absolute(store: str) -> str:

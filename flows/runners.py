@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 import torch
 from prefect.context import FlowRunContext
-from prefect.server.api.server import SubprocessASGIServer
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from atom.config import ResourceConfig
 from atom.errors import AtomError
+from flows.operating.server import server_of_process
 from storage import StoreError
 
 T = TypeVar("T")
@@ -105,20 +105,20 @@ def _told_plainly(error: Exception) -> Exception:
 
 @contextmanager
 def one_server(resources: ResourceConfig) -> Iterator[None]:
-    """One Prefect server for this process and its workers, each of which would else start one of its own. AtomError
-    when the workers may be on other machines and there is no server that they reach.
+    """One Prefect server for this process and its workers: the one at PREFECT_API_URL, else one that ends with this
+    process. Prefect would start its own, open to every web page. AtomError when the workers may be on other machines
+    and there is no server that they reach.
     """
-    if resources.runner == "threads" or PREFECT_API_URL.value():
+    if PREFECT_API_URL.value():
         yield
         return
     if resources.address:
         raise AtomError(
             f"the workers at {resources.address} need a Prefect server to report to: start one that they reach "
-            "(`prefect server start --host ...`) and set PREFECT_API_URL"
+            "(`python -m flows.operating.server --host ...`) and set PREFECT_API_URL and PREFECT_API_AUTH_STRING"
         )
-    server = SubprocessASGIServer()  # the temporary server that Prefect would start for this process
-    server.start()
-    with temporary_settings({PREFECT_API_URL: server.api_url}):
+    url, login = server_of_process()
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: login}):
         yield
 
 

@@ -28,14 +28,15 @@ PATIENCE = 60  # seconds for anything, on a busy machine
 
 
 @contextmanager
-def opened_browser(profile: Path) -> Iterator[Browser]:
-    """A browser with its profile in the empty folder `profile`. Skips the test where there is none to open."""
+def opened_browser(profile: Path, *flags: str) -> Iterator[Browser]:
+    """A browser with its profile in the empty folder `profile`, and further flags. Skips the test where there is none
+    to open."""
     client = pytest.importorskip("websockets.sync.client", reason="websockets is missing: no browser can be driven")
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
         pytest.skip("there is no Chromium or Chrome to look at the page with")
     process = subprocess.Popen(
-        [program, *_FLAGS, f"--user-data-dir={profile}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [program, *_FLAGS, *flags, f"--user-data-dir={profile}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         told = profile / "DevToolsActivePort"

@@ -16,7 +16,7 @@ from uuid import UUID
 import yaml
 from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterParentFlowRunId,
@@ -28,7 +28,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, get_current_settings, temporary_settings
 from prefect.states import Crashed
 
 from atom.errors import AtomError
@@ -41,10 +41,21 @@ ALERT_BLOCK = "atom-alerts"
 _UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
+# A work pool runs the flow of a deployment and nothing else: the server refuses a run with a command, an environment
+# or a folder of its own, and no such value reaches a worker.
+_JOB_TEMPLATE = {
+    "job_configuration": {"command": None, "env": {}, "labels": {}, "name": None, "stream_output": True,
+                          "working_dir": None},
+    "variables": {"type": "object", "properties": {}, "additionalProperties": False},
+}  # fmt: skip
+
+
 @contextmanager
-def talking_to(api: str) -> Iterator[None]:
-    """Lets the Prefect client speak to the server at `api` while the block runs."""
-    with temporary_settings({PREFECT_API_URL: api}):
+def talking_to(api: str, login: str | None) -> Iterator[None]:
+    """Lets the Prefect client speak to the server at `api` while the block runs; without `login`, with the one that
+    Prefect's settings name."""
+    settings = {PREFECT_API_URL: api} | ({PREFECT_API_AUTH_STRING: login} if login else {})
+    with temporary_settings(settings):
         yield
 
 
@@ -53,22 +64,23 @@ async def make_pools() -> list[str]:
     made = []
     async with get_client() as client:
         for name, limit in POOLS.items():
+            pool = WorkPoolCreate(name=name, type="process", concurrency_limit=limit, base_job_template=_JOB_TEMPLATE)
             try:
-                await client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=limit))
+                await client.create_work_pool(pool)
                 made.append(name)
-            except ObjectAlreadyExists:
-                pass
+            except ObjectAlreadyExists:  # perhaps by a version that let runs bring commands of their own
+                await client.update_work_pool(name, WorkPoolUpdate(base_job_template=_JOB_TEMPLATE))
     return made
 
 
-def deploy(api: str, store: str) -> int:
+def deploy(store: str) -> int:
     """Deploys all of prefect.yaml with this store; gives how many there are. AtomError when Prefect refuses one."""
     file = PROJECT / "prefect.yaml"
     if not file.exists():
         raise AtomError(f"there is no {file}: deployments are made from a checkout of the project")
     done = subprocess.run(
         python("-m", "prefect", "--no-prompt", "deploy", "--all"), cwd=PROJECT, capture_output=True, text=True,
-        env={**os.environ, "PREFECT_API_URL": api, "ATOM_STORE": store},
+        env={**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True), "ATOM_STORE": store},
     )  # fmt: skip
     if done.returncode:
         told = (done.stderr.strip() or done.stdout.strip()).splitlines()

@@ -26,9 +26,10 @@ from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
 
+from flows.operating.provision import talking_to
+from flows.operating.server import read_login
 from storage import ArtifactRef, Store
 
 CONFIG: dict[str, Any] = {
@@ -62,9 +63,13 @@ class Team:
     def down(self) -> None:
         self.operate("down")
 
+    @property
+    def login(self) -> str:
+        return read_login(self.home / "login") or ""
+
     @contextmanager
     def client(self) -> Iterator[SyncPrefectClient]:
-        with temporary_settings({PREFECT_API_URL: self.api}), get_client(sync_client=True) as client:
+        with talking_to(self.api, self.login), get_client(sync_client=True) as client:
             yield client
 
     def start(self, name: str, store: str) -> FlowRun:
@@ -333,7 +338,7 @@ def clock(team: Team, store: str) -> None:
     command = [sys.executable, "-c", "from atom.cli import main; main()", "run"]
     command += ["--config", str(config), "--store", store]
     environment = os.environ | {
-        "PREFECT_API_URL": team.api, "LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(jump),
+        "PREFECT_API_URL": team.api, "PREFECT_API_AUTH_STRING": team.login, "LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(jump),
         "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }  # fmt: skip
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

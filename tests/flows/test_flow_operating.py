@@ -25,13 +25,13 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.events import Event, Resource
 from prefect.events.schemas.automations import AutomationCore
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Running
 from prefect.types._datetime import now
 
 from atom.config import RunConfig, load_config
 from flows.operating import processes, provision
 from flows.operating.processes import Processes, python
+from flows.operating.server import read_login, server_settings
 from storage import Store
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -90,7 +90,14 @@ def test_the_compose_file_is_whole_and_keeps_to_this_machine():
         for key, value in service.get("environment", {}).items():
             if "PASSWORD" in key or "CONNECTION" in key:
                 assert "${POSTGRES_PASSWORD:?" in value, f"{name}: {key} must come from the environment"
+            if "AUTH_STRING" in key:
+                assert value.startswith("${PREFECT_LOGIN:?"), f"{name}: {key} must come from the environment"
     assert "healthcheck" in services["postgres"] and "healthcheck" in services["server"]
+    own = set(server_settings("login", "address")) - {"PREFECT_SERVER_ANALYTICS_ENABLED"}
+    assert own < set(services["server"]["environment"]), "the server of compose.yaml is as closed as that of `make up`"
+    assert "server" in services["server"]["environment"]["ATOM_SERVER_HOSTS"]
+    assert "PREFECT_API_AUTH_STRING" in services["worker"]["environment"]
+    assert services["server"]["command"][:3] == ["python", "-m", "flows.operating.server"]
     assert services["server"]["environment"]["PREFECT_API_DATABASE_CONNECTION_URL"].startswith("postgresql+asyncpg://")
 
 
@@ -194,8 +201,9 @@ def team(tmp_path_factory) -> Iterator[Team]:
 
 @pytest.fixture
 def client(team):
-    """Speaks to the team's server."""
-    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{team.port}/api"}), get_client(sync_client=True) as it:
+    """Speaks to the team's server, with its login."""
+    api, login = f"http://127.0.0.1:{team.port}/api", read_login(team.home / "login")
+    with provision.talking_to(api, login), get_client(sync_client=True) as it:
         yield it
 
 
@@ -211,6 +219,10 @@ def test_up_brings_pools_deployments_automations_and_reports(team, client):
     assert {each["name"] for each in _described()} == {each["name"] for each in client.request(
         "POST", "/automations/filter", json={}).json()}  # fmt: skip
     assert f"http://127.0.0.1:{team.reports}" in team.said
+    login = team.home / "login"
+    assert str(login) in team.said and login.stat().st_mode & 0o777 == 0o600
+    written = [file for file in team.home.rglob("*") if file.is_file() and file != login]
+    assert not any(read_login(login).encode() in file.read_bytes() for file in written)
     with urllib.request.urlopen(f"http://127.0.0.1:{team.reports}/") as answer:
         assert b"AToM" in answer.read()
 
@@ -259,7 +271,7 @@ def test_done_again_nothing_is_forgotten_and_what_was_switched_off_stays_off(tea
     off = next(name for name in automations() if "limits" in name)
     client.request("PATCH", f"/automations/{automations()[off]['id']}", json={"enabled": False})
     before = automations()
-    with provision.talking_to(f"http://127.0.0.1:{team.port}/api"):
+    with provision.talking_to(f"http://127.0.0.1:{team.port}/api", read_login(team.home / "login")):
         assert asyncio.run(provision.make_pools()) == []
         done, left_out = asyncio.run(provision.make_automations(None))
     assert (set(done), left_out) == (set(before), [])  # the webhook's address was kept
