@@ -19,9 +19,18 @@ class Section(BaseModel):
 
 Degree = Literal["Much better", "Better", "Slightly better", "Negligibly better/unsure"]  # in AToM's words
 Combination = Literal[  # of adapters, in peft's words
-    "cat", "svd", "linear", "ties", "ties_svd", "dare_linear", "dare_linear_svd", "dare_ties", "dare_ties_svd",
-    "magnitude_prune", "magnitude_prune_svd",
-]  # fmt: skip
+    "cat",
+    "svd",
+    "linear",
+    "ties",
+    "ties_svd",
+    "dare_linear",
+    "dare_linear_svd",
+    "dare_ties",
+    "dare_ties_svd",
+    "magnitude_prune",
+    "magnitude_prune_svd",
+]
 Settings = TypeVar("Settings", bound=Section)
 View = Literal["follow", "side", "fixed", "orbit"]
 RewardNetwork = Literal["whole", "encoder"]

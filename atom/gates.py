@@ -43,11 +43,19 @@ def of_prompts(rows: Rows) -> list[Check]:
         splits[tuple((event["action"], event["count"]) for event in row["events"])].add(row["split"])
     shared = sum(len(found) > 1 for found in splits.values())
     return [
-        Check("texts that occur twice", _share(sum(n - 1 for n in texts.values()), len(used)), 0.0,
-              "write the prompts again with another seed"),
-        Check("compositions in training and test", _share(shared, len(splits)), 0.0,
-              "what was trained on is no test: take other test prompts"),
-    ]  # fmt: skip
+        Check(
+            "texts that occur twice",
+            _share(sum(n - 1 for n in texts.values()), len(used)),
+            0.0,
+            "write the prompts again with another seed",
+        ),
+        Check(
+            "compositions in training and test",
+            _share(shared, len(splits)),
+            0.0,
+            "what was trained on is no test: take other test prompts",
+        ),
+    ]
 
 
 def of_motions(tables: Iterable[pa.Table], limits: GateConfig) -> list[Check]:
@@ -67,13 +75,25 @@ def of_motions(tables: Iterable[pa.Table], limits: GateConfig) -> list[Check]:
                 repeated += motion in known
                 known.add(motion)
     return [
-        Check("answers without a motion", _share(empty, total), limits.empty_motions,
-              "check generation.checkpoint and generation.template, or generation.vocabulary=motion"),
-        Check("motions that are no human body", _share(broken, total), limits.broken_motions,
-              "check the checkpoint's mean and std"),
-        Check("motions equal to another of their prompt", _share(repeated, total),
-              limits.repeated_motions, "raise generation.temperature"),
-    ]  # fmt: skip
+        Check(
+            "answers without a motion",
+            _share(empty, total),
+            limits.empty_motions,
+            "check generation.checkpoint and generation.template, or generation.vocabulary=motion",
+        ),
+        Check(
+            "motions that are no human body",
+            _share(broken, total),
+            limits.broken_motions,
+            "check the checkpoint's mean and std",
+        ),
+        Check(
+            "motions equal to another of their prompt",
+            _share(repeated, total),
+            limits.repeated_motions,
+            "raise generation.temperature",
+        ),
+    ]
 
 
 def of_scores(rows: Iterable[Mapping[str, Any]]) -> list[Check]:

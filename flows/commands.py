@@ -149,21 +149,32 @@ def sweep(
         console.print(f"{table['setting'].nunique()} of {len(trials)} settings done", highlight=False)
 
     with StageBars(console) as bars, listening(bars.update):
-        table = run_trials(trials, store, keep, lambda trial, error: console.print(
-            f"{trial.name}: {error}", style="red", markup=False, highlight=False, soft_wrap=True))  # fmt: skip
+        table = run_trials(
+            trials,
+            store,
+            keep,
+            lambda trial, error: console.print(
+                f"{trial.name}: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+            ),
+        )
     judges = list(dict.fromkeys(table["judge"]))
-    shown = Table("setting", *(f"{judge}: gain" for judge in judges), "exact match", "length", "diversity", "seconds",
-                  box=None)  # fmt: skip
+    shown = Table(
+        "setting", *(f"{judge}: gain" for judge in judges), "exact match", "length", "diversity", "seconds", box=None
+    )
     for setting in dict.fromkeys(ranked(table)["setting"]):
         rows = table[table["setting"] == setting].set_index(["judge", "figure"])
         gains = [rows.loc[(judge, "overall")] for judge in judges]
         first = rows.loc[judges[0]]
         shown.add_row(
-            setting, *(f"{gain['gain']:+.3f} ({_interval(gain)})" for gain in gains),
-            *(f"{first.loc[name, 'base']:.2f} to {first.loc[name, 'tuned']:.2f}"
-              for name in ("exact_match", "length_ratio", "diversity") if name in first.index),
+            setting,
+            *(f"{gain['gain']:+.3f} ({_interval(gain)})" for gain in gains),
+            *(
+                f"{first.loc[name, 'base']:.2f} to {first.loc[name, 'tuned']:.2f}"
+                for name in ("exact_match", "length_ratio", "diversity")
+                if name in first.index
+            ),
             f"{gains[0]['seconds']:.1f}",
-        )  # fmt: skip
+        )
     Console().print(shown)
     Console().print(f"{output / 'sweep.parquet'}, {output / 'sweep.png'}", soft_wrap=True)
 
@@ -210,15 +221,24 @@ def _print(record: dict[str, Any], store: str) -> None:
         table = Table(f"{judge} judge", "base", "tuned", "gain", "95 % interval", box=None)
         for name, figure in figures.items():
             if isinstance(figure, dict) and "gain" in figure:
-                table.add_row(name, *(f"{figure[key]:.3f}" for key in ("base", "tuned")), f"{figure['gain']:+.3f}",
-                              _interval(figure))  # fmt: skip
+                table.add_row(
+                    name,
+                    *(f"{figure[key]:.3f}" for key in ("base", "tuned")),
+                    f"{figure['gain']:+.3f}",
+                    _interval(figure),
+                )
         out.print(table)
         if baselines := figures.get("baselines"):
             table = Table("baseline", "score", "exact match", "tuned is ahead by", "95 % interval", box=None)
             for name, figure in baselines.items():
                 ahead = figure["tuned_over_baseline"]
-                table.add_row(name, f"{figure['overall']['tuned']:.3f}", f"{figure['exact_match']['tuned']:.3f}",
-                              f"{ahead['gain']:+.3f}", _interval(ahead))  # fmt: skip
+                table.add_row(
+                    name,
+                    f"{figure['overall']['tuned']:.3f}",
+                    f"{figure['exact_match']['tuned']:.3f}",
+                    f"{ahead['gain']:+.3f}",
+                    _interval(ahead),
+                )
             out.print(table)
     if rows := record.get("metrics"):
         from atom.evaluation.compare import BASE, TUNED
@@ -234,8 +254,10 @@ def _print(record: dict[str, Any], store: str) -> None:
         of = f" of {asked}" if (asked := pairs.get("of_prompts")) else ""
         out.print(f"preferences: {pairs['pairs']} pairs of {pairs['prompts']}{of} prompts ({tasks})")
         if asked and 2 * pairs["prompts"] < asked:
-            out.print("most prompts gave no pair: more candidates, a lower preferences.min_gap, or a higher "
-                      "preferences.length_tolerance, which keeps the chosen from being longer, give more")  # fmt: skip
+            out.print(
+                "most prompts gave no pair: more candidates, a lower preferences.min_gap, or a higher "
+                "preferences.length_tolerance, which keeps the chosen from being longer, give more"
+            )
     for found in record.get("agreement", []):
         kappa = "undefined" if found["kappa"] is None else f"{found['kappa']:.2f}"
         out.print(f"kappa of the {' and the '.join(found['judges'])} judge: {kappa}, on {found['n']} motions")

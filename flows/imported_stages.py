@@ -66,9 +66,12 @@ def make_motions(root: str, prompts: ArtifactRef, path: str, split: Split, start
     by_prompt = _by_prompt(made)
     entries = [entry for prompt_id in asked for entry in by_prompt.get(prompt_id, [])]
     recipe = Recipe(
-        "motions", 2, MOTIONS, inputs=[prompts.key],
+        "motions",
+        2,
+        MOTIONS,
+        inputs=[prompts.key],
         config={"imported": [[entry.prompt_id, entry.sample, entry.digest, list(entry.tokens)] for entry in entries]},
-    )  # fmt: skip
+    )
 
     def compute(writer: Any) -> None:
         rows, broken = [], 0
@@ -78,11 +81,18 @@ def make_motions(root: str, prompts: ArtifactRef, path: str, split: Split, start
             except AtomError:
                 broken += 1
                 continue
-            rows.append({
-                "motion_id": f"{recipe.key[:12]}-{entry.prompt_id}-{entry.sample}", "prompt_id": entry.prompt_id,
-                "sample": entry.sample, "seed": entry.seed or 0, "tokens": list(entry.tokens), "frames": len(joints),
-                "joints": joints, "stop_reason": "end",
-            })  # fmt: skip
+            rows.append(
+                {
+                    "motion_id": f"{recipe.key[:12]}-{entry.prompt_id}-{entry.sample}",
+                    "prompt_id": entry.prompt_id,
+                    "sample": entry.sample,
+                    "seed": entry.seed or 0,
+                    "tokens": list(entry.tokens),
+                    "frames": len(joints),
+                    "joints": joints,
+                    "stop_reason": "end",
+                }
+            )
         if entries and not rows:
             raise AtomError(f"none of {len(entries)} motions of {made.origin} can be read: see `atom motions check`")
         writer.rows(rows)

@@ -53,16 +53,21 @@ def _captions(settings: MetricsConfig, seed: int, stamp: int) -> list[tuple[str,
 
 
 @needs("gpu")
-def make_dataset_motions(root: str, config: RunConfig, start: int, stop: int,
-                         adapter: ArtifactRef | None = None) -> ShardResult:  # fmt: skip
+def make_dataset_motions(
+    root: str, config: RunConfig, start: int, stop: int, adapter: ArtifactRef | None = None
+) -> ShardResult:
     """Motions for the captions [start, stop) of the dataset, of the base or, with an adapter, of the tuned model."""
     store, settings = Store(root), config.evaluation.metrics
     assert settings is not None
     captions = captions_of(settings, config.seed)[start:stop]
     recipe = Recipe(
-        "motions", 2, MOTIONS, seed=config.seed, weights=stages.generator_identity(config, adapter),
+        "motions",
+        2,
+        MOTIONS,
+        seed=config.seed,
+        weights=stages.generator_identity(config, adapter),
         config={**config.generation.sampling, "samples": settings.samples, "captions": _digest(captions)},
-    )  # fmt: skip
+    )
 
     def compute(writer: Any) -> None:
         asked = [(key, text, sample) for key, text in captions for sample in range(settings.samples)]
@@ -72,8 +77,9 @@ def make_dataset_motions(root: str, config: RunConfig, start: int, stop: int,
 
 
 @needs("gpu")
-def make_metrics(root: str, config: RunConfig, prompts: ArtifactRef,
-                 motions: Mapping[str, Sequence[ArtifactRef]]) -> ShardResult:  # fmt: skip
+def make_metrics(
+    root: str, config: RunConfig, prompts: ArtifactRef, motions: Mapping[str, Sequence[ArtifactRef]]
+) -> ShardResult:
     """FID, R-Precision, MM-Dist, Diversity and MultiModality of each arm, and of the real motions. Without rows where
     there are fewer texts than one pool holds."""
     store, settings = Store(root), config.evaluation.metrics
@@ -81,11 +87,18 @@ def make_metrics(root: str, config: RunConfig, prompts: ArtifactRef,
     evaluator = load_evaluator(settings, config.resources.device)
     data = _digest(captions_of(settings, config.seed)) if settings.dataset else prompts.key
     recipe = Recipe(
-        "metrics", 2, METRICS, seed=config.seed, weights={"evaluator": evaluator.weights_hash},
-        config={"data": data, "arms": {arm: [ref.key for ref in refs] for arm, refs in motions.items()},
-                **settings.model_dump(include={"replications", "diversity_pairs", "multimodality_pairs"})},
+        "metrics",
+        2,
+        METRICS,
+        seed=config.seed,
+        weights={"evaluator": evaluator.weights_hash},
+        config={
+            "data": data,
+            "arms": {arm: [ref.key for ref in refs] for arm, refs in motions.items()},
+            **settings.model_dump(include={"replications", "diversity_pairs", "multimodality_pairs"}),
+        },
         inputs=[ref.key for refs in motions.values() for ref in refs],
-    )  # fmt: skip
+    )
 
     def compute(writer: Any) -> None:
         left_out: list[tuple[str, str]] = []

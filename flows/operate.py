@@ -23,8 +23,12 @@ _HOST = "127.0.0.1"
 _LOGIN = "login"  # file in the home folder
 _WEBHOOK = "ATOM_ALERT_WEBHOOK"
 
-operate = typer.Typer(help="A Prefect server with workers, deployments, automations and a report server.",
-                      no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)  # fmt: skip
+operate = typer.Typer(
+    help="A Prefect server with workers, deployments, automations and a report server.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 Home = Annotated[Path, typer.Option(help="folder of the server's database, the logs and the record of processes")]
 StoreOption = Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")]
 HOME = Path(".prefect-local")
@@ -68,8 +72,20 @@ def up(
         _mark_crashed(out, api, login, "its worker was gone when the server came up again")
     for pool in ("cpu", "gpu"):
         if f"worker-{pool}" not in alive:
-            command = python("-m", "prefect", "worker", "start", "--pool", pool, "--name", f"{pool} of {_host_name()}",
-                             "--type", "process", "--install-policy", "never")  # fmt: skip
+            command = python(
+                "-m",
+                "prefect",
+                "worker",
+                "start",
+                "--pool",
+                pool,
+                "--name",
+                f"{pool} of {_host_name()}",
+                "--type",
+                "process",
+                "--install-policy",
+                "never",
+            )
             client = {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": login}
             processes.start(f"worker-{pool}", command, environment | client, store=root)
     _wait_until_healthy(processes, "reports", f"{reports}/")
@@ -81,8 +97,9 @@ def up(
     out.print(
         f'\nfor commands of Prefect:\n  export PREFECT_API_URL={api} PREFECT_API_AUTH_STRING="$(cat {file})"\n'
         "run one:  prefect deployment run atom/align\nstop all: make down",
-        soft_wrap=True, highlight=False,
-    )  # fmt: skip
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 @operate.command()

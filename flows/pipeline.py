@@ -155,8 +155,10 @@ class _Run(StageRunner):
         for arm, refs in motions.items():
             by_vision = "vision" in config.evaluation.judges
             pictures = self._pictures(f"test pictures {arm}", prompts, refs) if by_vision else []
-            by_judge = [self._scores(f"test scores {arm} {judge}", prompts, refs, judge, pictures)
-                        for judge in config.evaluation.judges]  # fmt: skip
+            by_judge = [
+                self._scores(f"test scores {arm} {judge}", prompts, refs, judge, pictures)
+                for judge in config.evaluation.judges
+            ]
             arms[arm] = [(ref, list(scores)) for ref, *scores in zip(refs, *by_judge)]
         self.stage("evaluation", [(stages.make_evaluation, self.root, config, prompts, arms)])
 
@@ -177,10 +179,13 @@ class _Run(StageRunner):
         settings, size = self.config.evaluation.metrics, self.config.prompts_per_shard
         assert settings is not None
         total = len(metric_stages.captions_of(settings, self.config.seed))
-        return self.stage(name, [
-            (metric_stages.make_dataset_motions, self.root, self.config, start, min(start + size, total), adapter)
-            for start in range(0, total, size)
-        ])  # fmt: skip
+        return self.stage(
+            name,
+            [
+                (metric_stages.make_dataset_motions, self.root, self.config, start, min(start + size, total), adapter)
+                for start in range(0, total, size)
+            ],
+        )
 
     def _tune_on_policy(self, prompts: ArtifactRef, preferences: Shards, adapter: ArtifactRef) -> Shards:
         """The adapter tuned on with the judge in the loop, or with what learned from the pairs of all rounds."""
@@ -220,12 +225,21 @@ class _Run(StageRunner):
             name = f"tuning{suffix}".replace(" ", "_")
             show_picture(self.store, self.run_id, name, plots.curves(rows).png, f"Tuning{suffix}")
             if plots.validated(rows):
-                show_picture(self.store, self.run_id, f"validation_{name}", plots.validation(rows).png,
-                             f"Validation in tuning{suffix}")  # fmt: skip
+                show_picture(
+                    self.store,
+                    self.run_id,
+                    f"validation_{name}",
+                    plots.validation(rows).png,
+                    f"Validation in tuning{suffix}",
+                )
             gain = next((row["validation_gain"] for row in rows if row["kept"]), 0.0)
             if config.round_gain is not None and gain < config.round_gain and number + 1 < config.rounds:
-                get_run_logger().info("round %d gained %+.3f in validation, less than round_gain=%g: it is the last",
-                                      number + 1, gain, config.round_gain)  # fmt: skip
+                get_run_logger().info(
+                    "round %d gained %+.3f in validation, less than round_gain=%g: it is the last",
+                    number + 1,
+                    gain,
+                    config.round_gain,
+                )
                 break
         return pairs, adapters
 
@@ -247,10 +261,13 @@ class _Run(StageRunner):
     def _imported_motions(self, name: str, prompts: ArtifactRef, path: str, split: str) -> Shards:
         """Motions of a folder or table for the prompts of a split."""
         size, total = self.config.prompts_per_shard, len(stages.prompts_of(self.store, prompts, split))
-        return self._checked_motions(name, [
-            (imported_stages.make_motions, self.root, prompts, path, split, start, min(start + size, total))
-            for start in range(0, total, size)
-        ])  # fmt: skip
+        return self._checked_motions(
+            name,
+            [
+                (imported_stages.make_motions, self.root, prompts, path, split, start, min(start + size, total))
+                for start in range(0, total, size)
+            ],
+        )
 
     def _baseline(self, name: str, prompts: ArtifactRef) -> Shards:
         """Test motions of a plainer way to the same end."""
@@ -260,8 +277,16 @@ class _Run(StageRunner):
         _, adapters = self._tune(plainer, prompts, label=f" {name}")
         return self._motions(f"test motions {name}", prompts, "test", adapters[-1])
 
-    def _motions(self, name: str, prompts: ArtifactRef, split: str, adapter: ArtifactRef | None = None,
-                 part: int = 0, parts: int = 1, cooler: bool = False) -> Shards:  # fmt: skip
+    def _motions(
+        self,
+        name: str,
+        prompts: ArtifactRef,
+        split: str,
+        adapter: ArtifactRef | None = None,
+        part: int = 0,
+        parts: int = 1,
+        cooler: bool = False,
+    ) -> Shards:
         """Motions of one of several equal parts of a split's prompts."""
         config, size = self.config, self.config.prompts_per_shard
         temperature = config.generation.temperature
@@ -273,10 +298,13 @@ class _Run(StageRunner):
         config = config.model_copy(update={"generation": sampling})
         total = len(stages.prompts_of(self.store, prompts, split))
         first, last = total * part // parts, total * (part + 1) // parts
-        return self._checked_motions(name, [
-            (stages.make_motions, self.root, config, prompts, split, start, min(start + size, last), adapter)
-            for start in range(first, last, size)
-        ])  # fmt: skip
+        return self._checked_motions(
+            name,
+            [
+                (stages.make_motions, self.root, config, prompts, split, start, min(start + size, last), adapter)
+                for start in range(first, last, size)
+            ],
+        )
 
     def _checked_motions(self, name: str, jobs: Sequence[tuple[Any, ...]]) -> Shards:
         motions = self.stage(name, jobs)
@@ -321,15 +349,19 @@ class _Run(StageRunner):
         jobs = [(vision_stages.make_pictures, self.root, self.config, prompts, ref) for ref in motions]
         return self.stage(name, jobs)
 
-    def _comparisons(self, name: str, prompts: ArtifactRef, motions: Shards, scores: Shards,
-                     pictures: Shards) -> Shards:  # fmt: skip
+    def _comparisons(
+        self, name: str, prompts: ArtifactRef, motions: Shards, scores: Shards, pictures: Shards
+    ) -> Shards:
         """Near ties shown to the vision judge side by side, if the config asks for it."""
         if not pictures or not self.config.judging.vision.near_ties:
             return []
-        return self.stage(name, [
-            (vision_stages.make_comparisons, self.root, self.config, prompts, *refs)
-            for refs in zip(motions, scores, pictures, strict=True)
-        ])  # fmt: skip
+        return self.stage(
+            name,
+            [
+                (vision_stages.make_comparisons, self.root, self.config, prompts, *refs)
+                for refs in zip(motions, scores, pictures, strict=True)
+            ],
+        )
 
     def _check_scored(self, name: str, errors: list[str | None]) -> None:
         """AtomError when so many motions have no score that what is built on the others can't be trusted."""

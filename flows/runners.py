@@ -157,8 +157,9 @@ def _processes(workers: int, gpus: list[str]) -> Any:
             mine = gpus[number] if number < len(gpus) else ""
             options |= {"env": {"CUDA_VISIBLE_DEVICES": mine}, "resources": {"GPU": 1} if mine else {}}
         specs[number] = {"cls": Nanny, "options": options}
-    return SpecCluster(workers=specs, scheduler={"cls": Scheduler, "options": here | {"port": 0}},
-                       silence_logs=logging.ERROR)  # fmt: skip
+    return SpecCluster(
+        workers=specs, scheduler={"cls": Scheduler, "options": here | {"port": 0}}, silence_logs=logging.ERROR
+    )
 
 
 def _ray(resources: ResourceConfig) -> TaskRunner[Any]:
@@ -168,8 +169,13 @@ def _ray(resources: ResourceConfig) -> TaskRunner[Any]:
 
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not resources.address:
-        own = {"num_cpus": resources.workers, "num_gpus": len(_gpus_here(resources)), "include_dashboard": False,
-               "object_store_memory": _OBJECT_STORE, "_node_ip_address": "127.0.0.1"}  # fmt: skip
+        own = {
+            "num_cpus": resources.workers,
+            "num_gpus": len(_gpus_here(resources)),
+            "include_dashboard": False,
+            "object_store_memory": _OBJECT_STORE,
+            "_node_ip_address": "127.0.0.1",
+        }
         return RayTaskRunner("local", quiet | own)
     try:
         _knock(resources.address)

@@ -70,11 +70,16 @@ def remedy(run_id: str, root: str, stage: str, failed: Mapping[str, Sequence[int
     """What failed, by its reason, and the commands that do only that again; Markdown."""
     lines = [f"| shards of {stage} | why |", "|---|---|"]
     lines += [f"| {', '.join(map(str, shards))} | {_escaped(why)} |" for why, shards in failed.items()]
-    return "\n".join([
-        *lines, "", "Everything else of this run is kept. To do what is missing, retry this run here, or:", "",
-        f"    atom run --resume {run_id} --store {root}",
-        f"    prefect deployment run resume/resume -p run_id={run_id} -p store={root}",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "Everything else of this run is kept. To do what is missing, retry this run here, or:",
+            "",
+            f"    atom run --resume {run_id} --store {root}",
+            f"    prefect deployment run resume/resume -p run_id={run_id} -p store={root}",
+        ]
+    )
 
 
 def _escaped(text: str) -> str:
@@ -99,10 +104,13 @@ class StageRunner:
         self.began = time.monotonic()
         self.run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3] + "-" + config.name.replace(" ", "-")
         self.record: dict[str, Any] = {
-            "config": config.model_dump(mode="json"), "until": until, "state": "running", "stages": [],
+            "config": config.model_dump(mode="json"),
+            "until": until,
+            "state": "running",
+            "stages": [],
             "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "process": {"host": socket.gethostname(), "pid": os.getpid()},
-        }  # fmt: skip
+        }
         self.save()
 
     def save(self) -> None:
@@ -129,14 +137,18 @@ class StageRunner:
                 progress.update(number + 1)
         refs = [result.artifact for result in results]
         entry = {
-            "name": name, "stored": refs[0].stage if refs else None,
-            "keys": [ref.key for ref in refs], "key": refs[0].key if refs else None,
-            "shards": len(jobs), "reused": sum(result.reused for result in results),
+            "name": name,
+            "stored": refs[0].stage if refs else None,
+            "keys": [ref.key for ref in refs],
+            "key": refs[0].key if refs else None,
+            "shards": len(jobs),
+            "reused": sum(result.reused for result in results),
             "failed": len(jobs) - len(results),
             "failures": [{"shards": shards, "why": why} for why, shards in failed.items()],
-            "rows": sum(ref.rows for ref in refs), "seconds": round(time.monotonic() - began, 2),
+            "rows": sum(ref.rows for ref in refs),
+            "seconds": round(time.monotonic() - began, 2),
             **self._spent(refs),
-        }  # fmt: skip
+        }
         self.record["stages"].append(entry)
         self.save()
         self._table.show([{key: row[key] for key in _TOLD} for row in self.record["stages"]])

@@ -23,8 +23,9 @@ T = TypeVar("T")
 
 def ask(config: RunConfig, store: Store, work: Callable[[Service], Awaitable[T]], told: Counted) -> T:
     """Runs `work` on the run's service and tells its progress; equal settings share one service in this process."""
-    result = with_service(config.service, service_key(config.service), journal_of(config.service, store), config.name,
-                          work, told.tell)  # fmt: skip
+    result = with_service(
+        config.service, service_key(config.service), journal_of(config.service, store), config.name, work, told.tell
+    )
     told.tell()
     return result
 

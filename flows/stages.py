@@ -59,8 +59,16 @@ from storage import (
     Store,
 )
 
-PAIR_COLUMNS = ["prompt", "chosen_tokens", "rejected_tokens", "degree", "split", "task", "chosen_score",
-                "rejected_score"]  # fmt: skip
+PAIR_COLUMNS = [
+    "prompt",
+    "chosen_tokens",
+    "rejected_tokens",
+    "degree",
+    "split",
+    "task",
+    "chosen_score",
+    "rejected_score",
+]
 LORA_FIELDS = {"rank", "alpha", "rank_stabilised", "dora", "targets", "vocabulary"}
 
 _loading = threading.Lock()
@@ -113,8 +121,12 @@ def generator_to_tune(config: RunConfig) -> Generator:
 
 
 def _load(config: RunConfig, adapter: Path | None = None) -> Generator:
-    return Generator.load(config.generation.checkpoint, str(adapter) if adapter else None, config.resources.device,
-                          config.generation.template)  # fmt: skip
+    return Generator.load(
+        config.generation.checkpoint,
+        str(adapter) if adapter else None,
+        config.resources.device,
+        config.generation.template,
+    )
 
 
 def generator_identity(config: RunConfig, adapter: ArtifactRef | None = None) -> dict[str, str]:
@@ -187,12 +199,19 @@ def _make_prompts_by_model(store: Store, config: RunConfig) -> ShardResult:
         )
         rows = [prompt.to_dict() | {"rejected": None, "answer": None} for prompt in written.prompts]
         for turned_down in written.rejected:
-            rows.append({
-                "prompt_id": turned_down.prompt_id, "text": turned_down.text, "task": turned_down.task,
-                "events": [event.to_dict() for event in turned_down.events], "split": turned_down.split,
-                "source": config.prompts.llm.model, "seed": config.seed, "rejected": turned_down.reason,
-                "answer": turned_down.answer,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "prompt_id": turned_down.prompt_id,
+                    "text": turned_down.text,
+                    "task": turned_down.task,
+                    "events": [event.to_dict() for event in turned_down.events],
+                    "split": turned_down.split,
+                    "source": config.prompts.llm.model,
+                    "seed": config.seed,
+                    "rejected": turned_down.reason,
+                    "answer": turned_down.answer,
+                }
+            )
         writer.rows(rows)
         writer.stats = {"quarantined": len(written.rejected), "tokens": written.tokens, "cost": written.cost}
 
@@ -200,16 +219,27 @@ def _make_prompts_by_model(store: Store, config: RunConfig) -> ShardResult:
 
 
 @needs("gpu")
-def make_motions(root: str, config: RunConfig, prompts: ArtifactRef, split: str, start: int, stop: int,
-                 adapter: ArtifactRef | None = None) -> ShardResult:  # fmt: skip
+def make_motions(
+    root: str,
+    config: RunConfig,
+    prompts: ArtifactRef,
+    split: str,
+    start: int,
+    stop: int,
+    adapter: ArtifactRef | None = None,
+) -> ShardResult:
     """Motions of the prompts [start, stop) of a split, of the base or, with an adapter, of the tuned model."""
     store, settings = Store(root), config.generation
     samples = settings.candidates if split == "train" else settings.evaluation_samples
     recipe = Recipe(
-        "motions", 2, MOTIONS,
+        "motions",
+        2,
+        MOTIONS,
         config={**settings.sampling, "samples": samples, "split": split, "start": start, "stop": stop},
-        seed=config.seed, weights=generator_identity(config, adapter), inputs=[prompts.key],
-    )  # fmt: skip
+        seed=config.seed,
+        weights=generator_identity(config, adapter),
+        inputs=[prompts.key],
+    )
 
     def compute(writer: Any) -> None:
         shard = prompts_of(store, prompts, split, start, stop)
@@ -219,8 +249,9 @@ def make_motions(root: str, config: RunConfig, prompts: ArtifactRef, split: str,
     return once(store, recipe, compute)
 
 
-def write_motions(writer: Any, recipe: Recipe, config: RunConfig, generator: Generator,
-                  asked: Sequence[tuple[str, str, int]]) -> None:  # fmt: skip
+def write_motions(
+    writer: Any, recipe: Recipe, config: RunConfig, generator: Generator, asked: Sequence[tuple[str, str, int]]
+) -> None:
     """Makes a motion for each (prompt id, text, number of the sample); an answer without a motion stays as a row of
     no frames, and is counted as set aside."""
     seeds = [sample_seed(config.seed, prompt_id, sample) for prompt_id, _, sample in asked]
@@ -228,17 +259,27 @@ def write_motions(writer: Any, recipe: Recipe, config: RunConfig, generator: Gen
         [text for _, text, _ in asked], seeds, batch_size=config.resources.batch_size, **config.generation.sampling
     )
     joints = generator.decode([sample.tokens for sample in made])
-    writer.rows([
-        {"motion_id": f"{recipe.key[:12]}-{prompt_id}-{sample}", "prompt_id": prompt_id, "sample": sample,
-         "seed": seed, "tokens": motion.tokens, "frames": len(place), "joints": place,
-         "stop_reason": motion.stop_reason}
-        for (prompt_id, _, sample), seed, motion, place in zip(asked, seeds, made, joints, strict=True)
-    ])  # fmt: skip
+    writer.rows(
+        [
+            {
+                "motion_id": f"{recipe.key[:12]}-{prompt_id}-{sample}",
+                "prompt_id": prompt_id,
+                "sample": sample,
+                "seed": seed,
+                "tokens": motion.tokens,
+                "frames": len(place),
+                "joints": place,
+                "stop_reason": motion.stop_reason,
+            }
+            for (prompt_id, _, sample), seed, motion, place in zip(asked, seeds, made, joints, strict=True)
+        ]
+    )
     writer.stats = {"quarantined": sum(motion.stop_reason == "empty" for motion in made)}
 
 
-def make_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef,
-                judge: str = "kinematic") -> ShardResult:  # fmt: skip
+def make_scores(
+    root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef, judge: str = "kinematic"
+) -> ShardResult:
     """The score and evidence of a judge of joints for each motion of a shard; a motion without frames scores 1."""
     store = Store(root)
     settings = {"judge": judge}
@@ -267,32 +308,55 @@ def make_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: Art
 def unjudged(motion: dict[str, Any], prompt: dict[str, Any], judge: str) -> dict[str, Any]:
     """The row of a motion without frames, which needs no judge to be wrong."""
     return {
-        "motion_id": motion["motion_id"], "prompt_id": motion["prompt_id"], "task": prompt["task"],
-        "judge": judge, "vote": 0, "score": 1.0, "exact": False, "events": [], "verdicts": [],
-        "rationale": "the model gave no motion", "model": None, "answers": [], "tokens": 0, "cost": 0.0,
-        "latency": 0.0, "error": None,
-    }  # fmt: skip
+        "motion_id": motion["motion_id"],
+        "prompt_id": motion["prompt_id"],
+        "task": prompt["task"],
+        "judge": judge,
+        "vote": 0,
+        "score": 1.0,
+        "exact": False,
+        "events": [],
+        "verdicts": [],
+        "rationale": "the model gave no motion",
+        "model": None,
+        "answers": [],
+        "tokens": 0,
+        "cost": 0.0,
+        "latency": 0.0,
+        "error": None,
+    }
 
 
 def judged(judgement: Judgement) -> dict[str, Any]:
     return {
-        "score": judgement.score, "exact": judgement.exact, "rationale": judgement.rationale,
+        "score": judgement.score,
+        "exact": judgement.exact,
+        "rationale": judgement.rationale,
         "events": [vars(seen) for seen in judgement.seen],
         "verdicts": [
-            {"action": v.asked.action, "count": v.asked.count, "found": v.found,
-             "seen_count": v.seen_count, "start": v.start, "end": v.end}
+            {
+                "action": v.asked.action,
+                "count": v.asked.count,
+                "found": v.found,
+                "seen_count": v.seen_count,
+                "start": v.start,
+                "end": v.end,
+            }
             for v in judgement.verdicts
         ],
-    }  # fmt: skip
+    }
 
 
 def make_clips(root: str, config: RunConfig, motions: ArtifactRef, motion_ids: Sequence[str]) -> ShardResult:
     """An mp4 and a contact sheet of the named motions of a shard."""
     store, settings = Store(root), config.rendering
     recipe = Recipe(
-        "clips", 2, CLIPS, inputs=[motions.key],
+        "clips",
+        2,
+        CLIPS,
+        inputs=[motions.key],
         config={"size": settings.size, "every": settings.every, "view": settings.view, "motions": list(motion_ids)},
-    )  # fmt: skip
+    )
 
     def compute(writer: Any) -> None:
         rows, broken = [], 0
@@ -308,19 +372,26 @@ def make_clips(root: str, config: RunConfig, motions: ArtifactRef, motion_ids: S
             write_video(writer.folder / f"{name}.mp4", joints, size=settings.size, view=settings.view)
             sheet = contact_sheet(joints, every=settings.every, size=settings.size // 2, view=settings.view)
             sheet.save(writer.folder / f"{name}.png")
-            rows.append({
-                "motion_id": name, "prompt_id": motion["prompt_id"], "video": writer.record(f"{name}.mp4"),
-                "sheet": writer.record(f"{name}.png"), "size": settings.size, "fps": 20.0,
-                "frame_indices": list(range(0, motion["frames"], settings.every)),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "motion_id": name,
+                    "prompt_id": motion["prompt_id"],
+                    "video": writer.record(f"{name}.mp4"),
+                    "sheet": writer.record(f"{name}.png"),
+                    "size": settings.size,
+                    "fps": 20.0,
+                    "frame_indices": list(range(0, motion["frames"], settings.every)),
+                }
+            )
         writer.stats = {"quarantined": broken}
         writer.rows(rows)
 
     return once(store, recipe, compute)
 
 
-def candidates_of(store: Store, asked: dict[str, dict[str, Any]], motions: ArtifactRef, scores: ArtifactRef,
-                  judge: str) -> list[ScoredMotion]:  # fmt: skip
+def candidates_of(
+    store: Store, asked: dict[str, dict[str, Any]], motions: ArtifactRef, scores: ArtifactRef, judge: str
+) -> list[ScoredMotion]:
     """The motions of a shard that the judge gave a score, with that of the second judge where there is one."""
     told = store.read(motions, columns=["motion_id", "tokens", "stop_reason", "frames"])
     made = {row["motion_id"]: row for row in told.to_pylist()}
@@ -331,17 +402,32 @@ def candidates_of(store: Store, asked: dict[str, dict[str, Any]], motions: Artif
             continue
         prompt, motion = asked[score["prompt_id"]], made[motion_id]
         second = by_judge.get((motion_id, SECOND), {})
-        candidates.append(ScoredMotion(
-            motion_id=motion_id, prompt_id=score["prompt_id"], text=prompt["text"], task=prompt["task"],
-            split=prompt["split"], tokens=tuple(motion["tokens"]), stop_reason=motion["stop_reason"],
-            score=score["score"], exact=score["exact"], second_score=second.get("score"), frames=motion["frames"],
-        ))  # fmt: skip
+        candidates.append(
+            ScoredMotion(
+                motion_id=motion_id,
+                prompt_id=score["prompt_id"],
+                text=prompt["text"],
+                task=prompt["task"],
+                split=prompt["split"],
+                tokens=tuple(motion["tokens"]),
+                stop_reason=motion["stop_reason"],
+                score=score["score"],
+                exact=score["exact"],
+                second_score=second.get("score"),
+                frames=motion["frames"],
+            )
+        )
     return candidates
 
 
-def make_preferences(root: str, config: RunConfig, prompts: ArtifactRef, motions: Sequence[ArtifactRef],
-                     scores: Sequence[ArtifactRef],
-                     comparisons: Sequence[ArtifactRef] = ()) -> ShardResult:  # fmt: skip
+def make_preferences(
+    root: str,
+    config: RunConfig,
+    prompts: ArtifactRef,
+    motions: Sequence[ArtifactRef],
+    scores: Sequence[ArtifactRef],
+    comparisons: Sequence[ArtifactRef] = (),
+) -> ShardResult:
     """MotionPrefer: pairs by score gap over all shards, and near ties that comparisons decided."""
     store = Store(root)
     inputs = [prompts.key, *_keys(motions), *_keys(scores), *_keys(comparisons)]
@@ -356,14 +442,24 @@ def make_preferences(root: str, config: RunConfig, prompts: ArtifactRef, motions
         ]
         decided = decided_pairs(row for ref in comparisons for row in store.read(ref).to_pylist())
         rows = [
-            {"prompt_id": pair.prompt_id, "prompt": pair.text, "task": pair.task, "split": pair.split,
-             "events": asked[pair.prompt_id]["events"], "chosen_tokens": list(pair.chosen_tokens),
-             "rejected_tokens": list(pair.rejected_tokens), "chosen_score": pair.chosen_score,
-             "rejected_score": pair.rejected_score, "margin": pair.margin, "degree": pair.degree,
-             "decided_by": pair.decided_by,
-             "chosen_motion_id": pair.chosen_id, "rejected_motion_id": pair.rejected_id}
+            {
+                "prompt_id": pair.prompt_id,
+                "prompt": pair.text,
+                "task": pair.task,
+                "split": pair.split,
+                "events": asked[pair.prompt_id]["events"],
+                "chosen_tokens": list(pair.chosen_tokens),
+                "rejected_tokens": list(pair.rejected_tokens),
+                "chosen_score": pair.chosen_score,
+                "rejected_score": pair.rejected_score,
+                "margin": pair.margin,
+                "degree": pair.degree,
+                "decided_by": pair.decided_by,
+                "chosen_motion_id": pair.chosen_id,
+                "rejected_motion_id": pair.rejected_id,
+            }
             for pair in build_pairs(candidates, config.preferences, decided)
-        ]  # fmt: skip
+        ]
         writer.rows(rows)
 
     return once(store, recipe, compute)
@@ -390,16 +486,24 @@ def pairs_to_train_on(store: Store, preferences: ArtifactRef, config: RunConfig)
 
 
 @needs("gpu")
-def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
-                 initial: ArtifactRef | None = None) -> ShardResult:  # fmt: skip
+def make_adapter(
+    root: str, config: RunConfig, preferences: ArtifactRef, initial: ArtifactRef | None = None
+) -> ShardResult:
     """The tuned LoRA adapter in peft's format, with the tuning curves as its table; `initial` is the adapter of the
     round before. A tuning that was cut off goes on from its last checkpoint."""
     store = Store(root)
     inputs = [preferences.key, *([initial.key] if initial else [])]
     settings = config.tuning.model_dump(exclude={"at_once", "recompute", "tasks"})  # the first two change no result
     settings |= _tasks(config) | _validation_settings(config)
-    recipe = Recipe("adapter", 4, CURVES, config=settings, seed=config.training_seed,
-                    weights=generator_identity(config), inputs=inputs)  # fmt: skip
+    recipe = Recipe(
+        "adapter",
+        4,
+        CURVES,
+        config=settings,
+        seed=config.training_seed,
+        weights=generator_identity(config),
+        inputs=inputs,
+    )
 
     def compute(writer: Any) -> None:
         progress: Progress | None = None
@@ -420,8 +524,17 @@ def make_adapter(root: str, config: RunConfig, preferences: ArtifactRef,
             if config.resources.processes > 1:
                 rows = tune_together(config, writer.folder, work, before, told)
             else:
-                rows = tune(generator_to_tune(config), pairs, config.tuning, config.training_seed, writer.folder, told,
-                            work, init_adapter=before, validation=validation_of(config))  # fmt: skip
+                rows = tune(
+                    generator_to_tune(config),
+                    pairs,
+                    config.tuning,
+                    config.training_seed,
+                    writer.folder,
+                    told,
+                    work,
+                    init_adapter=before,
+                    validation=validation_of(config),
+                )
         for name in ADAPTER_FILES:
             writer.record(name)
         writer.rows(rows)
@@ -439,10 +552,12 @@ def _validation_settings(config: RunConfig) -> dict[str, Any]:
         return {}
     asked = config.prompts.model_dump(include={"tasks", "max_events", "max_count"})
     return {
-        "validation": config.validation.model_dump(), "validation_prompts": asked | {"seed": config.seed},
-        "validation_seeds": read_seeds(config.prompts.seeds).digest, "sampling": config.generation.sampling,
+        "validation": config.validation.model_dump(),
+        "validation_prompts": asked | {"seed": config.seed},
+        "validation_seeds": read_seeds(config.prompts.seeds).digest,
+        "sampling": config.generation.sampling,
         "sensitivity": config.judging.sensitivity,
-    }  # fmt: skip
+    }
 
 
 @needs("gpu")
@@ -451,16 +566,29 @@ def make_reward_model(root: str, config: RunConfig, preferences: Sequence[Artifa
     on after the last whole epoch where it was cut off."""
     store, settings = Store(root), config.reward_model
     recipe = Recipe(
-        "reward-model", 1, REWARD_MODEL_CURVES, config=settings.model_dump() | _tasks(config),
-        seed=config.training_seed, weights=generator_identity(config), inputs=_keys(preferences),
-    )  # fmt: skip
+        "reward-model",
+        1,
+        REWARD_MODEL_CURVES,
+        config=settings.model_dump() | _tasks(config),
+        seed=config.training_seed,
+        weights=generator_identity(config),
+        inputs=_keys(preferences),
+    )
 
     def compute(writer: Any) -> None:
         pairs = [
-            RewardPair(row["prompt"], tuple(row["chosen_tokens"]), tuple(row["rejected_tokens"]), row["chosen_score"],
-                       row["rejected_score"], row["degree"])
-            for ref in preferences for rows in pairs_to_train_on(store, ref, config) for row in rows
-        ]  # fmt: skip
+            RewardPair(
+                row["prompt"],
+                tuple(row["chosen_tokens"]),
+                tuple(row["rejected_tokens"]),
+                row["chosen_score"],
+                row["rejected_score"],
+                row["degree"],
+            )
+            for ref in preferences
+            for rows in pairs_to_train_on(store, ref, config)
+            for row in rows
+        ]
         generator = generator_to_tune(config)
         progress = Progress("epochs of the reward model", settings.epochs)
 
@@ -477,23 +605,33 @@ def make_reward_model(root: str, config: RunConfig, preferences: Sequence[Artifa
 
 
 @needs("gpu")
-def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, initial: ArtifactRef,
-                           reward_model: ArtifactRef | None = None) -> ShardResult:  # fmt: skip
+def make_on_policy_adapter(
+    root: str, config: RunConfig, prompts: ArtifactRef, initial: ArtifactRef, reward_model: ArtifactRef | None = None
+) -> ShardResult:
     """The adapter tuned on with the judge in the loop, or with a reward model in its place, with its curve as the
     table. Goes on where it was cut off."""
     store, settings = Store(root), config.on_policy
-    shared = {"sampling": config.generation.sampling, **_validation_settings(config),
-              "lora": config.tuning.model_dump(include=LORA_FIELDS) | _tasks(config)}  # fmt: skip
+    shared = {
+        "sampling": config.generation.sampling,
+        **_validation_settings(config),
+        "lora": config.tuning.model_dump(include=LORA_FIELDS) | _tasks(config),
+    }
     if reward_model is None:
-        rewarding = {"on_policy": settings.model_dump(exclude={"reward"}),
-                     "judging": config.judging.model_dump(include={"judge", "sensitivity"})}  # fmt: skip
+        rewarding = {
+            "on_policy": settings.model_dump(exclude={"reward"}),
+            "judging": config.judging.model_dump(include={"judge", "sensitivity"}),
+        }
     else:
         rewarding = {"on_policy": settings.model_dump(exclude={"exact_weight"})}
     recipe = Recipe(
-        "on-policy", 4, REWARD_CURVES, seed=config.training_seed, config=rewarding | shared,
+        "on-policy",
+        4,
+        REWARD_CURVES,
+        seed=config.training_seed,
+        config=rewarding | shared,
         inputs=[prompts.key, initial.key, *([reward_model.key] if reward_model else [])],
         weights=generator_identity(config),
-    )  # fmt: skip
+    )
 
     def compute(writer: Any) -> None:
         asked = [
@@ -514,9 +652,20 @@ def make_on_policy_adapter(root: str, config: RunConfig, prompts: ArtifactRef, i
             store.scratch("on-policy", recipe.key) as work,
             store.folder(initial) as before,
         ):
-            rows = tune_on_policy(generator, asked, reward, settings, config.tuning, config.generation,
-                                  config.training_seed, writer.folder, told, work, init_adapter=before,
-                                  validation=validation_of(config))  # fmt: skip
+            rows = tune_on_policy(
+                generator,
+                asked,
+                reward,
+                settings,
+                config.tuning,
+                config.generation,
+                config.training_seed,
+                writer.folder,
+                told,
+                work,
+                init_adapter=before,
+                validation=validation_of(config),
+            )
         for name in ADAPTER_FILES:
             writer.record(name)
         writer.rows(rows)
@@ -538,12 +687,17 @@ def _reward(store: Store, config: RunConfig, generator: Generator, model: Artifa
         with store.folder(model) as folder:
             return RewardModel.load(folder, generator)
     judging = config.judging
-    return JudgeReward(make_judge(judging.judge, judging), generator.decode, config.on_policy.exact_weight,
-                       f"{judging.judge} {judging.sensitivity}")  # fmt: skip
+    return JudgeReward(
+        make_judge(judging.judge, judging),
+        generator.decode,
+        config.on_policy.exact_weight,
+        f"{judging.judge} {judging.sensitivity}",
+    )
 
 
-def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
-                    arms: dict[str, list[tuple[ArtifactRef, list[ArtifactRef]]]]) -> ShardResult:  # fmt: skip
+def make_evaluation(
+    root: str, config: RunConfig, prompts: ArtifactRef, arms: dict[str, list[tuple[ArtifactRef, list[ArtifactRef]]]]
+) -> ShardResult:
     """A row for each test motion of each arm and judge: score, length against the truth, foot skate, jerk, descriptor.
 
     `arms` maps an arm to its shards of motions, each with the scores that every judge gave it. The arm "best of N" is
@@ -553,9 +707,13 @@ def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
     store = Store(root)
     inputs = [prompts.key]
     inputs += [key for arm in sorted(arms) for motions, scores in arms[arm] for key in (motions.key, *_keys(scores))]
-    recipe = Recipe("evaluation", 5, EVALUATION, inputs=inputs,
-                    config={"arms": sorted(arms), "judges": list(config.evaluation.judges),
-                            "chosen_by": config.judging.judge})  # fmt: skip
+    recipe = Recipe(
+        "evaluation",
+        5,
+        EVALUATION,
+        inputs=inputs,
+        config={"arms": sorted(arms), "judges": list(config.evaluation.judges), "chosen_by": config.judging.judge},
+    )
 
     def compute(writer: Any) -> None:
         asked = {row["prompt_id"]: row for row in store.read(prompts).to_pylist()}
@@ -563,8 +721,10 @@ def make_evaluation(root: str, config: RunConfig, prompts: ArtifactRef,
         rows = []
         for arm, shards in sorted(arms.items()):
             for motions, scores in shards:
-                made = {row["motion_id"]: _evaluated(row, asked[row["prompt_id"]], arm)
-                        for row in motions_of(store.read(motions))}  # fmt: skip
+                made = {
+                    row["motion_id"]: _evaluated(row, asked[row["prompt_id"]], arm)
+                    for row in motions_of(store.read(motions))
+                }
                 for (motion_id, judge), score in settled(
                     row for ref in scores for row in store.read(ref, columns=columns).to_pylist()
                 ).items():
@@ -583,13 +743,18 @@ def _evaluated(motion: dict[str, Any], prompt: dict[str, Any], arm: str) -> dict
     long_enough = len(joints) > 4
     skate = float(foot_skate(joints)) if long_enough else float("nan")
     return {
-        "prompt_id": motion["prompt_id"], "motion_id": motion["motion_id"], "task": prompt["task"], "arm": arm,
-        "sample": motion["sample"], "seed": motion["seed"], "frames": motion["frames"],
+        "prompt_id": motion["prompt_id"],
+        "motion_id": motion["motion_id"],
+        "task": prompt["task"],
+        "arm": arm,
+        "sample": motion["sample"],
+        "seed": motion["seed"],
+        "frames": motion["frames"],
         "true_frames": expected_length(events_of(prompt)),
         "foot_skate": skate if np.isfinite(skate) else None,
         "jerk": float(mean_jerk(joints)) if long_enough else None,
         "descriptor": motion_descriptor(joints) if long_enough else None,
-    }  # fmt: skip
+    }
 
 
 def _best_of_n(rows: list[dict[str, Any]], judge: str) -> list[dict[str, Any]]:

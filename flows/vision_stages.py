@@ -38,9 +38,9 @@ def make_pictures(root: str, config: RunConfig, prompts: ArtifactRef, motions: A
                 pictures = sight.pictures_of(stages.joints_of(motion), seen, task)
             except AtomError:
                 pictures = []
-            rows.append({
-                "motion_id": motion["motion_id"], "prompt_id": motion["prompt_id"], "shown": sight.to_cells(pictures)
-            })  # fmt: skip
+            rows.append(
+                {"motion_id": motion["motion_id"], "prompt_id": motion["prompt_id"], "shown": sight.to_cells(pictures)}
+            )
         writer.rows(rows)
         writer.stats = {"quarantined": sum(not row["shown"] for row in rows)}
 
@@ -48,15 +48,22 @@ def make_pictures(root: str, config: RunConfig, prompts: ArtifactRef, motions: A
 
 
 @needs("service")
-def make_vision_scores(root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef,
-                       pictures: ArtifactRef) -> ShardResult:  # fmt: skip
+def make_vision_scores(
+    root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef, pictures: ArtifactRef
+) -> ShardResult:
     """A row for each motion of a shard, vote and model. What got no score has the reason in `error`."""
     store, settings = Store(root), config.judging.vision
     recipe = Recipe(
-        "scores", 3, SCORES, inputs=[prompts.key, motions.key, pictures.key],
-        config={"judge": "vision", "wording": questions.VERSION,
-                **settings.model_dump(exclude={"sight", "near_ties", "least_scored"})},
-    )  # fmt: skip
+        "scores",
+        3,
+        SCORES,
+        inputs=[prompts.key, motions.key, pictures.key],
+        config={
+            "judge": "vision",
+            "wording": questions.VERSION,
+            **settings.model_dump(exclude={"sight", "near_ties", "least_scored"}),
+        },
+    )
 
     def compute(writer: Any) -> None:
         made = store.read(motions, columns=["motion_id", "prompt_id", "frames"])
@@ -80,9 +87,12 @@ def make_vision_scores(root: str, config: RunConfig, prompts: ArtifactRef, motio
             opinion = await judge_motion(service, subject, settings, row["model"], row["vote"])
             told.one_more()
             found = stages.judged(opinion.judgement) if opinion.judgement else _UNSCORED
-            return row | found | spent(opinion.answers) | {
-                "error": opinion.error, "latency": sum(answer.latency for answer in opinion.answers)
-            }  # fmt: skip
+            return (
+                row
+                | found
+                | spent(opinion.answers)
+                | {"error": opinion.error, "latency": sum(answer.latency for answer in opinion.answers)}
+            )
 
         rows += ask(
             config, store, lambda service: gather_settled([one(service, row, subject) for row, subject in wanted]), told
@@ -94,15 +104,23 @@ def make_vision_scores(root: str, config: RunConfig, prompts: ArtifactRef, motio
 
 
 @needs("service")
-def make_comparisons(root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef, scores: ArtifactRef,
-                     pictures: ArtifactRef) -> ShardResult:  # fmt: skip
+def make_comparisons(
+    root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef, scores: ArtifactRef, pictures: ArtifactRef
+) -> ShardResult:
     """Near ties of a shard shown side by side, in both orders."""
     store, settings = Store(root), config.judging.vision
     recipe = Recipe(
-        "comparisons", 1, COMPARISONS, inputs=[prompts.key, motions.key, scores.key, pictures.key],
-        config={"wording": questions.VERSION, "min_gap": config.preferences.min_gap, "near_ties": settings.near_ties,
-                **settings.model_dump(include={"model", "detail", "temperature", "max_tokens", "attempt", "refresh"})},
-    )  # fmt: skip
+        "comparisons",
+        1,
+        COMPARISONS,
+        inputs=[prompts.key, motions.key, scores.key, pictures.key],
+        config={
+            "wording": questions.VERSION,
+            "min_gap": config.preferences.min_gap,
+            "near_ties": settings.near_ties,
+            **settings.model_dump(include={"model", "detail", "temperature", "max_tokens", "attempt", "refresh"}),
+        },
+    )
 
     def compute(writer: Any) -> None:
         table = store.read(motions, columns=["motion_id", "prompt_id", "frames"])
@@ -124,10 +142,16 @@ def make_comparisons(root: str, config: RunConfig, prompts: ArtifactRef, motions
             found = await compare_motions(service, *subjects, settings, settings.model)
             told.one_more()
             return {
-                "prompt_id": prompt["prompt_id"], "task": prompt["task"], "first_motion_id": first,
-                "second_motion_id": second, "better": found.better, "rationale": found.rationale,
-                "model": settings.model, "error": found.error, **spent(found.answers),
-            }  # fmt: skip
+                "prompt_id": prompt["prompt_id"],
+                "task": prompt["task"],
+                "first_motion_id": first,
+                "second_motion_id": second,
+                "better": found.better,
+                "rationale": found.rationale,
+                "model": settings.model,
+                "error": found.error,
+                **spent(found.answers),
+            }
 
         rows = ask(config, store, lambda service: gather_settled([compare(service, *order) for order in orders]), told)
         writer.rows(rows)
@@ -160,8 +184,9 @@ def _shown(store: Store, pictures: ArtifactRef) -> dict[str, list[Picture]]:
 
 
 def _subject(motion: dict[str, Any], prompt: dict[str, Any], shown: dict[str, list[Picture]]) -> Subject:
-    return Subject(shown[motion["motion_id"]], motion["frames"], prompt["text"], stages.events_of(prompt),
-                   prompt["task"])  # fmt: skip
+    return Subject(
+        shown[motion["motion_id"]], motion["frames"], prompt["text"], stages.events_of(prompt), prompt["task"]
+    )
 
 
 def _stats(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -30,12 +30,22 @@ def write_base(folder: Path, seed: int = 0) -> str:
     return str(folder)
 
 
-def write_adapter(folder: Path, base: str, *, rank: int = 4, alpha: int = 8, targets: str = "q,v", seed: int = 0,
-                  template: str = "{}", **kind: object) -> Path:  # fmt: skip
+def write_adapter(
+    folder: Path,
+    base: str,
+    *,
+    rank: int = 4,
+    alpha: int = 8,
+    targets: str = "q,v",
+    seed: int = 0,
+    template: str = "{}",
+    **kind: object,
+) -> Path:
     """`kind`: further settings of peft's LoraConfig, such as use_dora=True."""
     torch.manual_seed(seed)
-    config = LoraConfig(task_type=TaskType.SEQ_2_SEQ_LM, r=rank, lora_alpha=alpha, target_modules=targets.split(","),
-                        **kind)  # fmt: skip
+    config = LoraConfig(
+        task_type=TaskType.SEQ_2_SEQ_LM, r=rank, lora_alpha=alpha, target_modules=targets.split(","), **kind
+    )
     adapted = get_peft_model(load_checkpoint(base).language_model, config)
     with torch.no_grad():
         for name, value in adapted.named_parameters():

@@ -88,8 +88,15 @@ class Page:
     """One tab that shows `place`, a file or a URL, once it has loaded; `media` such as
     {"prefers-color-scheme": "dark"}."""
 
-    def __init__(self, browser: Browser, place: Path | str, width: int = 900, height: int = 800, density: float = 1,
-                 media: dict[str, str] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        browser: Browser,
+        place: Path | str,
+        width: int = 900,
+        height: int = 800,
+        density: float = 1,
+        media: dict[str, str] | None = None,
+    ) -> None:
         self.browser = browser
         target = browser.call("Target.createTarget", url="about:blank")["targetId"]
         self.target = target

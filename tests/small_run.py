@@ -26,10 +26,18 @@ def small_run(folder):
 
     def motions(ids):
         return [
-            {"motion_id": motion_id, "prompt_id": prompt_id, "sample": 0, "seed": number, "tokens": [number, 7],
-             "frames": len(joints), "joints": joints + np.float32(number) / 64, "stop_reason": "end"}
+            {
+                "motion_id": motion_id,
+                "prompt_id": prompt_id,
+                "sample": 0,
+                "seed": number,
+                "tokens": [number, 7],
+                "frames": len(joints),
+                "joints": joints + np.float32(number) / 64,
+                "stop_reason": "end",
+            }
             for number, (motion_id, prompt_id) in enumerate(ids)
-        ]  # fmt: skip
+        ]
 
     test = {arm: [(f"{arm}{n}", f"p{n}") for n in TEST] for arm in ("base", "tuned")}
     candidates = [(f"t{n}-{sample}", f"t{n}") for n in range(2) for sample in range(3)]
@@ -53,23 +61,56 @@ def small_run(folder):
 
 
 def _prompt(prompt_id, split, text):
-    return {"prompt_id": prompt_id, "text": text, "task": "frequency", "events": EVENTS, "split": split,
-            "source": "grammar", "seed": 0, "rejected": None, "answer": None}  # fmt: skip
+    return {
+        "prompt_id": prompt_id,
+        "text": text,
+        "task": "frequency",
+        "events": EVENTS,
+        "split": split,
+        "source": "grammar",
+        "seed": 0,
+        "rejected": None,
+        "answer": None,
+    }
 
 
 def _score(motion_id, prompt_id, judge, score):
     seen = [{"action": "jump_up", "count": 2, "start": 0, "end": 20, "confidence": 1.0}]
-    return {"motion_id": motion_id, "prompt_id": prompt_id, "task": "frequency", "judge": judge, "vote": 0,
-            "score": score, "exact": score > 3, "events": seen, "verdicts": [], "rationale": "All of it happens.",
-            "model": None, "answers": [], "tokens": 0, "cost": 0.0, "latency": 0.0, "error": None}  # fmt: skip
+    return {
+        "motion_id": motion_id,
+        "prompt_id": prompt_id,
+        "task": "frequency",
+        "judge": judge,
+        "vote": 0,
+        "score": score,
+        "exact": score > 3,
+        "events": seen,
+        "verdicts": [],
+        "rationale": "All of it happens.",
+        "model": None,
+        "answers": [],
+        "tokens": 0,
+        "cost": 0.0,
+        "latency": 0.0,
+        "error": None,
+    }
 
 
 def _pair(prompt, chosen, rejected):
     """Two candidates of a training prompt, whose scores are 1 + their number."""
     return {
-        "prompt_id": f"t{prompt}", "prompt": SCRIPT if prompt else "a person waves", "task": "frequency",
-        "split": "train", "events": EVENTS, "chosen_tokens": [3 * prompt + chosen, 7],
-        "rejected_tokens": [3 * prompt + rejected, 7], "chosen_score": 1.0 + chosen, "rejected_score": 1.0 + rejected,
-        "margin": float(chosen - rejected), "degree": "Better", "decided_by": "score",
-        "chosen_motion_id": f"t{prompt}-{chosen}", "rejected_motion_id": f"t{prompt}-{rejected}",
-    }  # fmt: skip
+        "prompt_id": f"t{prompt}",
+        "prompt": SCRIPT if prompt else "a person waves",
+        "task": "frequency",
+        "split": "train",
+        "events": EVENTS,
+        "chosen_tokens": [3 * prompt + chosen, 7],
+        "rejected_tokens": [3 * prompt + rejected, 7],
+        "chosen_score": 1.0 + chosen,
+        "rejected_score": 1.0 + rejected,
+        "margin": float(chosen - rejected),
+        "degree": "Better",
+        "decided_by": "score",
+        "chosen_motion_id": f"t{prompt}-{chosen}",
+        "rejected_motion_id": f"t{prompt}-{rejected}",
+    }

@@ -20,8 +20,9 @@ def parts(base, tmp_path):
 
 
 def test_adapters_are_combined_shown_and_merged(atom, base, parts, tmp_path):
-    status, _, err = atom("adapter", "combine", *parts, "-o", tmp_path / "both", "--base", base, "--weight", 1,
-                          "--weight", 0.5)  # fmt: skip
+    status, _, err = atom(
+        "adapter", "combine", *parts, "-o", tmp_path / "both", "--base", base, "--weight", 1, "--weight", 0.5
+    )
     assert status == 0 and "both: written, of rank 8" in err
     status, out, _ = atom("adapter", "show", tmp_path / "both", "--json")
     told = json.loads(out)
@@ -39,8 +40,16 @@ def test_adapters_are_combined_shown_and_merged(atom, base, parts, tmp_path):
 def test_an_adapter_tells_its_tuning_where_that_is_not_as_by_default(atom, base, tmp_path):
     adapter = write_adapter(tmp_path / "tuned", base, use_rslora=True)
     tuning = {"loss": "ipo", "beta": 0.3, "rank": 16, "tasks": ["temporal", "frequency"]}
-    origin = {"base_weights": "a" * 64, "template": "{}", "pairs": 1234, "pairs_hash": "b" * 64, "seed": 7,
-              "tuning": tuning, "went_on_from": "c" * 64, "on_policy": {"steps": 90, "advantage": "grpo"}}  # fmt: skip
+    origin = {
+        "base_weights": "a" * 64,
+        "template": "{}",
+        "pairs": 1234,
+        "pairs_hash": "b" * 64,
+        "seed": 7,
+        "tuning": tuning,
+        "went_on_from": "c" * 64,
+        "on_policy": {"steps": 90, "advantage": "grpo"},
+    }
     (adapter / "atom.json").write_text(json.dumps(origin))
     _, out, _ = atom("adapter", "show", adapter)
     assert "rank-stabilised LoRA of rank 4" in out and "loss ipo, beta 0.3, tasks temporal+frequency" in out
@@ -50,16 +59,19 @@ def test_an_adapter_tells_its_tuning_where_that_is_not_as_by_default(atom, base,
     assert "not told: it has no atom.json" in out and "hash unknown" in out
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["merge", "jumps", "merged"], "was tuned on a base with the hash"),
-    (["merge", "absent", "merged", "--base", "BASE"], "is no adapter: adapter_config.json is missing"),
-    (["merge", "jumps", "turns", "--base", "BASE"], "is already there"),
-    (["combine", "jumps", "turns", "-o", "both"], "was tuned on a base with the hash"),
-    (["combine", "jumps", "-o", "both", "--base", "BASE"], "two adapters or more"),
-    (["combine", "jumps", "turns", "-o", "both", "--base", "BASE", "--weight", "1"], "2 adapters and 1 weights"),
-    (["combine", "jumps", "turns", "-o", "both", "--base", "BASE", "--how", "ties"], "such as --density 0.5"),
-    (["show", "absent"], "is no adapter: adapter_config.json is missing"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["merge", "jumps", "merged"], "was tuned on a base with the hash"),
+        (["merge", "absent", "merged", "--base", "BASE"], "is no adapter: adapter_config.json is missing"),
+        (["merge", "jumps", "turns", "--base", "BASE"], "is already there"),
+        (["combine", "jumps", "turns", "-o", "both"], "was tuned on a base with the hash"),
+        (["combine", "jumps", "-o", "both", "--base", "BASE"], "two adapters or more"),
+        (["combine", "jumps", "turns", "-o", "both", "--base", "BASE", "--weight", "1"], "2 adapters and 1 weights"),
+        (["combine", "jumps", "turns", "-o", "both", "--base", "BASE", "--how", "ties"], "such as --density 0.5"),
+        (["show", "absent"], "is no adapter: adapter_config.json is missing"),
+    ],
+)
 def test_mistakes_are_one_line(atom, base, parts, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     status, out, err = atom("adapter", *[base if word == "BASE" else word for word in arguments])

@@ -27,8 +27,9 @@ def files(tmp_path):
 
 @pytest.fixture
 def base(files, tmp_path):
-    status, _ = call("convert", files.checkpoint, tmp_path / "base", "--t5", files.t5, "--mean", files.mean,
-                     "--std", files.std)  # fmt: skip
+    status, _ = call(
+        "convert", files.checkpoint, tmp_path / "base", "--t5", files.t5, "--mean", files.mean, "--std", files.std
+    )
     assert status == 0
     return tmp_path / "base"
 
@@ -55,8 +56,20 @@ def test_inspect_fails_on_faults_and_names_them(files):
 
 
 def test_convert_says_what_was_done_and_with_which_statistics(files, tmp_path):
-    status, out = call("convert", files.checkpoint, tmp_path / "half", "--t5", files.t5, "--mean", files.mean,
-                       "--std", files.std, "--float16", "--template", "caption")  # fmt: skip
+    status, out = call(
+        "convert",
+        files.checkpoint,
+        tmp_path / "half",
+        "--t5",
+        files.t5,
+        "--mean",
+        files.mean,
+        "--std",
+        files.std,
+        "--float16",
+        "--template",
+        "caption",
+    )
     assert status == 0 and "read back tensor by tensor" in out and "unknown origin" in out
     assert load_checkpoint(str(tmp_path / "half")).template == "{}"
 

@@ -30,8 +30,19 @@ def double(tmp_path):
             for picture in pictures_of(joints, VisionConfig().sight, task):
                 index.add(picture.data, joints)
     with running(DoubleSettings(), index) as there:
-        yield there, ["--store", tmp_path / "store", "--set", f"service.base_url={there.address}", "--set",
-                      "judging.vision.model=atom-double", "--set", "service.requests_per_minute=60000"]  # fmt: skip
+        yield (
+            there,
+            [
+                "--store",
+                tmp_path / "store",
+                "--set",
+                f"service.base_url={there.address}",
+                "--set",
+                "judging.vision.model=atom-double",
+                "--set",
+                "service.requests_per_minute=60000",
+            ],
+        )
 
 
 def test_a_motion_is_judged_by_a_model_and_its_answer_is_kept(atom, double, tmp_path):
@@ -60,12 +71,30 @@ def test_two_motions_are_compared_in_both_orders(atom, double, tmp_path):
 
 def test_a_calibration_writes_a_report_and_the_rows(atom, double, tmp_path):
     there, options = double
-    status, out, said = atom("judge", "calibrate", "-o", tmp_path / "out", "--prompts", 6, "--by", "vision", "--by",
-                             "kinematic", "--form", "sheet", "--form", "frames", *options)  # fmt: skip
+    status, out, said = atom(
+        "judge",
+        "calibrate",
+        "-o",
+        tmp_path / "out",
+        "--prompts",
+        6,
+        "--by",
+        "vision",
+        "--by",
+        "kinematic",
+        "--form",
+        "sheet",
+        "--form",
+        "frames",
+        *options,
+    )
     assert status == 0, said
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "calibration.html", "calibration.png", "calibration.json", "clips.parquet"
-    }  # fmt: skip
+        "calibration.html",
+        "calibration.png",
+        "calibration.json",
+        "clips.parquet",
+    }
     judges = json.loads((tmp_path / "out" / "calibration.json").read_text())["judges"]
     assert list(judges) == ["atom-double, sheet, events", "atom-double, frames, events", "kinematic judge"]
     assert all(result["overall"]["weighted_kappa"]["value"] > 0.95 for result in judges.values())
@@ -81,20 +110,41 @@ MISTAKES = {
     "unknown form": (["judge", "calibrate", "-o", "{}/o", "--form", "film", "--prompts", "1"], ["'film'", "sheet"]),
     "no key": (["judge", "{}/right.npy", TEXT, "--by", "vision"], ["no key", "OPENAI_API_KEY"]),
     "no price": (
-        ["judge", "{}/right.npy", TEXT, "--by", "vision", "--set", "service.base_url=http://127.0.0.1:9/v1", "--set",
-         "judging.vision.model=new", "--set", "service.budget_dollars=1"],
+        [
+            "judge",
+            "{}/right.npy",
+            TEXT,
+            "--by",
+            "vision",
+            "--set",
+            "service.base_url=http://127.0.0.1:9/v1",
+            "--set",
+            "judging.vision.model=new",
+            "--set",
+            "service.budget_dollars=1",
+        ],
         ["no price for new", "service.prices"],
     ),
     "nobody there": (
-        ["judge", "{}/right.npy", TEXT, "--by", "vision", "--set", "service.base_url=http://127.0.0.1:9/v1", "--set",
-         "service.attempts=1"],
+        [
+            "judge",
+            "{}/right.npy",
+            TEXT,
+            "--by",
+            "vision",
+            "--set",
+            "service.base_url=http://127.0.0.1:9/v1",
+            "--set",
+            "service.attempts=1",
+        ],
         ["does not answer", "127.0.0.1:9"],
     ),
     "a key where a name belongs": (
-        ["run", "--set", "service.key_variable=sk-proj-abc"], ["service.key_variable", "environment"],
+        ["run", "--set", "service.key_variable=sk-proj-abc"],
+        ["service.key_variable", "environment"],
     ),
     "labelled set that is not there": (["judge", "calibrate", "-o", "{}/o", "--labelled", "{}/x.jsonl"], ["x.jsonl"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

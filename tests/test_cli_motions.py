@@ -42,8 +42,10 @@ End Site {{ OFFSET 0 -8 13
 
 def standing_bvh():
     """Ten frames at 10 fps of a body that stands and turns; each joint with its braces on one line or several."""
-    limbs = {name: "".join(limb.format(s=s, x=x) for s, x in (("Left", ""), ("Right", "-"))) for name, limb in
-             (("ARMS", ARM), ("LEGS", LEG))}  # fmt: skip
+    limbs = {
+        name: "".join(limb.format(s=s, x=x) for s, x in (("Left", ""), ("Right", "-")))
+        for name, limb in (("ARMS", ARM), ("LEGS", LEG))
+    }
     text = BVH.replace("ARMS", limbs["ARMS"]).replace("LEGS", limbs["LEGS"])
     text = text.replace(" CHANNELS_OF", "\nCHANNELS 3 Zrotation Xrotation Yrotation\n").replace("{ OFFSET", "{\nOFFSET")
     frames = [f"0 95 0 0 0 {turn} " + "0 " * 45 for turn in range(0, 100, 10)]
@@ -66,8 +68,13 @@ def made(tmp_path, body):
     np.save(folder / "a.npy", body)
     np.save(folder / "b.npy", body[:2])
     (folder / "c.bvh").write_text(standing_bvh())
-    rows = [("a person jumps twice", "a.npy"), ("a person jumps twice", "b.npy"), ("a person bows", "c.bvh"),
-            ("a person juggles", "a.npy"), ("a person bows", "../a.npy")]  # fmt: skip
+    rows = [
+        ("a person jumps twice", "a.npy"),
+        ("a person jumps twice", "b.npy"),
+        ("a person bows", "c.bvh"),
+        ("a person juggles", "a.npy"),
+        ("a person bows", "../a.npy"),
+    ]
     lines = [json.dumps({"text": text, "file": file}) for text, file in rows]
     (folder / "index.jsonl").write_text("\n".join(lines))
     return folder

@@ -22,16 +22,34 @@ def call(*arguments):
 
 def pair(name, **changes):
     return {
-        "prompt_id": "p", "prompt": "a person jumps", "task": "frequency", "split": "train", "events": [],
-        "chosen_tokens": [1, 2], "rejected_tokens": [3], "chosen_score": 5.0, "rejected_score": 3.0, "margin": 2.0,
-        "degree": "Much better", "decided_by": "score", "chosen_motion_id": f"{name}-0",
+        "prompt_id": "p",
+        "prompt": "a person jumps",
+        "task": "frequency",
+        "split": "train",
+        "events": [],
+        "chosen_tokens": [1, 2],
+        "rejected_tokens": [3],
+        "chosen_score": 5.0,
+        "rejected_score": 3.0,
+        "margin": 2.0,
+        "degree": "Much better",
+        "decided_by": "score",
+        "chosen_motion_id": f"{name}-0",
         "rejected_motion_id": f"{name}-1",
-    } | changes  # fmt: skip
+    } | changes
 
 
 def motion(name, joints):
-    return {"motion_id": name, "prompt_id": "p", "sample": 0, "seed": 0, "tokens": [1], "frames": len(joints),
-            "joints": joints, "stop_reason": "end"}  # fmt: skip
+    return {
+        "motion_id": name,
+        "prompt_id": "p",
+        "sample": 0,
+        "seed": 0,
+        "tokens": [1],
+        "frames": len(joints),
+        "joints": joints,
+        "stop_reason": "end",
+    }
 
 
 @pytest.fixture

@@ -40,9 +40,17 @@ def test_the_overview_has_base_and_tuned_of_each_prompt_the_largest_loss_first(s
     found = rows(store)
     assert [row["prompt_id"] for row in found] == [*(f"p{n}" for n in reversed(TEST)), "t0", "t1"]
     assert found[0] == {
-        "prompt_id": "p6", "task": "frequency", "split": "test", "prompt": "a person jumps twice, way 6", "base": 4.0,
-        "tuned": 3.5, "gain": -0.5, "base_exact": 1.0, "tuned_exact": 1.0, "candidates": None,
-    }  # fmt: skip
+        "prompt_id": "p6",
+        "task": "frequency",
+        "split": "test",
+        "prompt": "a person jumps twice, way 6",
+        "base": 4.0,
+        "tuned": 3.5,
+        "gain": -0.5,
+        "base_exact": 1.0,
+        "tuned_exact": 1.0,
+        "candidates": None,
+    }
     assert found[-1]["candidates"] == 2.0 and found[-1]["tuned"] is None
     out = call(store).stdout
     assert "-0.50" in out and f"9 prompts of run {RUN}" in out and SCRIPT in out
@@ -50,8 +58,10 @@ def test_the_overview_has_base_and_tuned_of_each_prompt_the_largest_loss_first(s
 
 def test_motions_can_be_filtered_sorted_and_limited(store):
     assert [row["motion_id"] for row in rows(store, "--what", "motions", "--arm", "base", "--max", "3")] == [
-        "base0", "base1", "base2"
-    ]  # fmt: skip
+        "base0",
+        "base1",
+        "base2",
+    ]
     both = rows(store, "--what", "motions", "--prompt", "WAY 4", "--sort", "-score")
     assert [row["motion_id"] for row in both] == ["base4", "tuned4"] and both[0]["exact"] is True
     assert len(rows(store, "--what", "motions", "--split", "train", "--limit", "2")) == 2

@@ -19,10 +19,18 @@ def prompts():
 
 def motions(*joints, prompt_ids=None):
     rows = [
-        {"motion_id": str(i), "prompt_id": (prompt_ids or ["p"] * len(joints))[i], "sample": i, "seed": 0, "tokens": [],
-         "frames": len(each), "joints": each, "stop_reason": "end"}
+        {
+            "motion_id": str(i),
+            "prompt_id": (prompt_ids or ["p"] * len(joints))[i],
+            "sample": i,
+            "seed": 0,
+            "tokens": [],
+            "frames": len(each),
+            "joints": each,
+            "stop_reason": "end",
+        }
         for i, each in enumerate(joints)
-    ]  # fmt: skip
+    ]
     return [MOTIONS.from_rows(rows)]
 
 
@@ -77,8 +85,14 @@ def test_the_same_motion_for_two_prompts_is_no_repetition():
 
 
 def pair(**changes):
-    return {"chosen_motion_id": "a", "rejected_motion_id": "b", "split": "train", "decided_by": "score", "margin": 1.0,
-            **changes}  # fmt: skip
+    return {
+        "chosen_motion_id": "a",
+        "rejected_motion_id": "b",
+        "split": "train",
+        "decided_by": "score",
+        "margin": 1.0,
+        **changes,
+    }
 
 
 @pytest.mark.parametrize(

@@ -101,19 +101,35 @@ class Journal:
             spent, waiting = self._spent(account), self._open(account)
             if not limits.allow(spent + waiting + expected):
                 return "wait" if own and limits.allow(spent + expected) else "spent"
-            run("INSERT OR REPLACE INTO open_calls VALUES (?, ?, ?, ?, ?, ?)",
-                (call, account, key, expected.tokens, expected.cost, time.time()))  # fmt: skip
+            run(
+                "INSERT OR REPLACE INTO open_calls VALUES (?, ?, ?, ?, ?, ?)",
+                (call, account, key, expected.tokens, expected.cost, time.time()),
+            )
         return call
 
     def add(self, account: str, key: str, kind: str, model: str, answer: Answer, call: str | None = None) -> None:
         """Keeps an answer, books what it cost and closes its call."""
         with self._transaction() as run:
-            run("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (key, account, model, kind, time.time(), answer.prompt_tokens, answer.completion_tokens, answer.cost,
-                 answer.latency, answer.raw))  # fmt: skip
-            run("INSERT INTO spending VALUES (?, ?, ?) ON CONFLICT (account) DO UPDATE SET "
+            run(
+                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    key,
+                    account,
+                    model,
+                    kind,
+                    time.time(),
+                    answer.prompt_tokens,
+                    answer.completion_tokens,
+                    answer.cost,
+                    answer.latency,
+                    answer.raw,
+                ),
+            )
+            run(
+                "INSERT INTO spending VALUES (?, ?, ?) ON CONFLICT (account) DO UPDATE SET "
                 "tokens = tokens + excluded.tokens, cost = cost + excluded.cost",
-                (account, answer.tokens, answer.cost or 0.0))  # fmt: skip
+                (account, answer.tokens, answer.cost or 0.0),
+            )
             if call:
                 run("DELETE FROM open_calls WHERE call = ?", (call,))
 
@@ -147,8 +163,10 @@ class Journal:
     def note_batch(self, account: str, tag: str, keys: list[str], batch: str | None = None) -> None:
         """Notes a batch under our own tag before it is sent, and again with the service's name for it."""
         with self._transaction() as run:
-            run("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?)",
-                (tag, account, batch, json.dumps(keys), time.time()))  # fmt: skip
+            run(
+                "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?)",
+                (tag, account, batch, json.dumps(keys), time.time()),
+            )
 
     def forget_batch(self, tag: str) -> None:
         with self._transaction() as run:
@@ -157,8 +175,9 @@ class Journal:
     def batches(self, account: str) -> list[tuple[str, str | None, list[str]]]:
         """Batches that were sent, or were about to be, and not collected yet: (tag, the service's name, keys)."""
         with self._lock:
-            rows = self._connection.execute("SELECT tag, batch, keys FROM batches WHERE account = ? ORDER BY made",
-                                            (account,)).fetchall()  # fmt: skip
+            rows = self._connection.execute(
+                "SELECT tag, batch, keys FROM batches WHERE account = ? ORDER BY made", (account,)
+            ).fetchall()
         return [(tag, batch, json.loads(keys)) for tag, batch, keys in rows]
 
     def __len__(self) -> int:

@@ -43,9 +43,11 @@ class LiveService(Service):
     async def _fetch(self, request: Request) -> Answer:
         began = time.monotonic()
         retrying = AsyncRetrying(
-            stop=stop_after_attempt(self.settings.attempts), wait=_patience,
-            retry=retry_if_exception_type(_MayPass), reraise=True,
-        )  # fmt: skip
+            stop=stop_after_attempt(self.settings.attempts),
+            wait=_patience,
+            retry=retry_if_exception_type(_MayPass),
+            reraise=True,
+        )
         try:
             return await retrying(self._try, request)
         except _MayPass as failure:

@@ -51,10 +51,11 @@ class Service(ABC):
             max_retries=0,  # every try passes the limits, the budget and the journal
             timeout=settings.timeout,
             http_client=openai.DefaultAsyncHttpxClient(
-                limits=httpx2.Limits(max_connections=settings.concurrency + 4,
-                                     max_keepalive_connections=settings.concurrency + 4)
+                limits=httpx2.Limits(
+                    max_connections=settings.concurrency + 4, max_keepalive_connections=settings.concurrency + 4
+                )
             ),
-        )  # fmt: skip
+        )
 
     def form_of(self, request: Request) -> Form:
         """The strictest form that the service has not refused."""

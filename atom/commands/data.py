@@ -76,9 +76,13 @@ def tokenise(
     generator = Generator.load(checkpoint, device=device)
     with StageBars(Console(stderr=True)) as bars:
         result = run(
-            dataset, split, generator.encode, output, encoder=generator.weights_hash,
+            dataset,
+            split,
+            generator.encode,
+            output,
+            encoder=generator.weights_hash,
             progress=lambda done, total: bars.update("encoding", done, total),
-        )  # fmt: skip
+        )
     console = Console()
     if result.quarantined:
         table = Table("left out", _folded("why"))

@@ -46,14 +46,29 @@ def serve_judge(
     from storage import Store
 
     settings = DoubleSettings(
-        seed=seed, latency=latency, jitter=jitter, noise=noise, count_noise=count_noise,
-        requests_per_minute=requests_per_minute, retry_after=retry_after, stall_seconds=stall_seconds,
-        batch_lines_per_second=batch_lines_per_second, key=_key(key_variable),
+        seed=seed,
+        latency=latency,
+        jitter=jitter,
+        noise=noise,
+        count_noise=count_noise,
+        requests_per_minute=requests_per_minute,
+        retry_after=retry_after,
+        stall_seconds=stall_seconds,
+        batch_lines_per_second=batch_lines_per_second,
+        key=_key(key_variable),
         faults=FaultRates(
-            rate_limit=rate_limit, server_error=server_error, unavailable=unavailable, no_schema=no_schema, stall=stall,
-            cut=cut, refusal=refusal, invalid_json=invalid_json, wrong_schema=wrong_schema, truncated=truncated,
+            rate_limit=rate_limit,
+            server_error=server_error,
+            unavailable=unavailable,
+            no_schema=no_schema,
+            stall=stall,
+            cut=cut,
+            refusal=refusal,
+            invalid_json=invalid_json,
+            wrong_schema=wrong_schema,
+            truncated=truncated,
         ),
-    )  # fmt: skip
+    )
     serve(settings, ClipIndex(store=Store(root)), port)
 
 

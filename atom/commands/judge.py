@@ -70,20 +70,22 @@ def judge_motion(
             raise AtomError(f"{vision.model} gave no usable answer: {opinion.error}")
         judgement, answers = opinion.judgement, opinion.answers
     if as_json:
-        print(json.dumps(
-            {
-                "score": judgement.score,
-                "exact": judgement.exact,
-                "task": task,
-                "asked": [event.to_dict() for event in parsed.events],
-                "not_understood": list(parsed.unknown),
-                "seen": [vars(seen) for seen in judgement.seen],
-                "rationale": judgement.rationale,
-                "tokens": sum(answer.tokens for answer in answers),
-                "answers": [json.loads(answer.raw) for answer in answers],
-            },
-            default=float,
-        ))  # fmt: skip
+        print(
+            json.dumps(
+                {
+                    "score": judgement.score,
+                    "exact": judgement.exact,
+                    "task": task,
+                    "asked": [event.to_dict() for event in parsed.events],
+                    "not_understood": list(parsed.unknown),
+                    "seen": [vars(seen) for seen in judgement.seen],
+                    "rationale": judgement.rationale,
+                    "tokens": sum(answer.tokens for answer in answers),
+                    "answers": [json.loads(answer.raw) for answer in answers],
+                },
+                default=float,
+            )
+        )
         return
     out = Console()
     if judgement.verdicts:
@@ -122,14 +124,23 @@ def compare(
     vision = settings.judging.vision
     one, other = (_subject(read_motion(path), settings, text, (), task) for path in (first, second))
     orders = {("first", "second"): (one, other), ("second", "first"): (other, one)}
-    found = _asked(settings, store, lambda service: gather_settled(
-        [compare_motions(service, *shown, vision, vision.model) for shown in orders.values()]
-    ))  # fmt: skip
+    found = _asked(
+        settings,
+        store,
+        lambda service: gather_settled(
+            [compare_motions(service, *shown, vision, vision.model) for shown in orders.values()]
+        ),
+    )
     rows = [
-        {"first_motion_id": names[0], "second_motion_id": names[1], "better": comparison.better,
-         "rationale": comparison.rationale, "error": comparison.error}
+        {
+            "first_motion_id": names[0],
+            "second_motion_id": names[1],
+            "better": comparison.better,
+            "rationale": comparison.rationale,
+            "error": comparison.error,
+        }
         for names, comparison in zip(orders, found)
-    ]  # fmt: skip
+    ]
     decided = decided_pairs(rows).get(("first", "second"))
     if as_json:
         print(json.dumps({"better": decided, "orders": rows}))
@@ -138,10 +149,14 @@ def compare(
     said = {"first": str(first), "second": str(second)}
     for row in rows:
         better = {"first": row["first_motion_id"], "second": row["second_motion_id"]}.get(row["better"], "neither")
-        out.print(f"shown first: {said[row['first_motion_id']]}; better: {said.get(better, better)}. "
-                  f"{row['error'] or row['rationale']}", markup=False)  # fmt: skip
-    out.print(f"better in both orders: {said[decided]}" if decided else "no decision: the two orders disagree",
-              markup=False)  # fmt: skip
+        out.print(
+            f"shown first: {said[row['first_motion_id']]}; better: {said.get(better, better)}. "
+            f"{row['error'] or row['rationale']}",
+            markup=False,
+        )
+    out.print(
+        f"better in both orders: {said[decided]}" if decided else "no decision: the two orders disagree", markup=False
+    )
 
 
 @judge_app.command()
@@ -196,8 +211,15 @@ def calibrate(
         ),
         "tokens": f"{sum(row.get('tokens') or 0 for row in rows):,}",
     }
-    _write_calibration(output, results, differences, rows, clips, calibration_page(results, details, differences),
-                       calibration_plot(results))  # fmt: skip
+    _write_calibration(
+        output,
+        results,
+        differences,
+        rows,
+        clips,
+        calibration_page(results, details, differences),
+        calibration_plot(results),
+    )
     _tell_calibration(results)
     Console().print(f"report: {output / 'calibration.html'}", markup=False, soft_wrap=True)
 
@@ -243,16 +265,22 @@ def _ask_about_clips(clips: Any, settings: RunConfig, vision: Any, root: str) ->
     rows = []
     for clip_id, heard in opinions.items():
         votes[clip_id] = [
-            (opinion.judgement and opinion.judgement.score,
-             opinion.judgement.seen if opinion.judgement and vision.question == "events" else None)
+            (
+                opinion.judgement and opinion.judgement.score,
+                opinion.judgement.seen if opinion.judgement and vision.question == "events" else None,
+            )
             for opinion in heard
-        ]  # fmt: skip
+        ]
         rows += [
-            {"clip_id": clip_id, "score": opinion.judgement and opinion.judgement.score, "error": opinion.error,
-             "tokens": sum(answer.tokens for answer in opinion.answers),
-             "answers": [answer.raw for answer in opinion.answers]}
+            {
+                "clip_id": clip_id,
+                "score": opinion.judgement and opinion.judgement.score,
+                "error": opinion.error,
+                "tokens": sum(answer.tokens for answer in opinion.answers),
+                "answers": [answer.raw for answer in opinion.answers],
+            }
             for opinion in heard
-        ]  # fmt: skip
+        ]
     return votes, rows
 
 
@@ -264,15 +292,24 @@ def _judge_clips(clips: Any, name: str, settings: RunConfig) -> dict[str, Any]:
     return {clip_id: [(judgement.score, judgement.seen)] for clip_id, judgement in found.items()}
 
 
-def _write_calibration(output: Path, results: Any, differences: Any, rows: Any, clips: Any, page: str,
-                       plot: bytes) -> None:  # fmt: skip
+def _write_calibration(
+    output: Path, results: Any, differences: Any, rows: Any, clips: Any, page: str, plot: bytes
+) -> None:
     import pandas as pd
 
-    known = pd.DataFrame([
-        {"clip_id": clip.clip_id, "prompt_id": clip.prompt_id, "text": clip.text, "task": clip.task,
-         "change": clip.change, "truth": clip.truth}
-        for clip in clips
-    ])  # fmt: skip
+    known = pd.DataFrame(
+        [
+            {
+                "clip_id": clip.clip_id,
+                "prompt_id": clip.prompt_id,
+                "text": clip.text,
+                "task": clip.task,
+                "change": clip.change,
+                "truth": clip.truth,
+            }
+            for clip in clips
+        ]
+    )
     try:
         output.mkdir(parents=True, exist_ok=True)
         (output / "calibration.html").write_text(page)
@@ -287,9 +324,10 @@ def _tell_calibration(results: Any) -> None:
     out = Console()
     for name, groups in results.items():
         figures = [
-            figure for figure in groups["overall"] if isinstance(groups["overall"][figure], dict)
-            and groups["overall"][figure]["value"] is not None
-        ]  # fmt: skip
+            figure
+            for figure in groups["overall"]
+            if isinstance(groups["overall"][figure], dict) and groups["overall"][figure]["value"] is not None
+        ]
         table = Table("", *groups, box=None, title=name, title_justify="left")
         for figure in figures:
             tasks = [group[figure]["value"] for task, group in groups.items() if task != "overall"]

@@ -64,12 +64,19 @@ def _rows(store: Store, tables: Any, book: Path | None) -> pd.DataFrame:
 
 def _show(found: Mapping[str, Any]) -> None:
     out = Console()
-    table = Table("judge", *_right("motions", "mean score", "95 % interval", "unscored", "$ a motion", "s a motion"),
-                  box=None)  # fmt: skip
+    table = Table(
+        "judge", *_right("motions", "mean score", "95 % interval", "unscored", "$ a motion", "s a motion"), box=None
+    )
     for name, judge in found["judges"].items():
         cost = "" if judge["cost"] is None else f"{judge['cost']:.4f}"
-        table.add_row(Text(name), str(judge["motions"]), *_figure(judge["score"]), f"{judge['unscored']:.1%}", cost,
-                      f"{judge['seconds']:.2f}")  # fmt: skip
+        table.add_row(
+            Text(name),
+            str(judge["motions"]),
+            *_figure(judge["score"]),
+            f"{judge['unscored']:.1%}",
+            cost,
+            f"{judge['seconds']:.2f}",
+        )
     out.print(table)
     for pair in found["pairs"]:
         title = f"{pair['judges'][0]} and {pair['judges'][1]}, {pair['n']} motions of {pair['prompts']} prompts"
@@ -78,9 +85,11 @@ def _show(found: Mapping[str, Any]) -> None:
         for name, words in _AGREEMENT.items():
             table.add_row(words, *_figure(pair[name]))
         out.print(table)
-    out.print("Pair accuracy: of the motions of one prompt that the first judge tells apart, the share of pairs that "
-              "the second puts in the same order, ties as half; turned, with the second's order as the true one.",
-              style="dim")  # fmt: skip
+    out.print(
+        "Pair accuracy: of the motions of one prompt that the first judge tells apart, the share of pairs that "
+        "the second puts in the same order, ties as half; turned, with the second's order as the true one.",
+        style="dim",
+    )
 
 
 def _figure(figure: Mapping[str, Any]) -> tuple[str, str]:

@@ -153,8 +153,11 @@ def _write_votes(folder: Path, votes: Sequence[Vote]) -> Path:
 def _show(found: Mapping[str, Any]) -> None:
     out = Console()
     cast = found["votes"]
-    out.print(f"{cast['pairs']} votes on pairs and {cast['clips']} on single motions by {cast['voters']} people, "
-              f"{cast['skipped']} skipped", highlight=False)  # fmt: skip
+    out.print(
+        f"{cast['pairs']} votes on pairs and {cast['clips']} on single motions by {cast['voters']} people, "
+        f"{cast['skipped']} skipped",
+        highlight=False,
+    )
     for row in found["win_rates"]:
         out.print(_win_rates(row))
     if found["scores"]:
@@ -168,26 +171,48 @@ def _show(found: Mapping[str, Any]) -> None:
 
 def _win_rates(row: Mapping[str, Any]) -> Table:
     title = Text(f"{row['arm']} against {row['against']}")
-    table = Table("", *_right("win rate", "95 % interval", "wins", "ties", "losses", "prompts"), "verdict", title=title,
-                  title_justify="left", box=None)  # fmt: skip
+    table = Table(
+        "",
+        *_right("win rate", "95 % interval", "wins", "ties", "losses", "prompts"),
+        "verdict",
+        title=title,
+        title_justify="left",
+        box=None,
+    )
     for name, f in row.items():
         if name not in ("arm", "against"):
             interval = f["win_rate"]["interval"]
             table.add_row(
-                name, f"{f['win_rate']['value']:.0%}", "{:.0%} to {:.0%}".format(*interval) if interval else "",
-                *(str(f[count]) for count in ("wins", "ties", "losses", "prompts")), f["verdict"],
-            )  # fmt: skip
+                name,
+                f"{f['win_rate']['value']:.0%}",
+                "{:.0%} to {:.0%}".format(*interval) if interval else "",
+                *(str(f[count]) for count in ("wins", "ties", "losses", "prompts")),
+                f["verdict"],
+            )
     return table
 
 
 def _gains(scores: Mapping[str, Any]) -> Table:
-    table = Table("", *_right("base", "tuned", "gain", "95 % interval", "prompts"), "verdict",
-                  title="people's scores", title_justify="left", box=None)  # fmt: skip
+    table = Table(
+        "",
+        *_right("base", "tuned", "gain", "95 % interval", "prompts"),
+        "verdict",
+        title="people's scores",
+        title_justify="left",
+        box=None,
+    )
     for name, f in scores.items():
         if isinstance(f, dict) and "gain" in f:
             interval = "" if f["gain_low"] is None else f"{f['gain_low']:+.2f} to {f['gain_high']:+.2f}"
-            table.add_row(name.replace("_", " "), f"{f['base']:.2f}", f"{f['tuned']:.2f}", f"{f['gain']:+.2f}",
-                          interval, str(f["n"]), f["verdict"])  # fmt: skip
+            table.add_row(
+                name.replace("_", " "),
+                f"{f['base']:.2f}",
+                f"{f['tuned']:.2f}",
+                f"{f['gain']:+.2f}",
+                interval,
+                str(f["n"]),
+                f["verdict"],
+            )
     return table
 
 
@@ -203,9 +228,13 @@ def _agreement(found: Mapping[str, Any]) -> Table:
         lines.append((f"with {name}, pairs", "pair accuracy", judge["pairs"]["n"], judge["pairs"]["pair_accuracy"]))
         lines += [
             (f"with {name}, scores", words, judge["clips"]["n"], judge["clips"][measure])
-            for measure, words in (("weighted_kappa", "weighted kappa"), ("spearman", "Spearman"),
-                                   ("pair_accuracy", "pair accuracy"), ("mean_error", "judge minus people"))
-        ]  # fmt: skip
+            for measure, words in (
+                ("weighted_kappa", "weighted kappa"),
+                ("spearman", "Spearman"),
+                ("pair_accuracy", "pair accuracy"),
+                ("mean_error", "judge minus people"),
+            )
+        ]
     for who, measure, n, figure in lines:
         if n:
             value = "" if figure["value"] is None else f"{figure['value']:.2f}"

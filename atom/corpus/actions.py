@@ -42,8 +42,21 @@ def _speed_profile(u: np.ndarray, ramp: float) -> np.ndarray:
     return np.interp(u, fine, distance / distance[-1])
 
 
-def _travel(p: Phrase, *, distance: float, steps: int, step: float, swing: float, clearance: float, heel: float,
-            arms: float, bounce: float, lean: float, ramp: float, elbow: float = 0.95) -> None:  # fmt: skip
+def _travel(
+    p: Phrase,
+    *,
+    distance: float,
+    steps: int,
+    step: float,
+    swing: float,
+    clearance: float,
+    heel: float,
+    arms: float,
+    bounce: float,
+    lean: float,
+    ramp: float,
+    elbow: float = 0.95,
+) -> None:
     """Walking and running: a straight path with alternating steps, arms swinging against the legs."""
     start = 3.0
     end = start + (steps - 1) * step + swing
@@ -53,8 +66,16 @@ def _travel(p: Phrase, *, distance: float, steps: int, step: float, swing: float
         return distance * _speed_profile((np.asarray(at) - root_start) / (root_end - root_start), ramp)
 
     first = int(p.rng.integers(2))
-    p.gait(lambda at: (0.0, float(along(min(at, end))), 0.0), steps, start=start, step=step, swing=swing, first=first,
-           clearance=clearance, heel=heel)  # fmt: skip
+    p.gait(
+        lambda at: (0.0, float(along(min(at, end))), 0.0),
+        steps,
+        start=start,
+        step=step,
+        swing=swing,
+        first=first,
+        clearance=clearance,
+        heel=heel,
+    )
     p.now = end + 3
     for at in np.linspace(root_start, root_end, 4 * steps):
         p.key(float(at), z=float(along(at)))
@@ -70,8 +91,12 @@ def _travel(p: Phrase, *, distance: float, steps: int, step: float, swing: float
         p.limb(end - 4, prefix, az=12.0, re=elbow)
         p.arm_home(end + 3, prefix)
         phase = -lead * _sign(prefix)
-        p.wave(f"{prefix}_el", start, end, lambda u, phase=phase: (
-            envelope(u) * (phase * arms * np.sin(2 * np.pi * cycles * u) - 6)))  # fmt: skip
+        p.wave(
+            f"{prefix}_el",
+            start,
+            end,
+            lambda u, phase=phase: envelope(u) * (phase * arms * np.sin(2 * np.pi * cycles * u) - 6),
+        )
     p.wave("twist", start, end, lambda u: -lead * 5 * envelope(u) * np.sin(2 * np.pi * cycles * u))
     p.wave("turn", start, end, lambda u: lead * 9 * envelope(u) * np.sin(2 * np.pi * cycles * u))
     p.wave("shift_x", start, end, lambda u: -lead * 0.02 * envelope(u) * np.sin(2 * np.pi * cycles * u))
@@ -84,23 +109,57 @@ def _travel(p: Phrase, *, distance: float, steps: int, step: float, swing: float
 def walk_forward(p: Phrase, count: int) -> None:
     steps, step = int(p.rng.integers(4, 6)), p.vary(9.2, 0.1)
     stride = p.vary(0.58, 0.15) * p.style.size
-    _travel(p, distance=stride * (steps - 1), steps=steps, step=step, swing=0.86 * step, clearance=0.09, heel=32,
-            arms=p.vary(22, 0.3), bounce=0.014, lean=2, ramp=0.22)  # fmt: skip
+    _travel(
+        p,
+        distance=stride * (steps - 1),
+        steps=steps,
+        step=step,
+        swing=0.86 * step,
+        clearance=0.09,
+        heel=32,
+        arms=p.vary(22, 0.3),
+        bounce=0.014,
+        lean=2,
+        ramp=0.22,
+    )
 
 
 def walk_backward(p: Phrase, count: int) -> None:
     steps, step = int(p.rng.integers(4, 6)), p.vary(9.5, 0.1)
     stride = p.vary(0.42, 0.15) * p.style.size
-    _travel(p, distance=-stride * (steps - 1), steps=steps, step=step, swing=0.84 * step, clearance=0.09, heel=10,
-            arms=p.vary(12, 0.3), bounce=0.012, lean=-3, ramp=0.22)  # fmt: skip
+    _travel(
+        p,
+        distance=-stride * (steps - 1),
+        steps=steps,
+        step=step,
+        swing=0.84 * step,
+        clearance=0.09,
+        heel=10,
+        arms=p.vary(12, 0.3),
+        bounce=0.012,
+        lean=-3,
+        ramp=0.22,
+    )
 
 
 def run_forward(p: Phrase, count: int) -> None:
     steps, step = int(p.rng.integers(6, 9)), p.vary(6.4, 0.06)
     stride = p.vary(0.92, 0.1) * p.style.size
     start, swing = 3.0, 1.36 * step
-    _travel(p, distance=stride * (steps - 1.5), steps=steps, step=step, swing=swing, clearance=0.24, heel=48,
-            arms=p.vary(42, 0.2), bounce=0.0, lean=10, ramp=0.3, elbow=0.66)  # fmt: skip
+    _travel(
+        p,
+        distance=stride * (steps - 1.5),
+        steps=steps,
+        step=step,
+        swing=swing,
+        clearance=0.24,
+        heel=48,
+        arms=p.vary(42, 0.2),
+        bounce=0.0,
+        lean=10,
+        ramp=0.3,
+        elbow=0.66,
+    )
     end = start + (steps - 1) * step + swing
     for prefix in SIDES:
         p.limb(start + 4, prefix, el=24.0, out=0.0)
@@ -141,8 +200,15 @@ def _rotate(p: Phrase, angle: float, step: float) -> None:
         return angle * float(_speed_profile(np.asarray((at - start + 1) / (end - start - 0.5)), 0.3))
 
     first = 0 if angle > 0 else 1
-    p.gait(lambda at: (0.0, 0.0, yaw(min(at, end))), steps, start=start, step=step, swing=0.85 * step, first=first,
-           clearance=0.06)  # fmt: skip
+    p.gait(
+        lambda at: (0.0, 0.0, yaw(min(at, end))),
+        steps,
+        start=start,
+        step=step,
+        swing=0.85 * step,
+        first=first,
+        clearance=0.06,
+    )
     for at in np.linspace(start - 1, end, 3 * steps + 2):
         p.key(float(at), yaw=yaw(float(at)))
     side = math.copysign(1, angle)
@@ -276,8 +342,14 @@ def jumping_jack(p: Phrase, count: int) -> None:
             p.key(land, lift=-0.02)
             for side, prefix in enumerate(SIDES):
                 x = _sign(prefix) * (p.body.stance + (width if apart else 0.0))
-                p.step(side, off, land, (0.0, 0.0, 0.0), offset=(x, p.body.foot[1] - 0.02),
-                       height=lambda u, rise=rise: 4 * (rise + 0.015) * u * (1 - u))  # fmt: skip
+                p.step(
+                    side,
+                    off,
+                    land,
+                    (0.0, 0.0, 0.0),
+                    offset=(x, p.body.foot[1] - 0.02),
+                    height=lambda u, rise=rise: 4 * (rise + 0.015) * u * (1 - u),
+                )
                 p.limb(off - 1, prefix, el=160.0 if not apart else 14.0, az=88.0, re=0.985)
                 p.limb(land, prefix, el=162.0 if apart else 14.0, az=88.0, re=0.985)
                 p.limb(crouch, prefix, heel=0.0)
@@ -589,15 +661,34 @@ def throw(prefix: str) -> Performance:
 
 
 _SIDED_ACTIONS: dict[str, Callable[[str], Performance]] = {
-    "sidestep": sidestep, "turn": turn, "hop": hop, "wave": wave, "raise_arm": raise_arm, "punch": punch,
-    "kick": kick, "throw": throw, "lunge": lunge,
-}  # fmt: skip
+    "sidestep": sidestep,
+    "turn": turn,
+    "hop": hop,
+    "wave": wave,
+    "raise_arm": raise_arm,
+    "punch": punch,
+    "kick": kick,
+    "throw": throw,
+    "lunge": lunge,
+}
 _CENTRAL_ACTIONS: dict[str, Performance] = {
-    "walk_forward": walk_forward, "walk_backward": walk_backward, "run_forward": run_forward,
-    "turn_around": turn_around, "spin": spin, "jump_up": jump_up, "jump_forward": jump_forward, "squat": squat,
-    "sit_down": sit_down, "kneel_down": kneel_down, "get_up": get_up, "bow": bow, "raise_arms": raise_arms,
-    "clap": clap, "jumping_jack": jumping_jack, "pick_up": pick_up,
-}  # fmt: skip
+    "walk_forward": walk_forward,
+    "walk_backward": walk_backward,
+    "run_forward": run_forward,
+    "turn_around": turn_around,
+    "spin": spin,
+    "jump_up": jump_up,
+    "jump_forward": jump_forward,
+    "squat": squat,
+    "sit_down": sit_down,
+    "kneel_down": kneel_down,
+    "get_up": get_up,
+    "bow": bow,
+    "raise_arms": raise_arms,
+    "clap": clap,
+    "jumping_jack": jumping_jack,
+    "pick_up": pick_up,
+}
 PERFORMANCES: dict[str, Performance] = {
     name: _SIDED_ACTIONS[action.family](action.side[0]) if action.side else _CENTRAL_ACTIONS[action.family]
     for name, action in ACTIONS.items()

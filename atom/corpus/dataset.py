@@ -65,8 +65,9 @@ def make_clip(rng: np.random.Generator) -> Clip:
         return Clip(joints_to_features(motion.joints), motion.events)
 
 
-def build_corpus(folder: Path, clips: int, seed: int, workers: int = 1,
-                 progress: Callable[[int, int], None] | None = None) -> list[Path]:  # fmt: skip
+def build_corpus(
+    folder: Path, clips: int, seed: int, workers: int = 1, progress: Callable[[int, int], None] | None = None
+) -> list[Path]:
     """Writes the shards that are missing in `folder` and returns all of them in order. Each shard has its own seed."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"corpus-{seed}-{number:04d}.npz" for number in range(-(-clips // SHARD_CLIPS))]

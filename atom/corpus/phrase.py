@@ -83,18 +83,36 @@ class Phrase:
         """Adds shape(0..1) to a channel between two frames; the shape should be 0 at both ends."""
         self._waves.append((name, start, end, shape))
 
-    def step(self, side: int, start: float, end: float, to: tuple[float, float, float], *, clearance: float = 0.09,
-             offset: tuple[float, float] | None = None,
-             height: Callable[[np.ndarray], np.ndarray] | None = None) -> None:  # fmt: skip
+    def step(
+        self,
+        side: int,
+        start: float,
+        end: float,
+        to: tuple[float, float, float],
+        *,
+        clearance: float = 0.09,
+        offset: tuple[float, float] | None = None,
+        height: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
         """Foot `side` (0 left, 1 right) leaves the floor at `start` and stands below the root place `to` at `end`."""
         sign = 1 if side == 0 else -1
         offset = offset or (sign * self.body.stance, self.body.foot[1] - 0.02)
         lift = height or (lambda u: clearance * np.sin(np.pi * np.clip(u, 0, 1) ** 0.85))
         self._steps.append(_Step(side, start, end, to, offset, lift))
 
-    def gait(self, path: Callable[[float], tuple[float, float, float]], steps: int, *, start: float, step: float,
-             swing: float, first: int, clearance: float, heel: float = 0.0,
-             height: Callable[[np.ndarray], np.ndarray] | None = None) -> float:  # fmt: skip
+    def gait(
+        self,
+        path: Callable[[float], tuple[float, float, float]],
+        steps: int,
+        *,
+        start: float,
+        step: float,
+        swing: float,
+        first: int,
+        clearance: float,
+        heel: float = 0.0,
+        height: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> float:
         """Alternating steps below a root `path` (frame -> x, z, yaw); returns the frame at which the last foot lands.
 
         A foot is put where the root will be in the middle of that foot's stance, as in walking.

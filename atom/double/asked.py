@@ -157,8 +157,10 @@ def _form(wanted: Any, texts: list[str]) -> Form:
     kind = wanted.get("type") if isinstance(wanted, dict) else None
     if kind == "json_object":
         if not any("json" in text.lower() for text in texts):
-            raise bad("'messages' must contain the word 'json' in some form, to use 'response_format' of type "
-                      "'json_object'.", "messages")  # fmt: skip
+            raise bad(
+                "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.",
+                "messages",
+            )
         return "json_object"
     named = wanted.get("json_schema") if kind == "json_schema" else None
     if (

@@ -57,9 +57,15 @@ class File:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "id": self.id, "object": "file", "bytes": len(self.data), "created_at": self.created_at,
-            "filename": self.name, "purpose": self.purpose, "status": "processed", "expires_at": None,
-        }  # fmt: skip
+            "id": self.id,
+            "object": "file",
+            "bytes": len(self.data),
+            "created_at": self.created_at,
+            "filename": self.name,
+            "purpose": self.purpose,
+            "status": "processed",
+            "expires_at": None,
+        }
 
 
 class Files:
@@ -122,11 +128,9 @@ class Batch:
             "created_at": self.created_at,
             "expires_at": self.created_at + _DAY,
             **{f"{state}_at": self.times.get(state) for state in states},
-            "request_counts": {
-                "total": self.total, "completed": len(self.answers), "failed": len(self.failures)
-            },
+            "request_counts": {"total": self.total, "completed": len(self.answers), "failed": len(self.failures)},
             "metadata": self.metadata,
-        }  # fmt: skip
+        }
 
 
 class Batches:

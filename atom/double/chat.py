@@ -37,8 +37,11 @@ class Chat:
         """The answer to a request's body, which is paid from now on. ApiError when there is none."""
         asked = read_request(body)
         if self._settings.models and asked.model not in self._settings.models:
-            raise ApiError(404, f"The model `{asked.model}` does not exist or you do not have access to it.",
-                           code="model_not_found")  # fmt: skip
+            raise ApiError(
+                404,
+                f"The model `{asked.model}` does not exist or you do not have access to it.",
+                code="model_not_found",
+            )
         fault = self._faults.draw(asked, batched)
         if self._index.lacks(asked.pictures):
             await asyncio.to_thread(self._index.look, time.monotonic())

@@ -49,15 +49,21 @@ class Faults:
             headers = {} if seconds is None else {"retry-after": f"{seconds:g}"}
             return too_many(headers | ({} if milliseconds is None else {"retry-after-ms": f"{milliseconds:g}"}), fault)
         if fault == "server_error":
-            return ApiError(500, "The server had an error while processing your request. Sorry about that!",
-                            kind="server_error", reason=fault)  # fmt: skip
+            return ApiError(
+                500,
+                "The server had an error while processing your request. Sorry about that!",
+                kind="server_error",
+                reason=fault,
+            )
         if fault == "unavailable":
             return ApiError(503, _OVERLOADED, kind="service_unavailable", code="overloaded", reason=fault)
         if fault == "no_schema":
             return ApiError(
-                400, "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.",
-                param="response_format", reason=fault,
-            )  # fmt: skip
+                400,
+                "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.",
+                param="response_format",
+                reason=fault,
+            )
         return None
 
 
@@ -96,6 +102,10 @@ class RateLimit:
 
 def too_many(headers: dict[str, str], reason: str) -> ApiError:
     return ApiError(
-        429, "Rate limit reached for requests per min (RPM). Please try again later.", kind="requests",
-        code="rate_limit_exceeded", headers=headers, reason=reason,
-    )  # fmt: skip
+        429,
+        "Rate limit reached for requests per min (RPM). Please try again later.",
+        kind="requests",
+        code="rate_limit_exceeded",
+        headers=headers,
+        reason=reason,
+    )

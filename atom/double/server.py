@@ -87,10 +87,18 @@ def _address(bound: socket.socket) -> str:
 def _server(app: FastAPI) -> uvicorn.Server:
     server = uvicorn.Server(
         uvicorn.Config(
-            app, loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None, log_level="warning",
-            access_log=False, timeout_keep_alive=_PATIENCE, timeout_graceful_shutdown=1,
+            app,
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            timeout_keep_alive=_PATIENCE,
+            timeout_graceful_shutdown=1,
         )
-    )  # fmt: skip
+    )
     logging.getLogger("uvicorn.error").addFilter(_is_no_cut)
     return server
 

@@ -120,8 +120,11 @@ def _key_check(settings: DoubleSettings) -> Any:
     async def check(request: Request) -> None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
-            raise ApiError(401, "You didn't provide an API key. You need to provide your API key in an Authorization "
-                                "header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).")  # fmt: skip
+            raise ApiError(
+                401,
+                "You didn't provide an API key. You need to provide your API key in an Authorization "
+                "header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
+            )
         if settings.key and key.strip() != settings.key.get_secret_value():
             # A careful service would not repeat the key: clients have to keep it out of their logs all the same.
             raise ApiError(401, f"Incorrect API key provided: {key.strip()}.", code="invalid_api_key")

@@ -102,24 +102,37 @@ def embed_made(evaluator: Evaluator, truth: Truth, made: Iterable[Made]) -> np.n
     return np.stack([[motions[i] for i in sorted(motions)[:samples]] for motions in found.values()])
 
 
-def metric_rows(truth: Truth, arms: Mapping[str, np.ndarray], settings: MetricsConfig, evaluator: str,
-                seed: int) -> list[dict[str, Any]]:  # fmt: skip
+def metric_rows(
+    truth: Truth, arms: Mapping[str, np.ndarray], settings: MetricsConfig, evaluator: str, seed: int
+) -> list[dict[str, Any]]:
     """A row for each arm and metric, those of the real motions first."""
     rows: list[dict[str, Any]] = []
     for arm, generated in arms.items():
         found = text_to_motion_metrics(
-            truth.texts, truth.real, generated, replications=settings.replications, seed=seed,
-            diversity_pairs=settings.diversity_pairs, multimodality_pairs=settings.multimodality_pairs,
-        )  # fmt: skip
+            truth.texts,
+            truth.real,
+            generated,
+            replications=settings.replications,
+            seed=seed,
+            diversity_pairs=settings.diversity_pairs,
+            multimodality_pairs=settings.multimodality_pairs,
+        )
         for name, figures in found.items():
             if name == "real" and rows:
                 continue
             rows += [
-                {"arm": "real" if name == "real" else arm, "metric": metric, "mean": figure.mean,
-                 "half_width": figure.half_width, "replications": figure.replications, "texts": len(truth.keys),
-                 "evaluator": evaluator, "data": "HumanML3D" if settings.dataset else "corpus"}
+                {
+                    "arm": "real" if name == "real" else arm,
+                    "metric": metric,
+                    "mean": figure.mean,
+                    "half_width": figure.half_width,
+                    "replications": figure.replications,
+                    "texts": len(truth.keys),
+                    "evaluator": evaluator,
+                    "data": "HumanML3D" if settings.dataset else "corpus",
+                }
                 for metric, figure in figures.items()
-            ]  # fmt: skip
+            ]
     return rows
 
 

@@ -95,9 +95,16 @@ def multimodality(embeddings: np.ndarray, pairs: int, rng: Rng) -> float:
 
 
 def text_to_motion_metrics(
-    texts: np.ndarray, real: np.ndarray, generated: np.ndarray, *, replications: int = 20, seed: int = 0,
-    pool: int = 32, diversity_pairs: int = 300, multimodality_pairs: int = 10,
-) -> dict[str, dict[str, Interval]]:  # fmt: skip
+    texts: np.ndarray,
+    real: np.ndarray,
+    generated: np.ndarray,
+    *,
+    replications: int = 20,
+    seed: int = 0,
+    pool: int = 32,
+    diversity_pairs: int = 300,
+    multimodality_pairs: int = 10,
+) -> dict[str, dict[str, Interval]]:
     """All metrics of embedded texts (n, d), their real motions (n, d) and S generated ones each (n, S, d).
 
     For "real" and "generated": r_precision_1 to 3, matching (MM-Dist), fid (against the real motions) and diversity;

@@ -21,9 +21,18 @@ _NOTES = {
 }
 
 
-def convert_motiongpt(path: Path, folder: Path, t5: str | Path, mean: Path, std: Path, *,
-                      vae: Path | None = None, template: str = "motiongpt", half: bool = False,
-                      any_statistics: bool = False) -> list[str]:  # fmt: skip
+def convert_motiongpt(
+    path: Path,
+    folder: Path,
+    t5: str | Path,
+    mean: Path,
+    std: Path,
+    *,
+    vae: Path | None = None,
+    template: str = "motiongpt",
+    half: bool = False,
+    any_statistics: bool = False,
+) -> list[str]:
     """Writes MotionGPT's file as a new checkpoint folder and tells what a user should know of it.
 
     `template` is a name of `TEMPLATES` or a text with {}; `half` stores float16; the other parameters are those of

@@ -54,8 +54,9 @@ class Generator:
         self._mean, self._std = checkpoint.mean, checkpoint.std
 
     @classmethod
-    def load(cls, checkpoint: str = "builtin", adapter: str | None = None, device: str = "cpu",
-             template: str | None = None) -> Generator:  # fmt: skip
+    def load(
+        cls, checkpoint: str = "builtin", adapter: str | None = None, device: str = "cpu", template: str | None = None
+    ) -> Generator:
         """The generator of a checkpoint folder or 'builtin', with the LoRA adapter of a folder if one is given.
 
         `template` words the prompts in another way than the checkpoint says: a name of `TEMPLATES`, or a text with {}.
@@ -79,10 +80,19 @@ class Generator:
         batch = self.tokenizer([self.template.format(text) for text in texts], padding=True, return_tensors="pt")
         return batch.input_ids.to(self.device), batch.attention_mask.to(self.device)
 
-    def sample(self, texts: Sequence[str], seeds: Sequence[int], *, temperature: float = 1.0, top_k: int = 50,
-               top_p: float = 1.0, max_new_tokens: int = 60, batch_size: int = 64,
-               vocabulary: Literal["motion", "all"] = "motion",
-               progress: Callable[[int, int], None] | None = None) -> list[Sample]:  # fmt: skip
+    def sample(
+        self,
+        texts: Sequence[str],
+        seeds: Sequence[int],
+        *,
+        temperature: float = 1.0,
+        top_k: int = 50,
+        top_p: float = 1.0,
+        max_new_tokens: int = 60,
+        batch_size: int = 64,
+        vocabulary: Literal["motion", "all"] = "motion",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Sample]:
         """One motion for each text and its seed, in the caller's order; `temperature` 0 is the likeliest token always.
 
         With the vocabulary "motion" nothing but motion tokens and </s> can come. "all" is MotionGPT's own way: words
@@ -106,9 +116,16 @@ class Generator:
             inputs, mask = self.encode_prompts([texts[i] for i in rows])
             try:
                 answers = sample_ids(
-                    inference, inputs, mask, [seeds[i] for i in rows], stops=stops, temperature=temperature,
-                    top_k=top_k, top_p=top_p, max_new_tokens=max_new_tokens,
-                )  # fmt: skip
+                    inference,
+                    inputs,
+                    mask,
+                    [seeds[i] for i in rows],
+                    stops=stops,
+                    temperature=temperature,
+                    top_k=top_k,
+                    top_p=top_p,
+                    max_new_tokens=max_new_tokens,
+                )
             except torch.OutOfMemoryError:  # of a GPU
                 if len(rows) == 1:
                     raise

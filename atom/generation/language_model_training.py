@@ -33,9 +33,15 @@ class LanguageModelTraining(Section):
     precision: Precision = "bfloat16"
 
 
-def train_language_model(model: T5ForConditionalGeneration, sources: Sequence[Sequence[list[int]]],
-                         targets: Sequence[list[int]], config: LanguageModelTraining, seed: int, state_file: Path,
-                         progress: Progress) -> None:  # fmt: skip
+def train_language_model(
+    model: T5ForConditionalGeneration,
+    sources: Sequence[Sequence[list[int]]],
+    targets: Sequence[list[int]],
+    config: LanguageModelTraining,
+    seed: int,
+    state_file: Path,
+    progress: Progress,
+) -> None:
     """Teacher forcing with Adafactor, whose steps scale with each parameter: with AdamW a T5 trained from scratch
     stays a bag of words.
 

@@ -48,9 +48,11 @@ class _ArrayUnpickler(pickle.Unpickler):
     """Builtin containers, str and numbers need no global name. Of those that do, only arrays may be rebuilt."""
 
     _NEEDED = {  # noqa: RUF012
-        ("numpy", "ndarray"), ("numpy", "dtype"),
-        ("numpy._core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "scalar"),
-    }  # fmt: skip
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "scalar"),
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         current = module.replace("numpy.core.", "numpy._core.")  # as NumPy 1 wrote it

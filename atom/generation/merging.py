@@ -29,8 +29,10 @@ def merge_adapter(adapter: Path, folder: Path, base: str = "builtin") -> float:
     checkpoint = load_checkpoint(base)
     checkpoint.template = template_of(read_origin(adapter).get("template") or checkpoint.template)
     checkpoint.source = {
-        "kind": "base with an adapter merged", "base": weights_hash(base), "adapter": adapter_hash(adapter)
-    }  # fmt: skip
+        "kind": "base with an adapter merged",
+        "base": weights_hash(base),
+        "adapter": adapter_hash(adapter),
+    }
     expected = _probe(Generator.load(base, str(adapter), template=checkpoint.template))
     try:
         # Safe: weights that are mapped from the base's file are never changed in place.

@@ -50,8 +50,14 @@ class Parts:
         return parts
 
 
-def read_motiongpt(path: Path, t5: str | Path, mean: np.ndarray, std: np.ndarray, vae: Path | None = None,
-                   template: str = TEMPLATES["motiongpt"]) -> Checkpoint:  # fmt: skip
+def read_motiongpt(
+    path: Path,
+    t5: str | Path,
+    mean: np.ndarray,
+    std: np.ndarray,
+    vae: Path | None = None,
+    template: str = TEMPLATES["motiongpt"],
+) -> Checkpoint:
     """A MotionGPT checkpoint (.tar, .ckpt or .pt of torch, or .safetensors) as a generator's parts.
 
     `t5` holds the T5 tokenizer without motion tokens and T5's config.json: a folder, or a name on the Hugging Face hub

@@ -50,8 +50,13 @@ class PretrainConfig(Section):
 def pretrain(output: Path, config: PretrainConfig, work: Path, progress: Progress) -> dict[str, Any]:
     """Makes the checkpoint folder `output` and returns what it was made with and how good it is."""
     work.mkdir(parents=True, exist_ok=True)
-    paths = build_corpus(work / "corpus", config.clips, config.seed, config.workers,
-                         lambda done, total: progress("corpus", done, total, "clips"))  # fmt: skip
+    paths = build_corpus(
+        work / "corpus",
+        config.clips,
+        config.seed,
+        config.workers,
+        lambda done, total: progress("corpus", done, total, "clips"),
+    )
     learnt = [clip.features for clip in islice(read_corpus(paths), config.vqvae.clips)]
     mean, std = block_statistics(learnt)
     vqvae = train_vqvae(learnt, mean, std, config.vqvae, config.seed, work / "vqvae.pt", progress)
@@ -68,10 +73,21 @@ def pretrain(output: Path, config: PretrainConfig, work: Path, progress: Progres
     tokenizer = build_word_tokenizer([*sorted(vocabulary()), PROMPT_TEMPLATE.format(",.")])
     motions = MotionVocabulary.append(tokenizer, config.vqvae.codes)
     size = config.language_model
-    model = build_language_model(small_config(len(tokenizer), size.d_model, size.d_ff, size.layers, size.heads,
-                                              tokenizer.pad_token_id, tokenizer.eos_token_id))  # fmt: skip
-    captions = [tokenizer([PROMPT_TEMPLATE.format(text) for text in texts]).input_ids
-                for texts in corpus_captions(compositions, config)]  # fmt: skip
+    model = build_language_model(
+        small_config(
+            len(tokenizer),
+            size.d_model,
+            size.d_ff,
+            size.layers,
+            size.heads,
+            tokenizer.pad_token_id,
+            tokenizer.eos_token_id,
+        )
+    )
+    captions = [
+        tokenizer([PROMPT_TEMPLATE.format(text) for text in texts]).input_ids
+        for texts in corpus_captions(compositions, config)
+    ]
     answers = [motions.answer(row, tokenizer.eos_token_id) for row in codes]
     train_language_model(model, captions, answers, size, config.seed, work / "language_model.pt", progress)
 

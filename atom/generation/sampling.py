@@ -32,8 +32,18 @@ class RowNoise:
 
 
 @torch.inference_mode()
-def sample_ids(inference: Inference, inputs: Tensor, mask: Tensor, seeds: Sequence[int], *, stops: Sequence[int],
-               temperature: float, top_k: int, max_new_tokens: int, top_p: float = 1.0) -> list[list[int]]:  # fmt: skip
+def sample_ids(
+    inference: Inference,
+    inputs: Tensor,
+    mask: Tensor,
+    seeds: Sequence[int],
+    *,
+    stops: Sequence[int],
+    temperature: float,
+    top_k: int,
+    max_new_tokens: int,
+    top_p: float = 1.0,
+) -> list[list[int]]:
     """Token ids of one answer for each row of `inputs` (B, S), up to and including the first of `stops`.
 
     `temperature` 0 takes the likeliest token; `top_k` 0 keeps all choices; `top_p` keeps the likeliest ones that

@@ -18,9 +18,7 @@ PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
 def build_word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     """A lower-casing tokenizer of the words and punctuation marks in `texts`; </s> closes every text."""
     normalizer, splitter = normalizers.Lowercase(), pre_tokenizers.BertPreTokenizer()
-    words = {
-        word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))
-    }  # fmt: skip
+    words = {word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))}
     vocabulary = {word: i for i, word in enumerate([PAD, END, UNKNOWN, *sorted(words)])}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter

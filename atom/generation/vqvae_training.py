@@ -44,8 +44,15 @@ def block_statistics(clips: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarra
     return mean.astype(np.float32), std.astype(np.float32)
 
 
-def train_vqvae(clips: Sequence[np.ndarray], mean: np.ndarray, std: np.ndarray, config: VQVAETraining, seed: int,
-                state_file: Path, progress: Progress) -> VQVAE:  # fmt: skip
+def train_vqvae(
+    clips: Sequence[np.ndarray],
+    mean: np.ndarray,
+    std: np.ndarray,
+    config: VQVAETraining,
+    seed: int,
+    state_file: Path,
+    progress: Progress,
+) -> VQVAE:
     """A VQ-VAE of raw features (T, 263): MotionGPT's recipe with a loss that looks at the body in the world.
 
     `state_file` keeps the state; a training that was cut off goes on from there.

@@ -31,8 +31,15 @@ class Tokenised:
     quarantined: list[Quarantined]
 
 
-def tokenise(dataset: HumanML3D, split: str, encode: Encode, output: Path, *, encoder: str,
-             progress: Callable[[int, int], None] | None = None) -> Tokenised:  # fmt: skip
+def tokenise(
+    dataset: HumanML3D,
+    split: str,
+    encode: Encode,
+    output: Path,
+    *,
+    encoder: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tokenised:
     """Writes OUTPUT/TOKENS/ID.npy for each clip of the split, one code for every four frames from the first on, and
     OUTPUT/SPLIT.parquet (id, tokens, frames that they stand for) of them all.
 
@@ -100,8 +107,9 @@ def _readable(dataset: HumanML3D, ids: Sequence[str], quarantined: list[Quaranti
     return clips
 
 
-def _encoded(encode: Encode, clips: Mapping[str, np.ndarray],
-             quarantined: list[Quarantined]) -> Iterator[tuple[str, list[int]]]:  # fmt: skip
+def _encoded(
+    encode: Encode, clips: Mapping[str, np.ndarray], quarantined: list[Quarantined]
+) -> Iterator[tuple[str, list[int]]]:
     """The codes of the clips. One that fails costs none of the others in its batch."""
     if not clips:
         return

@@ -79,8 +79,11 @@ def _raises(s: Signals, i: int, run: Run, strict: float) -> list[SeenEvent]:
         if over[max(peak - 2, 0) : peak + 3].max() < OVERHEAD * strict:
             continue
         start, end = foot_of_peak(lift, peak, 0.5 * lift[peak])
-        raises.append(SeenEvent(f"raise_arm_{SIDES[i]}", 1, start + run[0], end + run[0],
-                                sureness(float(over[peak]), OVERHEAD * strict)))  # fmt: skip
+        raises.append(
+            SeenEvent(
+                f"raise_arm_{SIDES[i]}", 1, start + run[0], end + run[0], sureness(float(over[peak]), OVERHEAD * strict)
+            )
+        )
     return raises
 
 
@@ -90,8 +93,15 @@ def _pair_raises(left: list[SeenEvent], right: list[SeenEvent]) -> list[SeenEven
         partner = next((o for o in alone if abs(o.start + o.end - event.start - event.end) <= 2 * TOGETHER), None)
         if partner:
             alone.remove(partner)
-            both.append(SeenEvent("raise_arms", 1, min(event.start, partner.start), max(event.end, partner.end),
-                                  min(event.confidence, partner.confidence)))  # fmt: skip
+            both.append(
+                SeenEvent(
+                    "raise_arms",
+                    1,
+                    min(event.start, partner.start),
+                    max(event.end, partner.end),
+                    min(event.confidence, partner.confidence),
+                )
+            )
         else:
             both.append(event)
     return both + alone

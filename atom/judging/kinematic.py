@@ -50,8 +50,10 @@ class KinematicJudge:
         for share in STRICTNESS if s is not None else ():
             for event in _detect(s, share * self._strict):
                 seen[event.action].append(share)
-        found = {action: seen_by if 1.0 in seen_by else [share for share in seen_by if share < 1]
-                 for action, seen_by in seen.items()}  # fmt: skip
+        found = {
+            action: seen_by if 1.0 in seen_by else [share for share in seen_by if share < 1]
+            for action, seen_by in seen.items()
+        }
         return {action: max(seen_by) for action, seen_by in found.items() if seen_by}
 
     def judge(self, joints: np.ndarray, events: Sequence[Event], task: Task) -> Judgement:

@@ -142,8 +142,10 @@ class LearnedJudge:
 def save_judge(folder: Path, model: Segmenter) -> None:
     """Writes segmenter.safetensors (float16) and config.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.half().contiguous() for name, value in model.state_dict().items()},
-              folder / "segmenter.safetensors")  # fmt: skip
+    save_file(
+        {name: value.half().contiguous() for name, value in model.state_dict().items()},
+        folder / "segmenter.safetensors",
+    )
     (folder / "config.json").write_text(json.dumps(asdict(model.config), indent=1) + "\n")
 
 

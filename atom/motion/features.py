@@ -178,9 +178,13 @@ def _placed(joints: np.ndarray, floor: np.ndarray, cos: np.ndarray, sin: np.ndar
 
 @compiled
 def _write_of_joints(
-    joints: np.ndarray, cos: np.ndarray, sin: np.ndarray, half_cos: np.ndarray, half_sin: np.ndarray,
+    joints: np.ndarray,
+    cos: np.ndarray,
+    sin: np.ndarray,
+    half_cos: np.ndarray,
+    half_sin: np.ndarray,
     features: np.ndarray,
-) -> None:  # fmt: skip
+) -> None:
     """Positions, rotations, velocities and contacts, seen from the headings (clips, T) and by half of them."""
     turns = np.zeros((JOINTS, 4))  # of the joints against their rest, seen from the world
     for clip in range(features.shape[0]):

@@ -14,22 +14,46 @@ from atom.motion.skeleton import BONE_LENGTHS, INDEX, JOINT_NAMES
 # What the joints of a limb are called, without their side.
 _LIMBS = {
     "Mixamo or CMU": {
-        "hip": "upleg", "knee": "leg", "ankle": "foot", "foot": "toebase toe",
-        "collar": "shoulder", "shoulder": "arm", "elbow": "forearm", "wrist": "hand",
+        "hip": "upleg",
+        "knee": "leg",
+        "ankle": "foot",
+        "foot": "toebase toe",
+        "collar": "shoulder",
+        "shoulder": "arm",
+        "elbow": "forearm",
+        "wrist": "hand",
     },
     "SMPL": {
-        "hip": "hip", "knee": "knee", "ankle": "ankle", "foot": "foot toe",
-        "collar": "collar thorax", "shoulder": "shoulder", "elbow": "elbow", "wrist": "wrist",
+        "hip": "hip",
+        "knee": "knee",
+        "ankle": "ankle",
+        "foot": "foot toe",
+        "collar": "collar thorax",
+        "shoulder": "shoulder",
+        "elbow": "elbow",
+        "wrist": "wrist",
     },
     "Daz": {
-        "hip": "thigh", "knee": "shin", "ankle": "foot", "foot": "toe",
-        "collar": "collar", "shoulder": "shldr", "elbow": "forearm", "wrist": "hand",
+        "hip": "thigh",
+        "knee": "shin",
+        "ankle": "foot",
+        "foot": "toe",
+        "collar": "collar",
+        "shoulder": "shldr",
+        "elbow": "forearm",
+        "wrist": "hand",
     },
     "Unity": {
-        "hip": "upperleg", "knee": "lowerleg", "ankle": "foot", "foot": "toes",
-        "collar": "shoulder", "shoulder": "upperarm", "elbow": "lowerarm", "wrist": "hand",
+        "hip": "upperleg",
+        "knee": "lowerleg",
+        "ankle": "foot",
+        "foot": "toes",
+        "collar": "shoulder",
+        "shoulder": "upperarm",
+        "elbow": "lowerarm",
+        "wrist": "hand",
     },
-}  # fmt: skip
+}
 _TRUNK = {"pelvis": "pelvis hips hip", "neck": "neck", "head": "head"}
 _SPINES = (("spine1", "spine2", "spine3"), ("spine", "spine1", "spine2"), ("torso", "spine", "chest"))
 

@@ -62,10 +62,15 @@ def count(config: RunConfig, imported: int = 0, imported_pairs: int = 0, caption
     judged += tested * opinions if "vision" in config.evaluation.judges else 0
     compared = 2 * judging.vision.near_ties * train if judging.judge == "vision" and trained_here else 0
     return Counts(
-        prompts=train + test if config.tunes else 0, generated=generated, stored=generated + imported, judged=judged,
-        compared=compared, pairs=pairs, steps=config.rounds * tunings * steps,
+        prompts=train + test if config.tunes else 0,
+        generated=generated,
+        stored=generated + imported,
+        judged=judged,
+        compared=compared,
+        pairs=pairs,
+        steps=config.rounds * tunings * steps,
         mean_frames=_mean_frames(),
-    )  # fmt: skip
+    )
 
 
 @lru_cache(maxsize=1)

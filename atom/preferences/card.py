@@ -98,9 +98,10 @@ def about_run(record: Mapping[str, Any], rounds: Sequence[int]) -> dict[str, Any
         "judge's model": judging["vision"]["model"] if judging["judge"] == "vision" else None,
         "least gap of scores": pairing["min_gap"],
         "most pairs a prompt": pairing["pairs_per_prompt"],
-        "length guard": "none" if pairing["length_tolerance"] is None else
-        f"chosen at most {pairing['length_tolerance']} tokens longer on average in a task",
-    }  # fmt: skip
+        "length guard": "none"
+        if pairing["length_tolerance"] is None
+        else f"chosen at most {pairing['length_tolerance']} tokens longer on average in a task",
+    }
 
 
 def _header(name: str, licence: str, pairs: int, data_files: Mapping[str, str]) -> str:
@@ -143,9 +144,12 @@ def _files(form: Form, with_motions: bool) -> str:
             "raw_prompt": "the text itself; only there when prompt is worded otherwise",
             "score_chosen": columns.pop("chosen_score"),
             "score_rejected": columns.pop("rejected_score"),
-            **{name: words for name, words in columns.items() if name not in
-               ("prompt", "chosen_tokens", "rejected_tokens")},
-        }  # fmt: skip
+            **{
+                name: words
+                for name, words in columns.items()
+                if name not in ("prompt", "chosen_tokens", "rejected_tokens")
+            },
+        }
         usage = (
             "The standard, non-conversational preference format of TRL, a JSON object a line. The tokenizer needs the "
             "motion tokens added before training, with 512 codes `<motion_id_0>` to `<motion_id_514>`."

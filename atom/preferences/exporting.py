@@ -104,15 +104,24 @@ def _check(rows: Sequence[Mapping[str, Any]], form: str, motions: Motions | None
 
 
 def _write_atom(
-    rows: Sequence[Mapping[str, Any]], folder: Path, about: Mapping[str, Any], motions: Motions | None,
-    annotations: Annotations, told: Callable[[int, int], None],
-) -> dict[str, str]:  # fmt: skip
+    rows: Sequence[Mapping[str, Any]],
+    folder: Path,
+    about: Mapping[str, Any],
+    motions: Motions | None,
+    annotations: Annotations,
+    told: Callable[[int, int], None],
+) -> dict[str, str]:
     generator = str(about.get("generator", "atom"))
     pairs = [
-        row_to_pair(row, number, generator, motions is not None,
-                    annotations.get(frozenset({row["chosen_motion_id"], row["rejected_motion_id"]}), ()))
+        row_to_pair(
+            row,
+            number,
+            generator,
+            motions is not None,
+            annotations.get(frozenset({row["chosen_motion_id"], row["rejected_motion_id"]}), ()),
+        )
         for number, row in enumerate(rows)
-    ]  # fmt: skip
+    ]
     write_labels(folder, pairs)
     if motions is not None:
         for name in ("arrays", "features"):

@@ -34,10 +34,29 @@ _WORDS = {
     "degree": (*(word for _, word in DEGREES), None),
     "decided_by": ("score", "comparison", "annotator"),
 }
-_SAME_NAME = ("prompt_id", "prompt", "task", "split", "events", "margin", "degree", "decided_by", "chosen_motion_id",
-              "rejected_motion_id")  # fmt: skip
-_OTHER_NAMES = ("raw_prompt", "chosen", "rejected", "chosen_tokens", "rejected_tokens", "chosen_score",
-                "rejected_score", "score_chosen", "score_rejected")  # fmt: skip
+_SAME_NAME = (
+    "prompt_id",
+    "prompt",
+    "task",
+    "split",
+    "events",
+    "margin",
+    "degree",
+    "decided_by",
+    "chosen_motion_id",
+    "rejected_motion_id",
+)
+_OTHER_NAMES = (
+    "raw_prompt",
+    "chosen",
+    "rejected",
+    "chosen_tokens",
+    "rejected_tokens",
+    "chosen_score",
+    "rejected_score",
+    "score_chosen",
+    "score_rejected",
+)
 
 
 @dataclass(frozen=True)

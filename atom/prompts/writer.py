@@ -264,10 +264,14 @@ def _batches(drafts: Iterable[_Draft], settings: WriterConfig) -> list[list[_Dra
 
 def _request(batch: Sequence[_Draft], attempt: int, settings: WriterConfig) -> Request:
     return Request(
-        settings.model, SYSTEM, (_message(batch),), max_tokens=settings.max_tokens, temperature=settings.temperature,
+        settings.model,
+        SYSTEM,
+        (_message(batch),),
+        max_tokens=settings.max_tokens,
+        temperature=settings.temperature,
         vote=attempt - 1,  # the same lists again are another question, which the journal must not answer
         refresh=settings.refresh,
-    )  # fmt: skip
+    )
 
 
 def _message(batch: Sequence[_Draft]) -> str:

@@ -149,9 +149,16 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
         stream = stream.crop(0, 0, width - width % 2, height - height % 2)
     # One thread and no build stamps: the same frames give the same file, and shards run beside each other anyway.
     stream = stream.output(
-        str(path), vcodec="libx264", pix_fmt="yuv420p", preset="veryfast", crf=20, threads=1, movflags="+faststart",
-        fflags="+bitexact", **{"flags:v": "+bitexact", "loglevel": "error"},
-    )  # fmt: skip
+        str(path),
+        vcodec="libx264",
+        pix_fmt="yuv420p",
+        preset="veryfast",
+        crf=20,
+        threads=1,
+        movflags="+faststart",
+        fflags="+bitexact",
+        **{"flags:v": "+bitexact", "loglevel": "error"},
+    )
     executable = find_ffmpeg()
     command = ffmpeg.compile(stream, cmd=executable, overwrite_output=True)
     with tempfile.TemporaryFile() as errors:  # a file can't fill up and block, as a pipe would

@@ -60,8 +60,10 @@ def _gains(reports: Sequence[RunReport]) -> list[Section]:
         plots.append(gains_of_runs(judge, judged))
         rows = [
             [run, *change_row(name.replace("_", " "), f), _won(reports, run, judge, name)]
-            for name in (*SCORES, "exact_match") for run, figures in judged.items() if (f := figures.get(name))
-        ]  # fmt: skip
+            for name in (*SCORES, "exact_match")
+            for run, figures in judged.items()
+            if (f := figures.get(name))
+        ]
         tables.append(Table(f"Gains by the {judge} judge", ("run", *CHANGE_HEAD, "prompts won, lost"), rows))
     return [Section("Gains", [], plots, tables)] if judges else []
 
@@ -97,17 +99,28 @@ def _metrics(reports: Sequence[RunReport]) -> list[Section]:
     if not measured:
         return []
     rows = [
-        [run, arm, *(f"{found[name]['mean']:.3f} ± {found[name]['half_width']:.3f}" if name in found else ""
-                     for name in METRICS)]
+        [
+            run,
+            arm,
+            *(
+                f"{found[name]['mean']:.3f} ± {found[name]['half_width']:.3f}" if name in found else ""
+                for name in METRICS
+            ),
+        ]
         for run, arm, found in measured
-    ]  # fmt: skip
+    ]
     evaluators = {(row["evaluator"], row["data"], row["texts"]) for report in reports for row in report.metrics}
     notes = ["Measured with different evaluators, data or numbers of texts: not to be compared."] * (
         len(evaluators) > 1
     )
-    return [Section("Text-to-motion metrics", notes, [], [
-        Table("Text-to-motion metrics of each run", ("run", "model", *METRICS.values()), rows)
-    ])]  # fmt: skip
+    return [
+        Section(
+            "Text-to-motion metrics",
+            notes,
+            [],
+            [Table("Text-to-motion metrics of each run", ("run", "model", *METRICS.values()), rows)],
+        )
+    ]
 
 
 def _cost(reports: Sequence[RunReport]) -> Section:
@@ -115,12 +128,17 @@ def _cost(reports: Sequence[RunReport]) -> Section:
     for report in reports:
         costs = [stage.cost for stage in report.stages]
         told = "unknown" if None in costs else f"{sum(cost or 0.0 for cost in costs):.4f}"
-        rows.append([
-            report.run_id, report.state, "" if report.seconds is None else f"{report.seconds:,.1f}",
-            f"{sum(stage.made_in for stage in report.stages):,.1f}",
-            f"{sum(stage.tokens for stage in report.stages):,}", told,
-            "; ".join(dict.fromkeys(maker.commit or "not from a checkout" for maker in report.makers)),
-        ])  # fmt: skip
+        rows.append(
+            [
+                report.run_id,
+                report.state,
+                "" if report.seconds is None else f"{report.seconds:,.1f}",
+                f"{sum(stage.made_in for stage in report.stages):,.1f}",
+                f"{sum(stage.tokens for stage in report.stages):,}",
+                told,
+                "; ".join(dict.fromkeys(maker.commit or "not from a checkout" for maker in report.makers)),
+            ]
+        )
     head = ("run", "state", "seconds", "made in, s", "tokens", "dollars", "git commits")
     notes = ["Made in, tokens and dollars are what the artifacts took when they were made, then or earlier."]
     return Section("Cost and time", notes, [], [Table("Cost and time of each run", head, rows)])
@@ -132,9 +150,12 @@ def _configs(reports: Sequence[RunReport]) -> Section:
     if not found:
         return Section("What differs", [f"The configs of {joined(names)} are the same."])
     rows = [[field, *(_text(value) for value in values)] for field, values in found.items()]
-    return Section("What differs", ["Fields of the config; all others are the same."], [], [
-        Table("Fields of the config that differ", ("field", *names), rows)
-    ])  # fmt: skip
+    return Section(
+        "What differs",
+        ["Fields of the config; all others are the same."],
+        [],
+        [Table("Fields of the config that differ", ("field", *names), rows)],
+    )
 
 
 def _text(value: Any) -> str:

@@ -35,12 +35,16 @@ def _evaluated(tables: RunTables, count: int) -> list[ExampleSet]:
     falling = pairs.sort_values("difference", ascending=False, kind="stable")
     of = f"of {len(pairs):,} pairs of a base and a tuned motion"
     chosen = {
-        ("Largest gains", f"Where the {judge} judge's score rose most; it rose in {better:,} {of}. {_TIES}"):
-            _first_of_each_prompt(falling[falling["difference"] > 0]),
-        ("Largest losses", f"Where the {judge} judge's score fell most; it fell in {worse:,} {of}. {_TIES}"):
-            _first_of_each_prompt(rising[rising["difference"] < 0]),
+        (
+            "Largest gains",
+            f"Where the {judge} judge's score rose most; it rose in {better:,} {of}. {_TIES}",
+        ): _first_of_each_prompt(falling[falling["difference"] > 0]),
+        (
+            "Largest losses",
+            f"Where the {judge} judge's score fell most; it fell in {worse:,} {of}. {_TIES}",
+        ): _first_of_each_prompt(rising[rising["difference"] < 0]),
         _random(tables): _drawn(pairs, tables),
-    }  # fmt: skip
+    }
     return _sets(chosen, count, "tuned minus base", lambda row: _example(tables, row, (BASE, TUNED), judge))
 
 
@@ -48,22 +52,26 @@ def _paired(tables: RunTables, count: int) -> list[ExampleSet]:
     known = set(tables.motions.index)
     rows = [
         {
-            "prompt_id": row["prompt_id"], "difference": row["margin"],
-            "motion_id_first": row["chosen_motion_id"], "motion_id_second": row["rejected_motion_id"],
+            "prompt_id": row["prompt_id"],
+            "difference": row["margin"],
+            "motion_id_first": row["chosen_motion_id"],
+            "motion_id_second": row["rejected_motion_id"],
         }
         for row in tables.preferences
         if {row["chosen_motion_id"], row["rejected_motion_id"]} <= known
-    ]  # fmt: skip
+    ]
     if not rows:
         return []
     pairs = pd.DataFrame(rows).sort_values(["prompt_id", "motion_id_first", "motion_id_second"])
     judge = tables.record["config"]["judging"]["judge"]
     by_margin = pairs[pairs["difference"].notna()].sort_values("difference", ascending=False, kind="stable")
     chosen = {
-        ("Largest margins", f"Where the scores of chosen and rejected are furthest apart, of {len(pairs):,} pairs. "
-         f"{_TIES}"): _first_of_each_prompt(by_margin),
+        (
+            "Largest margins",
+            f"Where the scores of chosen and rejected are furthest apart, of {len(pairs):,} pairs. {_TIES}",
+        ): _first_of_each_prompt(by_margin),
         _random(tables): _drawn(pairs, tables),
-    }  # fmt: skip
+    }
     return _sets(
         chosen, count, "chosen minus rejected", lambda row: _example(tables, row, ("chosen", "rejected"), judge)
     )
@@ -104,17 +112,24 @@ def _example(tables: RunTables, row: Any, arms: tuple[str, str], judge: str) -> 
     prompt = tables.prompts[row.prompt_id]
     sides = [_side(tables, arm, name, judge) for arm, name in zip(arms, (row.motion_id_first, row.motion_id_second))]
     return Example(
-        prompt_id=row.prompt_id, prompt=prompt["text"], task=prompt["task"], sides=(sides[0], sides[1]),
+        prompt_id=row.prompt_id,
+        prompt=prompt["text"],
+        task=prompt["task"],
+        sides=(sides[0], sides[1]),
         difference=None if pd.isna(row.difference) else float(row.difference),
-    )  # fmt: skip
+    )
 
 
 def _side(tables: RunTables, arm: str, motion_id: str, judge: str) -> Side:
     said = tables.scores.get((motion_id, judge), {})
     return Side(
-        arm=arm, motion_id=motion_id, frames=int(tables.motions.loc[motion_id, "frames"]), score=said.get("score"),
-        rationale=said.get("rationale") or said.get("error") or "", evidence=list(_evidence(said)),
-    )  # fmt: skip
+        arm=arm,
+        motion_id=motion_id,
+        frames=int(tables.motions.loc[motion_id, "frames"]),
+        score=said.get("score"),
+        rationale=said.get("rationale") or said.get("error") or "",
+        evidence=list(_evidence(said)),
+    )
 
 
 def _evidence(said: dict[str, Any]) -> Iterable[Evidence]:
@@ -122,16 +137,24 @@ def _evidence(said: dict[str, Any]) -> Iterable[Evidence]:
     verdicts = said.get("verdicts") or []
     for verdict in verdicts:
         yield Evidence(
-            action=verdict["action"], asked=verdict["count"], seen=verdict["seen_count"] if verdict["found"] else 0,
-            start=verdict["start"], end=verdict["end"], countable=_countable(verdict["action"]),
-        )  # fmt: skip
+            action=verdict["action"],
+            asked=verdict["count"],
+            seen=verdict["seen_count"] if verdict["found"] else 0,
+            start=verdict["start"],
+            end=verdict["end"],
+            countable=_countable(verdict["action"]),
+        )
     accounted = {(verdict["action"], verdict["start"]) for verdict in verdicts}
     for event in said.get("events") or []:
         if (event["action"], event["start"]) not in accounted:
             yield Evidence(
-                action=event["action"], asked=None, seen=event["count"], start=event["start"], end=event["end"],
+                action=event["action"],
+                asked=None,
+                seen=event["count"],
+                start=event["start"],
+                end=event["end"],
                 countable=_countable(event["action"]),
-            )  # fmt: skip
+            )
 
 
 def _countable(action: str) -> bool:

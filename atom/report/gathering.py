@@ -67,11 +67,12 @@ def _changes(figures: dict[str, Any]) -> dict[str, Change]:
 def _baselines(figures: dict[str, Any]) -> list[Baseline]:
     return [
         Baseline(
-            name=name, figures=_changes({key: value for key, value in found.items() if key != "tuned_over_baseline"}),
+            name=name,
+            figures=_changes({key: value for key, value in found.items() if key != "tuned_over_baseline"}),
             tuned_over_baseline=Change(**found["tuned_over_baseline"]),
         )
         for name, found in figures.get("baselines", {}).items()
-    ]  # fmt: skip
+    ]
 
 
 def _score_counts(tables: RunTables) -> list[ScoreCounts]:

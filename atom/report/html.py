@@ -18,16 +18,20 @@ Joints = Mapping[str, np.ndarray]
 
 def render_report(report: RunReport, sections: Sections, joints: Joints) -> str:
     """The page of a run, with the motions of its examples to turn and scrub."""
-    return _environment().get_template("report.html.j2").render(
-        report=report,
-        results=sections.results,
-        making=sections.making,
-        sets=[
-            (chosen, [(example, example_viewer(example, joints)) for example in chosen.examples])
-            for chosen in report.examples
-        ],
-        assets=viewer_assets() if any(chosen.examples for chosen in report.examples) else "",
-    )  # fmt: skip
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            results=sections.results,
+            making=sections.making,
+            sets=[
+                (chosen, [(example, example_viewer(example, joints)) for example in chosen.examples])
+                for chosen in report.examples
+            ],
+            assets=viewer_assets() if any(chosen.examples for chosen in report.examples) else "",
+        )
+    )
 
 
 def render_sections(title: str, lead: Sequence[str], sections: Sequence[Section]) -> str:

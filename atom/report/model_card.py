@@ -43,9 +43,11 @@ def model_card(report: RunReport, adapter: Adapter) -> str:
 
 def _header(report: RunReport, adapter: Adapter, name: str) -> dict[str, Any]:
     header = {
-        "library_name": "peft", "base_model": adapter.base_model, "language": ["en"],
+        "library_name": "peft",
+        "base_model": adapter.base_model,
+        "language": ["en"],
         "tags": ["lora", "text-to-motion", "human-motion", "motion-generation", "preference-optimization"],
-    }  # fmt: skip
+    }
     if results := list(_results(report)):
         header["model-index"] = [{"name": name, "results": results}]
     return header
@@ -76,9 +78,11 @@ def _data(rows: list[dict[str, Any]], own: dict[str, str]) -> dict[str, str]:
 
 def _evaluation(report: RunReport) -> Iterator[str]:
     for judge, figures in report.gains.items():
-        named = [(key, key.replace("_", " ")) for key in figures if key not in GUARDS] if judge != report.judge else [
-            (key, GUARDS.get(key, key.replace("_", " "))) for key in figures
-        ]  # fmt: skip
+        named = (
+            [(key, key.replace("_", " ")) for key in figures if key not in GUARDS]
+            if judge != report.judge
+            else [(key, GUARDS.get(key, key.replace("_", " "))) for key in figures]
+        )
         yield f"By the {escaped(judge)} judge:"
         rows: list[tuple[str, Change]] = [(words, figures[key]) for key, words in named]
         yield markdown_table(CHANGE_HEAD, [change_row(words, change) for words, change in rows])

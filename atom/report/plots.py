@@ -22,9 +22,10 @@ BASE, TUNED, TIED = "#7f8c9a", "#d55e00", "#b9c0c9"
 SCORES = ("overall", *TASKS)
 _INK = "#1a1b1c"  # of text and lines; on a page it becomes the colour of the page's text
 _STYLE = {
-    "svg.fonttype": "none", "svg.hashsalt": "atom",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "atom",
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
-}  # fmt: skip
+}
 _styled = matplotlib.rc_context(_STYLE)
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
@@ -64,10 +65,13 @@ def gains(judge: str, figures: Mapping[str, Change], name: str = "gains") -> Plo
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel(f"mean score, 1 to 5, {judge} judge", parse_math=False)
-    _legend(figure, [
-        Line2D([], [], color=BASE, lw=0, marker="o", ms=7, label="base"),
-        Line2D([], [], color=TUNED, lw=2, marker="o", ms=7, label="tuned, 95 % interval of the gain"),
-    ])  # fmt: skip
+    _legend(
+        figure,
+        [
+            Line2D([], [], color=BASE, lw=0, marker="o", ms=7, label="base"),
+            Line2D([], [], color=TUNED, lw=2, marker="o", ms=7, label="tuned, 95 % interval of the gain"),
+        ],
+    )
     told = [f"{score} {figures[score].base:.2f} to {figures[score].tuned:.2f}" for score in names]
     return Plot(name, f"Mean score of base and tuned by the {judge} judge: {joined(told)}.", figure)
 
@@ -143,9 +147,13 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> Plot:
     right.set_ylabel("pairs in the right order")
     right.set_ylim(0, 1.02)
     right.spines["top"].set_visible(False)
-    _legend(figure, [
-        Line2D([], [], color=BASE, label="loss"), Line2D([], [], color=TUNED, label="share of pairs in the right order")
-    ])  # fmt: skip
+    _legend(
+        figure,
+        [
+            Line2D([], [], color=BASE, label="loss"),
+            Line2D([], [], color=TUNED, label="share of pairs in the right order"),
+        ],
+    )
     first, last = rows[0], rows[-1]
     told = f"loss from {first['loss']:.3g} to {last['loss']:.3g}, pairs in the right order {percent(last['accuracy'])}"
     return Plot("tuning_curves", f"Tuning over {len(rows):,} steps: {told} in the last batch.", figure)
@@ -169,10 +177,13 @@ def validation(rows: Sequence[Mapping[str, Any]], name: str = "validation") -> P
     axes.plot(*zip(*kept), color=TUNED, lw=0, marker="o", ms=7)
     axes.set_xlabel("step")
     axes.set_ylabel("mean score, 1 to 5")
-    _legend(figure, [
-        Line2D([], [], color=TUNED, lw=0, marker="o", ms=7, label="kept"),
-        Line2D([], [], color=TUNED, lw=1.5, marker="o", ms=7, mfc="white", label="motions of held-out prompts"),
-    ])  # fmt: skip
+    _legend(
+        figure,
+        [
+            Line2D([], [], color=TUNED, lw=0, marker="o", ms=7, label="kept"),
+            Line2D([], [], color=TUNED, lw=1.5, marker="o", ms=7, mfc="white", label="motions of held-out prompts"),
+        ],
+    )
     told = f"from {start:.2f} to {kept[-1][1]:.2f} at step {kept[-1][0]:,}, which was kept"
     return Plot(name, f"Mean score of held-out motions over {len(rows):,} steps: {told}.", figure)
 

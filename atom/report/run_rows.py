@@ -119,8 +119,20 @@ def _motions(tables: RunTables, wanted: Filters) -> pd.DataFrame:
 
 
 def _scores(tables: RunTables, wanted: Filters) -> pd.DataFrame:
-    columns = ["motion_id", "prompt_id", "task", "split", "arm", "judge", "score", "exact", "seen", "rationale", "cost",
-               "prompt"]  # fmt: skip
+    columns = [
+        "motion_id",
+        "prompt_id",
+        "task",
+        "split",
+        "arm",
+        "judge",
+        "score",
+        "exact",
+        "seen",
+        "rationale",
+        "cost",
+        "prompt",
+    ]
     arms = tables.motions["stage"].map(_arm).to_dict()
     rows = [
         {name: row[name] for name in ("motion_id", "prompt_id", "judge", "score", "exact", "rationale", "cost")}
@@ -132,8 +144,19 @@ def _scores(tables: RunTables, wanted: Filters) -> pd.DataFrame:
 
 
 def _pairs(tables: RunTables, wanted: Filters) -> pd.DataFrame:
-    columns = ["prompt_id", "task", "split", "chosen_score", "rejected_score", "margin", "degree", "decided_by",
-               "chosen_motion_id", "rejected_motion_id", "prompt"]  # fmt: skip
+    columns = [
+        "prompt_id",
+        "task",
+        "split",
+        "chosen_score",
+        "rejected_score",
+        "margin",
+        "degree",
+        "decided_by",
+        "chosen_motion_id",
+        "rejected_motion_id",
+        "prompt",
+    ]
     rows = pd.DataFrame([{name: row[name] for name in columns} for row in tables.preferences], columns=columns)
     return rows.astype({"chosen_score": float, "rejected_score": float, "margin": float})
 

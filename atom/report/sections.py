@@ -92,8 +92,13 @@ def _making(report: RunReport, plots: dict[str, list[Plot]]) -> list[Section]:
 def change_row(name: str, change: Change) -> list[str]:
     """Base, tuned, gain, interval and verdict of a figure as cells."""
     return [
-        name, f"{change.base:.3f}", f"{change.tuned:.3f}", f"{change.gain:+.3f}", interval(change, 3), change.verdict
-    ]  # fmt: skip
+        name,
+        f"{change.base:.3f}",
+        f"{change.tuned:.3f}",
+        f"{change.gain:+.3f}",
+        interval(change, 3),
+        change.verdict,
+    ]
 
 
 CHANGE_HEAD = ("figure", "base", "tuned", "gain", "95 % interval", "verdict")
@@ -109,11 +114,12 @@ def _gains(report: RunReport, plots: list[Plot]) -> Section:
     notes.append("Intervals are of a paired bootstrap over prompts; where one holds 0, the difference is called noise.")
     tables = [
         Table(
-            f"Gains by the {judge} judge", CHANGE_HEAD,
+            f"Gains by the {judge} judge",
+            CHANGE_HEAD,
             [change_row(name.replace("_", " "), figures[name]) for name in (*SCORES, "exact_match") if name in figures],
         )
         for judge, figures in report.gains.items()
-    ]  # fmt: skip
+    ]
     return Section("Gains", notes, plots, tables)
 
 
@@ -121,12 +127,17 @@ def _win_rates(report: RunReport, plots: list[Plot]) -> Section:
     notes = ["A prompt is won where the mean score of its tuned motions is above that of its base motions."]
     head = ("prompts of", "n", "tuned wins", "95 % interval", "ties", "95 % interval", "base wins", "95 % interval")
     tables = [
-        Table(f"Win rates by the {judge} judge", head, [
-            [rate.task, f"{rate.n:,}", *_share(rate.wins), *_share(rate.ties), *_share(rate.losses)]
-            for rate in report.win_rates if rate.judge == judge
-        ])
+        Table(
+            f"Win rates by the {judge} judge",
+            head,
+            [
+                [rate.task, f"{rate.n:,}", *_share(rate.wins), *_share(rate.ties), *_share(rate.losses)]
+                for rate in report.win_rates
+                if rate.judge == judge
+            ],
+        )
         for judge in report.gains
-    ]  # fmt: skip
+    ]
     return Section("Win rates", notes, plots, tables)
 
 
@@ -151,18 +162,22 @@ def _baselines(report: RunReport) -> list[Section]:
         return []
     head = ("model", "score", "exact match", "length ratio", "tuned is ahead by", "95 % interval", "verdict")
     tables = [
-        Table(f"Baselines by the {judge} judge", head, [
+        Table(
+            f"Baselines by the {judge} judge",
+            head,
             [
-                found.name,
-                *(_tuned(found.figures, name) for name in ("overall", "exact_match", "length_ratio")),
-                f"{found.tuned_over_baseline.gain:+.3f}",
-                interval(found.tuned_over_baseline, 3),
-                found.tuned_over_baseline.verdict,
-            ]
-            for found in baselines
-        ])
+                [
+                    found.name,
+                    *(_tuned(found.figures, name) for name in ("overall", "exact_match", "length_ratio")),
+                    f"{found.tuned_over_baseline.gain:+.3f}",
+                    interval(found.tuned_over_baseline, 3),
+                    found.tuned_over_baseline.verdict,
+                ]
+                for found in baselines
+            ],
+        )
         for judge, baselines in report.baselines.items()
-    ]  # fmt: skip
+    ]
     notes = ["The same prompts by plainer ways to the same end, and how far the tuned model is ahead of each."]
     return [Section("Baselines", notes, [], tables)]
 
@@ -200,12 +215,16 @@ def _agreement(report: RunReport) -> list[Section]:
         return []
     rows = [
         [
-            " and ".join(found.judges), f"{found.n:,}", _known(found.kappa),
-            "" if found.kappa_low is None or found.kappa_high is None else
-            f"{found.kappa_low:.2f} to {found.kappa_high:.2f}", _known(found.spearman),
+            " and ".join(found.judges),
+            f"{found.n:,}",
+            _known(found.kappa),
+            ""
+            if found.kappa_low is None or found.kappa_high is None
+            else f"{found.kappa_low:.2f} to {found.kappa_high:.2f}",
+            _known(found.spearman),
         ]
         for found in report.agreement
-    ]  # fmt: skip
+    ]
     head = ("judges", "motions", "Cohen's kappa", "95 % interval", "Spearman")
     notes = [
         "Kappa is on what is an exact match, beyond what chance would give; Spearman is the rank correlation of scores."
@@ -223,11 +242,15 @@ def _preferences(report: RunReport) -> list[Section]:
     head = ("task", "prompts", "pairs", "chosen score", "rejected score", "chosen is longer by, tokens")
     rows = [
         [
-            row["task"], f"{row['prompts']:,}", f"{row['pairs']:,}", _known(row["chosen_score"]),
-            _known(row["rejected_score"]), _known(row["longer_by"], "+.2f"),
+            row["task"],
+            f"{row['prompts']:,}",
+            f"{row['pairs']:,}",
+            _known(row["chosen_score"]),
+            _known(row["rejected_score"]),
+            _known(row["longer_by"], "+.2f"),
         ]
         for row in report.preferences["tasks"]
-    ]  # fmt: skip
+    ]
     notes = [
         "A token is 4 frames, a fifth of a second. Where the chosen are far from as long, the pairs also teach length."
     ]
@@ -244,10 +267,15 @@ def _tuning(title: str, curve: list[dict[str, float]], plots: list[Plot], names:
 
 def _cost(report: RunReport) -> Section:
     told: list[tuple[str, Callable[..., str]]] = [
-        ("shards", str), ("reused", str), ("rows", "{:,}".format), ("quarantined", "{:,}".format),
-        ("seconds", "{:.1f}".format), ("made_in", "{:.1f}".format), ("tokens", "{:,}".format),
+        ("shards", str),
+        ("reused", str),
+        ("rows", "{:,}".format),
+        ("quarantined", "{:,}".format),
+        ("seconds", "{:.1f}".format),
+        ("made_in", "{:.1f}".format),
+        ("tokens", "{:,}".format),
         ("cost", lambda cost: "unknown" if cost is None else f"{cost:.4f}"),
-    ]  # fmt: skip
+    ]
     rows = [[stage.name, *(form(getattr(stage, name)) for name, form in told)] for stage in report.stages]
     costs = [stage.cost for stage in report.stages]
     total = {
@@ -268,21 +296,28 @@ def _cost(report: RunReport) -> Section:
 def _provenance(report: RunReport) -> Section:
     versions = [
         [
-            _commit(maker), maker.python, ", ".join(f"{name} {version}" for name, version in maker.packages.items()),
+            _commit(maker),
+            maker.python,
+            ", ".join(f"{name} {version}" for name, version in maker.packages.items()),
             joined(maker.stages),
         ]
         for maker in report.makers
-    ]  # fmt: skip
+    ]
     keys = [[stage.name, key] for stage in report.stages for key in stage.keys]
     notes = [
         "An artifact's key is the SHA-256 of all that decides its content: two runs with one key have one content."
     ]
     if len(report.makers) > 1:
         notes.append(f"The artifacts were made by {len(report.makers)} states of the code, the newest first.")
-    return Section("Provenance", notes, [], [
-        Table("Code and versions", ("git commit", "Python", "packages", "stages"), versions),
-        Table("Keys of all artifacts", ("stage", "key"), keys, folded=True),
-    ])  # fmt: skip
+    return Section(
+        "Provenance",
+        notes,
+        [],
+        [
+            Table("Code and versions", ("git commit", "Python", "packages", "stages"), versions),
+            Table("Keys of all artifacts", ("stage", "key"), keys, folded=True),
+        ],
+    )
 
 
 def _commit(maker: Maker) -> str:

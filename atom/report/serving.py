@@ -85,12 +85,18 @@ def _rows(store: Store) -> list[dict[str, Any]]:
             record = {"state": "unreadable"}
         summaries = record.get("evaluation") or {}
         overall = next((figures.get("overall") for figures in summaries.values()), None)
-        rows.append({
-            "run_id": run_id, "created_at": record.get("created_at", ""), "state": record.get("state", "unknown"),
-            "name": record.get("config", {}).get("name", ""), "gain": overall and overall.get("gain"),
-            "low": overall and overall.get("gain_low"), "high": overall and overall.get("gain_high"),
-            "url": report_url("", run_id) if store.files.exists(f"runs/{run_id}/report.html") else None,
-        })  # fmt: skip
+        rows.append(
+            {
+                "run_id": run_id,
+                "created_at": record.get("created_at", ""),
+                "state": record.get("state", "unknown"),
+                "name": record.get("config", {}).get("name", ""),
+                "gain": overall and overall.get("gain"),
+                "low": overall and overall.get("gain_low"),
+                "high": overall and overall.get("gain_high"),
+                "url": report_url("", run_id) if store.files.exists(f"runs/{run_id}/report.html") else None,
+            }
+        )
     return sorted(rows, key=lambda row: (row["created_at"], row["run_id"]), reverse=True)
 
 

@@ -118,9 +118,11 @@ def _second(report: RunReport, judge: str, other: str, overall: Change) -> str:
     within = interval(overall)
     told = f"{overall.gain:+.2f}" + (f" ({within})" if within else "")
     agreed = next((found for found in report.agreement if set(found.judges) == {judge, other}), None)
-    kappa = "" if agreed is None or agreed.kappa is None else (
-        f"; the two agree on what is an exact match with kappa {agreed.kappa:.2f} on {agreed.n:,} motions"
-    )  # fmt: skip
+    kappa = (
+        ""
+        if agreed is None or agreed.kappa is None
+        else (f"; the two agree on what is an exact match with kappa {agreed.kappa:.2f} on {agreed.n:,} motions")
+    )
     return f"The {other} judge, {part}, finds {told}: {overall.verdict}{kappa}."
 
 

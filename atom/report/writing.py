@@ -83,8 +83,9 @@ def _example(report: RunReport, joints: Mapping[str, np.ndarray]) -> bytes | Non
     example = next((e for e in examples if all(side.motion_id in joints for side in e.sides)), None)
     if example is None:
         return None
-    panes: list[tuple[str, Any]] = [(_titled(example, number), joints[side.motion_id])
-                                    for number, side in enumerate(example.sides)]  # fmt: skip
+    panes: list[tuple[str, Any]] = [
+        (_titled(example, number), joints[side.motion_id]) for number, side in enumerate(example.sides)
+    ]
     with tempfile.TemporaryDirectory(prefix="atom-") as work:
         path = Path(work) / "example.webp"
         write_grid(path, panes, size=_SIZE)

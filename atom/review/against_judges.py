@@ -57,20 +57,37 @@ def disagreements(votes: Sequence[Vote], judged: pd.DataFrame) -> list[dict[str,
             if pair.lead * pair.gap < 0:
                 turn = -1 if pair.lead < 0 else 1
                 ids = [pair.motion_id, pair.other_id][::turn]
-                rows.append({
-                    "judge": name, "kind": "pair", "motion_ids": ids, "arms": [pair.arm, pair.against][::turn],
-                    "people": 0.5 + abs(pair.lead), "scores": [float(said[motion_id]) for motion_id in ids],
-                    "prompt_id": pair.prompt_id, "task": pair.task, "votes": pair.votes,
-                    "apart": abs(pair.lead) * 2 * abs(pair.gap),
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "judge": name,
+                        "kind": "pair",
+                        "motion_ids": ids,
+                        "arms": [pair.arm, pair.against][::turn],
+                        "people": 0.5 + abs(pair.lead),
+                        "scores": [float(said[motion_id]) for motion_id in ids],
+                        "prompt_id": pair.prompt_id,
+                        "task": pair.task,
+                        "votes": pair.votes,
+                        "apart": abs(pair.lead) * 2 * abs(pair.gap),
+                    }
+                )
         for clip in scores[scores["motion_id"].isin(said.index)].itertuples():
             score = float(said[clip.motion_id])
             if abs(score - clip.score) >= FAR:
-                rows.append({
-                    "judge": name, "kind": "clip", "motion_ids": [clip.motion_id], "arms": [clip.arm],
-                    "people": float(clip.score), "scores": [score], "prompt_id": clip.prompt_id, "task": clip.task,
-                    "votes": clip.voters, "apart": abs(score - clip.score),
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "judge": name,
+                        "kind": "clip",
+                        "motion_ids": [clip.motion_id],
+                        "arms": [clip.arm],
+                        "people": float(clip.score),
+                        "scores": [score],
+                        "prompt_id": clip.prompt_id,
+                        "task": clip.task,
+                        "votes": clip.voters,
+                        "apart": abs(score - clip.score),
+                    }
+                )
     rows.sort(key=lambda row: (-row["apart"], row["judge"], row["motion_ids"]))
     return [{name: value for name, value in row.items() if name != "apart"} for row in rows]
 

@@ -55,9 +55,14 @@ class Assignment:
     """
 
     def __init__(
-        self, book: VoteBook, items: Sequence[Item], people_per_item: int = 1, shared: float = 0.2, seed: int = 0,
+        self,
+        book: VoteBook,
+        items: Sequence[Item],
+        people_per_item: int = 1,
+        shared: float = 0.2,
+        seed: int = 0,
         clock: Callable[[], float] = time.time,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.book, self.people, self.seed, self.clock = book, people_per_item, seed, clock
         self.items = {item.item_id: item for item in items}
         common = sorted(self.items, key=lambda item_id: drawn(seed, "shared", item_id))
@@ -82,8 +87,15 @@ class Assignment:
                     return self._show(voter, item_id)
         return None
 
-    def cast(self, voter: str, item_id: str, pressed: Pressed | None = None, score: int | None = None,
-             seen: tuple[bool, ...] | None = None, note: str = "") -> None:  # fmt: skip
+    def cast(
+        self,
+        voter: str,
+        item_id: str,
+        pressed: Pressed | None = None,
+        score: int | None = None,
+        seen: tuple[bool, ...] | None = None,
+        note: str = "",
+    ) -> None:
         """Keeps a vote of somebody who has been shown the item: `pressed` for a pair, `score` and `seen` for a clip.
 
         AtomError when they have not been shown it, or when that is no answer to it.
@@ -96,13 +108,23 @@ class Assignment:
             item, now = self.items[item_id], self.clock()
             if not _answers(item, pressed, score, seen):
                 raise AtomError("this is no answer to what was asked")
-            self.book.cast(Vote(
-                voter=voter, item_id=item_id, prompt_id=item.prompt_id, task=item.task, motion_ids=item.motion_ids,
-                arms=item.arms, choice=_choice(pressed, shown.swapped) if item.is_pair else None, score=score,
-                seen=seen, swapped=shown.swapped, note=note,
-                seconds=round(max(now - shown.at, 0.0), 3),
-                cast_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
-            ))  # fmt: skip
+            self.book.cast(
+                Vote(
+                    voter=voter,
+                    item_id=item_id,
+                    prompt_id=item.prompt_id,
+                    task=item.task,
+                    motion_ids=item.motion_ids,
+                    arms=item.arms,
+                    choice=_choice(pressed, shown.swapped) if item.is_pair else None,
+                    score=score,
+                    seen=seen,
+                    swapped=shown.swapped,
+                    note=note,
+                    seconds=round(max(now - shown.at, 0.0), 3),
+                    cast_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
+                )
+            )
 
     def undo(self, voter: str) -> Shown | None:
         """Takes back the voter's latest vote on one of the items and shows that item again; None without a vote."""

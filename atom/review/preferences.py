@@ -72,16 +72,24 @@ def _by_people(votes: Sequence[Vote], tables: RunTables) -> list[Row]:
         chosen, rejected = (pair.motion_id, pair.other_id)[:: 1 if pair.outcome > 0.5 else -1]
         prompt = _known(tables.prompts, pair.prompt_id, "prompt", tables)
         given = scores.get(chosen), scores.get(rejected)
-        rows.append({
-            "prompt_id": pair.prompt_id, "prompt": prompt["text"], "task": prompt["task"], "split": prompt["split"],
-            "events": prompt["events"],
-            "chosen_tokens": _known(tables.tokens, chosen, "motion", tables),
-            "rejected_tokens": _known(tables.tokens, rejected, "motion", tables),
-            "chosen_score": given[0], "rejected_score": given[1],
-            "margin": None if None in given else given[0] - given[1],
-            "degree": degree_of_votes(pair.outcome, pair.votes), "decided_by": "annotator",
-            "chosen_motion_id": chosen, "rejected_motion_id": rejected,
-        })  # fmt: skip
+        rows.append(
+            {
+                "prompt_id": pair.prompt_id,
+                "prompt": prompt["text"],
+                "task": prompt["task"],
+                "split": prompt["split"],
+                "events": prompt["events"],
+                "chosen_tokens": _known(tables.tokens, chosen, "motion", tables),
+                "rejected_tokens": _known(tables.tokens, rejected, "motion", tables),
+                "chosen_score": given[0],
+                "rejected_score": given[1],
+                "margin": None if None in given else given[0] - given[1],
+                "degree": degree_of_votes(pair.outcome, pair.votes),
+                "decided_by": "annotator",
+                "chosen_motion_id": chosen,
+                "rejected_motion_id": rejected,
+            }
+        )
     return rows
 
 

@@ -40,9 +40,18 @@ def votes_table(votes: Sequence[Vote]) -> pa.Table:
     event; null of pairs), swapped (the second motion was shown on the left), note, seconds (from the showing to the
     vote), cast_at (UTC)."""
     fields = {
-        "voter": pa.string(), "item_id": pa.string(), "prompt_id": pa.string(), "task": pa.string(),
-        "motion_ids": pa.list_(pa.string()), "arms": pa.list_(pa.string()), "choice": pa.string(), "score": pa.int8(),
-        "seen": pa.list_(pa.bool_()), "swapped": pa.bool_(), "note": pa.string(), "seconds": pa.float64(),
+        "voter": pa.string(),
+        "item_id": pa.string(),
+        "prompt_id": pa.string(),
+        "task": pa.string(),
+        "motion_ids": pa.list_(pa.string()),
+        "arms": pa.list_(pa.string()),
+        "choice": pa.string(),
+        "score": pa.int8(),
+        "seen": pa.list_(pa.bool_()),
+        "swapped": pa.bool_(),
+        "note": pa.string(),
+        "seconds": pa.float64(),
         "cast_at": pa.string(),
-    }  # fmt: skip
+    }
     return pa.Table.from_pylist([asdict(vote) for vote in votes], pa.schema(fields))

@@ -53,8 +53,11 @@ def results(
     pairs, clips = pair_votes(cast), clip_votes(cast)
     found: dict[str, Any] = {
         "votes": {
-            "pairs": len(pairs), "clips": len(clips), "skipped": sum(map(skipped, cast)),
-            "voters": len({vote.voter for vote in cast}), "prompts": len({vote.prompt_id for vote in cast}),
+            "pairs": len(pairs),
+            "clips": len(clips),
+            "skipped": sum(map(skipped, cast)),
+            "voters": len({vote.voter for vote in cast}),
+            "prompts": len({vote.prompt_id for vote in cast}),
         },
         "win_rates": win_rates(pairs, resamples=resamples, seed=seed),
         "scores": _gain_by_people(cast, resamples, seed),
@@ -64,7 +67,7 @@ def results(
         "disagreements": [
             row | {"prompt": (prompts or {}).get(row["prompt_id"], "")} for row in disagreements(cast, judged)
         ],
-    }  # fmt: skip
+    }
     return found | {"verdict": _sentences(found)}
 
 
@@ -168,16 +171,18 @@ def voters(votes: Sequence[Vote]) -> list[dict[str, Any]]:
     for voter in dict.fromkeys(vote.voter for vote in cast):
         own = pairs[pairs["voter"] == voter]
         took = [*own["seconds"], *clips[clips["voter"] == voter]["seconds"]]
-        found.append({
-            "voter": voter,
-            "votes": len(took),
-            "skipped": sum(skipped(vote) for vote in cast if vote.voter == voter),
-            "seconds": round(float(np.median(took)), 2) if took else None,
-            "ties": _share(own["outcome"] == OUTCOMES["ties"]),
-            "left": _share(own["left"].dropna()),
-            "agrees": _share(_same_as_others(pairs, voter)),
-            "kappa": _kappa_with_others(clips, voter),
-        })  # fmt: skip
+        found.append(
+            {
+                "voter": voter,
+                "votes": len(took),
+                "skipped": sum(skipped(vote) for vote in cast if vote.voter == voter),
+                "seconds": round(float(np.median(took)), 2) if took else None,
+                "ties": _share(own["outcome"] == OUTCOMES["ties"]),
+                "left": _share(own["left"].dropna()),
+                "agrees": _share(_same_as_others(pairs, voter)),
+                "kappa": _kappa_with_others(clips, voter),
+            }
+        )
     return sorted(found, key=lambda row: (-row["votes"], row["voter"]))
 
 

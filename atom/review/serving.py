@@ -70,9 +70,12 @@ def make_app(assignment: Assignment, joints: Callable[[str], np.ndarray], token:
     """
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     environment = Environment(
-        loader=PackageLoader("atom.review"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=PackageLoader("atom.review"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True,
-    )  # fmt: skip
+    )
     is_pair = next(iter(assignment.items.values())).is_pair
 
     @app.middleware("http")
@@ -104,12 +107,20 @@ def make_app(assignment: Assignment, joints: Callable[[str], np.ndarray], token:
         """What the page shows: nothing in it tells who made which motion."""
         progress = assignment.progress(voter)
         return {
-            "item": shown and {
-                "id": shown.item.item_id, "text": shown.item.text, "rubric": rubric_in_words(shown.item.task),
-                "events": [] if is_pair else shown.item.events, "note": shown.note, "view": _view(shown, joints),
+            "item": shown
+            and {
+                "id": shown.item.item_id,
+                "text": shown.item.text,
+                "rubric": rubric_in_words(shown.item.task),
+                "events": [] if is_pair else shown.item.events,
+                "note": shown.note,
+                "view": _view(shown, joints),
             },
-            "mine": progress.mine, "open": progress.open, "judged": progress.judged, "items": progress.items,
-        }  # fmt: skip
+            "mine": progress.mine,
+            "open": progress.open,
+            "judged": progress.judged,
+            "items": progress.items,
+        }
 
     @app.get("/")
     def start(request: Request) -> Response:

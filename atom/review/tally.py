@@ -18,8 +18,20 @@ BEST = 5
 
 _STANDING = {TUNED: 0, "chosen": 0, BASE: 2, "rejected": 2}  # which arm of a pair is spoken of: the first that is here
 
-_PAIR_COLUMNS = ("voter", "item_id", "prompt_id", "task", "arm", "against", "motion_id", "other_id", "outcome",
-                 "left", "seconds", "note")  # fmt: skip
+_PAIR_COLUMNS = (
+    "voter",
+    "item_id",
+    "prompt_id",
+    "task",
+    "arm",
+    "against",
+    "motion_id",
+    "other_id",
+    "outcome",
+    "left",
+    "seconds",
+    "note",
+)
 _CLIP_COLUMNS = ("voter", "item_id", "prompt_id", "task", "arm", "motion_id", "score", "seconds", "note")
 
 
@@ -55,9 +67,14 @@ def people_scores(votes: Iterable[Vote]) -> pd.DataFrame:
     cast = clip_votes(votes)
     cast["best"] = cast["score"] == BEST
     found = cast.groupby("motion_id", sort=False).agg(
-        prompt_id=("prompt_id", "first"), task=("task", "first"), arm=("arm", "first"), score=("score", "mean"),
-        exact=("best", "mean"), voters=("score", "size"), seconds=("seconds", "median"),
-    )  # fmt: skip
+        prompt_id=("prompt_id", "first"),
+        task=("task", "first"),
+        arm=("arm", "first"),
+        score=("score", "mean"),
+        exact=("best", "mean"),
+        voters=("score", "size"),
+        seconds=("seconds", "median"),
+    )
     return found.reset_index().assign(judge=PEOPLE, exact=lambda rows: rows["exact"].astype(float) > 0.5)
 
 
@@ -67,9 +84,13 @@ def decided_by_people(votes: Iterable[Vote]) -> pd.DataFrame:
     undecided; and `votes`, how many."""
     cast = pair_votes(votes)
     found = cast.groupby(["motion_id", "other_id"], sort=False).agg(
-        prompt_id=("prompt_id", "first"), task=("task", "first"), arm=("arm", "first"), against=("against", "first"),
-        outcome=("outcome", "mean"), votes=("outcome", "size"),
-    )  # fmt: skip
+        prompt_id=("prompt_id", "first"),
+        task=("task", "first"),
+        arm=("arm", "first"),
+        against=("against", "first"),
+        outcome=("outcome", "mean"),
+        votes=("outcome", "size"),
+    )
     return found.reset_index()
 
 
@@ -98,8 +119,20 @@ def _pair_row(vote: Vote) -> tuple[Any, ...]:
     better = {"first": 0, "second": 1}.get(vote.choice or "")
     outcome = 0.5 if better is None else float(better == first)
     left = None if better is None else (better == 1) == vote.swapped
-    return (vote.voter, vote.item_id, vote.prompt_id, vote.task, vote.arms[first], vote.arms[second],
-            vote.motion_ids[first], vote.motion_ids[second], outcome, left, vote.seconds, vote.note)  # fmt: skip
+    return (
+        vote.voter,
+        vote.item_id,
+        vote.prompt_id,
+        vote.task,
+        vote.arms[first],
+        vote.arms[second],
+        vote.motion_ids[first],
+        vote.motion_ids[second],
+        outcome,
+        left,
+        vote.seconds,
+        vote.note,
+    )
 
 
 def _rank(arm: str, motion_id: str) -> Sequence[Any]:
@@ -107,5 +140,14 @@ def _rank(arm: str, motion_id: str) -> Sequence[Any]:
 
 
 def _clip_row(vote: Vote) -> tuple[Any, ...]:
-    return (vote.voter, vote.item_id, vote.prompt_id, vote.task, vote.arms[0], vote.motion_ids[0], vote.score,
-            vote.seconds, vote.note)  # fmt: skip
+    return (
+        vote.voter,
+        vote.item_id,
+        vote.prompt_id,
+        vote.task,
+        vote.arms[0],
+        vote.motion_ids[0],
+        vote.score,
+        vote.seconds,
+        vote.note,
+    )

@@ -23,9 +23,16 @@ SUMMED_HALVES = ("linear", "dare_linear", "magnitude_prune")
 _OF_ONE_RANK = tuple(how for how in get_args(Combination) if how != "cat" and not how.endswith("svd"))
 
 
-def combine_adapters(adapters: Sequence[Path], folder: Path, base: str = "builtin",
-                     weights: Sequence[float] | None = None, how: Combination = "cat", *, rank: int | None = None,
-                     density: float | None = None) -> int:  # fmt: skip
+def combine_adapters(
+    adapters: Sequence[Path],
+    folder: Path,
+    base: str = "builtin",
+    weights: Sequence[float] | None = None,
+    how: Combination = "cat",
+    *,
+    rank: int | None = None,
+    density: float | None = None,
+) -> int:
     """Writes the weighted combination of adapters as a new adapter folder and gives its rank.
 
     "cat" is the exact sum of the changes, of the sum of the ranks; "svd" its best approximation of `rank`, by default
@@ -43,13 +50,20 @@ def combine_adapters(adapters: Sequence[Path], folder: Path, base: str = "builti
     for adapter in adapters:
         check_base(adapter, base_weights)
     origin = {
-        "base_weights": base_weights, "template": _one_template(adapters), "how": how, "density": density,
+        "base_weights": base_weights,
+        "template": _one_template(adapters),
+        "how": how,
+        "density": density,
         "combined_of": [
-            {"name": adapter.resolve().name, "adapter": adapter_hash(adapter), "weight": weight,
-             "made_from": read_origin(adapter)}
+            {
+                "name": adapter.resolve().name,
+                "adapter": adapter_hash(adapter),
+                "weight": weight,
+                "made_from": read_origin(adapter),
+            }
             for adapter, weight in zip(adapters, weights, strict=True)
         ],
-    }  # fmt: skip
+    }
     combined = _combination(adapters, base, weights, how, rank, density)
     rank = combined.peft_config["default"].r
     parts = ", ".join(f"{part['name'][:20]} (weight {part['weight']:g})" for part in origin["combined_of"])
@@ -60,8 +74,14 @@ def combine_adapters(adapters: Sequence[Path], folder: Path, base: str = "builti
     return rank
 
 
-def _combination(adapters: Sequence[Path], base: str, weights: Sequence[float], how: Combination, rank: int | None,
-                 density: float | None) -> PeftModel:  # fmt: skip
+def _combination(
+    adapters: Sequence[Path],
+    base: str,
+    weights: Sequence[float],
+    how: Combination,
+    rank: int | None,
+    density: float | None,
+) -> PeftModel:
     """The base with all adapters, the combination being the one named "default"."""
     names = [f"part{number}" for number in range(len(adapters))]
     model: torch.nn.Module = load_checkpoint(base).language_model
@@ -89,8 +109,9 @@ def _combination(adapters: Sequence[Path], base: str, weights: Sequence[float], 
     return model
 
 
-def _check_asked(adapters: Sequence[Path], weights: Sequence[float], how: Combination, rank: int | None,
-                 density: float | None) -> None:  # fmt: skip
+def _check_asked(
+    adapters: Sequence[Path], weights: Sequence[float], how: Combination, rank: int | None, density: float | None
+) -> None:
     if len(adapters) < 2:
         raise AtomError("a combination needs two adapters or more")
     if len(weights) != len(adapters):

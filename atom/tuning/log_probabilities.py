@@ -45,9 +45,11 @@ def log_probabilities(
     """
     encoded = model.get_encoder()(input_ids=inputs, attention_mask=mask).last_hidden_state
     hidden = model.get_decoder()(
-        input_ids=model.prepare_decoder_input_ids_from_labels(labels), encoder_hidden_states=encoded[owner],
-        encoder_attention_mask=mask[owner], use_cache=False,
-    ).last_hidden_state  # fmt: skip
+        input_ids=model.prepare_decoder_input_ids_from_labels(labels),
+        encoder_hidden_states=encoded[owner],
+        encoder_attention_mask=mask[owner],
+        use_cache=False,
+    ).last_hidden_state
     if model.config.scale_decoder_outputs:
         hidden = hidden * model.model_dim**-0.5
     if vocabulary is None:

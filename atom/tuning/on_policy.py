@@ -50,11 +50,23 @@ def standardised(rewards: Tensor) -> Tensor:
 ADVANTAGES: dict[Literal["rloo", "grpo"], Callable[[Tensor], Tensor]] = {"rloo": leave_one_out, "grpo": standardised}
 
 
-def tune_on_policy(generator: Generator, prompts: Sequence[AskedPrompt], reward: Reward, config: OnPolicyConfig,
-                   lora: TuningConfig, sampling: GenerationConfig, seed: int, folder: Path,
-                   progress: Progress | None = None, work: Path | None = None, *, init_adapter: Path | None = None,
-                   base: str = "atom-motion", save_every: int = 10,
-                   validation: Validation | None = None) -> list[Row]:  # fmt: skip
+def tune_on_policy(
+    generator: Generator,
+    prompts: Sequence[AskedPrompt],
+    reward: Reward,
+    config: OnPolicyConfig,
+    lora: TuningConfig,
+    sampling: GenerationConfig,
+    seed: int,
+    folder: Path,
+    progress: Progress | None = None,
+    work: Path | None = None,
+    *,
+    init_adapter: Path | None = None,
+    base: str = "atom-motion",
+    save_every: int = 10,
+    validation: Validation | None = None,
+) -> list[Row]:
     """Tunes an adapter (of the size that `lora` says, or on from `init_adapter`) towards what `reward` likes, saves it
     in peft's format in `folder` and returns the curve, one row a step. A motion without a code has the reward 0.
 
@@ -84,10 +96,15 @@ def tune_on_policy(generator: Generator, prompts: Sequence[AskedPrompt], reward:
             f"steps of {config.prompts} prompts x {config.samples} motions; mean reward at the end {rewarded:.2f}."
         )
         origin = {
-            "base_weights": generator.weights_hash, "template": generator.template, "on_policy": config.model_dump(),
-            "lora": lora.model_dump(), "sampling": sampling.sampling, "seed": seed, "prompts": len(prompts),
+            "base_weights": generator.weights_hash,
+            "template": generator.template,
+            "on_policy": config.model_dump(),
+            "lora": lora.model_dump(),
+            "sampling": sampling.sampling,
+            "seed": seed,
+            "prompts": len(prompts),
             "went_on_from": adapter_hash(init_adapter) if init_adapter else None,
-        }  # fmt: skip
+        }
         save_adapter(adapted, folder, base, summary, origin)
         if state is not None:
             state.unlink(missing_ok=True)
@@ -99,11 +116,20 @@ def tune_on_policy(generator: Generator, prompts: Sequence[AskedPrompt], reward:
 class _OnPolicyTraining(AdapterTraining):
     """All that is drawn at random in a step comes from the seed and the step's number."""
 
-    def __init__(self, generator: Generator, prompts: Sequence[AskedPrompt], reward: Reward, config: OnPolicyConfig,
-                 lora: TuningConfig, sampling: GenerationConfig, seed: int,
-                 validation: Validation | None) -> None:  # fmt: skip
-        super().__init__(generator, config.steps, config, f"lower on_policy.learning_rate={config.learning_rate:g}",
-                         validation)  # fmt: skip
+    def __init__(
+        self,
+        generator: Generator,
+        prompts: Sequence[AskedPrompt],
+        reward: Reward,
+        config: OnPolicyConfig,
+        lora: TuningConfig,
+        sampling: GenerationConfig,
+        seed: int,
+        validation: Validation | None,
+    ) -> None:
+        super().__init__(
+            generator, config.steps, config, f"lower on_policy.learning_rate={config.learning_rate:g}", validation
+        )
         self.prompts, self.reward, self.config, self.sampling, self.seed = prompts, reward, config, sampling, seed
         self.vocabulary = vocabulary_of(generator, lora)
 
@@ -161,12 +187,27 @@ class _OnPolicyTraining(AdapterTraining):
         return log_probabilities(self.model, inputs, mask, owner, labels, "sum", self.vocabulary)
 
 
-def _fingerprint(generator: Generator, prompts: Sequence[AskedPrompt], reward: Reward, config: OnPolicyConfig,
-                 lora: TuningConfig, sampling: GenerationConfig, seed: int,
-                 init_adapter: Path | None, validation: Validation | None) -> str:  # fmt: skip
+def _fingerprint(
+    generator: Generator,
+    prompts: Sequence[AskedPrompt],
+    reward: Reward,
+    config: OnPolicyConfig,
+    lora: TuningConfig,
+    sampling: GenerationConfig,
+    seed: int,
+    init_adapter: Path | None,
+    validation: Validation | None,
+) -> str:
     parts = [
-        generator.weights_hash, adapter_hash(init_adapter) if init_adapter else None, config.model_dump(),
-        lora.model_dump(), generator.template, sampling.sampling, seed, reward.identity,
-        [asdict(prompt) for prompt in prompts], validation.identity if validation else None,
-    ]  # fmt: skip
+        generator.weights_hash,
+        adapter_hash(init_adapter) if init_adapter else None,
+        config.model_dump(),
+        lora.model_dump(),
+        generator.template,
+        sampling.sampling,
+        seed,
+        reward.identity,
+        [asdict(prompt) for prompt in prompts],
+        validation.identity if validation else None,
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -135,9 +135,11 @@ class RewardModel(nn.Module):
             owner = torch.tensor([place[text] for text in texts], device=ids.device)
             encoded = self.reader.get_encoder()(input_ids=inputs, attention_mask=mask).last_hidden_state
             states = self.reader.get_decoder()(
-                input_ids=ids, encoder_hidden_states=encoded[owner], encoder_attention_mask=mask[owner],
+                input_ids=ids,
+                encoder_hidden_states=encoded[owner],
+                encoder_attention_mask=mask[owner],
                 use_cache=False,
-            ).last_hidden_state  # fmt: skip
+            ).last_hidden_state
         weights = of_motion / of_motion.sum(1, keepdim=True)
         return self.head((states * weights[:, :, None]).sum(1))[:, 0]
 
@@ -173,9 +175,15 @@ class RewardModel(nn.Module):
         return {name: value.detach().cpu().clone() for name, value in self.named_parameters()}
 
 
-def train_reward_model(generator: Generator, pairs: Sequence[RewardPair], config: RewardModelConfig, seed: int,
-                       folder: Path, progress: Callable[[int, int, Row], None] | None = None,
-                       work: Path | None = None) -> list[Row]:  # fmt: skip
+def train_reward_model(
+    generator: Generator,
+    pairs: Sequence[RewardPair],
+    config: RewardModelConfig,
+    seed: int,
+    folder: Path,
+    progress: Callable[[int, int, Row], None] | None = None,
+    work: Path | None = None,
+) -> list[Row]:
     """Trains a reward model, saves that of the epoch with the best accuracy on held-out prompts in `folder`, and
     returns a row an epoch.
 
@@ -251,8 +259,9 @@ class _Training:
         a_pass = math.ceil(len(order) / size)
         for step in range(a_pass):
             batch = [self.trained[i] for i in order[step * size : (step + 1) * size]]
-            rate = learning_rate(number * a_pass + step, self.config.epochs * a_pass, self.config.learning_rate,
-                                 self.config.warmup_steps)  # fmt: skip
+            rate = learning_rate(
+                number * a_pass + step, self.config.epochs * a_pass, self.config.learning_rate, self.config.warmup_steps
+            )
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             chosen, rejected, gaps = _sides(batch, self._read(batch, self.model))
@@ -298,21 +307,34 @@ class _Training:
         numbers = self._read(self.trained, model.numbers)
         best = max(self.rows, key=lambda row: row["accuracy"])
         card = {
-            "base_weights": self.base, "network": self.config.network, "mean": numbers.mean().item(),
-            "deviation": max(numbers.std().item(), 1e-6), "settings": self.config.model_dump(), "seed": self.seed,
-            "pairs": self.pairs, "pairs_hash": self.pairs_hash, "epoch": best["epoch"], "accuracy": best["accuracy"],
-            "rank_correlation": best["rank_correlation"], "held_out_prompts": len(self.held),
-        }  # fmt: skip
+            "base_weights": self.base,
+            "network": self.config.network,
+            "mean": numbers.mean().item(),
+            "deviation": max(numbers.std().item(), 1e-6),
+            "settings": self.config.model_dump(),
+            "seed": self.seed,
+            "pairs": self.pairs,
+            "pairs_hash": self.pairs_hash,
+            "epoch": best["epoch"],
+            "accuracy": best["accuracy"],
+            "rank_correlation": best["rank_correlation"],
+            "held_out_prompts": len(self.held),
+        }
         folder.mkdir(parents=True, exist_ok=True)
         replace_file(folder / WEIGHTS, lambda path: save_file(self.best, path, metadata={"format": "pt"}))
         text = json.dumps(card, indent=2, sort_keys=True)
         replace_file(folder / CARD, lambda path: path.write_text(text + "\n"))
 
     def save(self, path: Path) -> None:
-        keep_state(path, {
-            "weights": self.model._weights(), "optimizer": self.optimizer.state_dict(), "rows": self.rows,
-            "best": self.best,
-        })  # fmt: skip
+        keep_state(
+            path,
+            {
+                "weights": self.model._weights(),
+                "optimizer": self.optimizer.state_dict(),
+                "rows": self.rows,
+                "best": self.best,
+            },
+        )
 
     def restore(self, path: Path) -> None:
         state = kept_state(path)

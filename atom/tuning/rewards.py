@@ -35,14 +35,17 @@ class Reward(Protocol):
 class JudgeReward:
     """The judge's score, mixed with whether all is exactly as asked by its weight. `decode` makes joints of codes."""
 
-    def __init__(self, judge: Judge, decode: Callable[[Sequence[Sequence[int]]], Sequence[np.ndarray]],
-                 exact_weight: float, identity: str) -> None:  # fmt: skip
+    def __init__(
+        self,
+        judge: Judge,
+        decode: Callable[[Sequence[Sequence[int]]], Sequence[np.ndarray]],
+        exact_weight: float,
+        identity: str,
+    ) -> None:
         self.judge, self.decode, self.exact_weight, self.identity = judge, decode, exact_weight, identity
 
     def of(self, prompts: Sequence[AskedPrompt], motions: Sequence[Sequence[int]]) -> list[float]:
-        return [
-            self._worth(prompt, joints) for prompt, joints in zip(prompts, self.decode(motions), strict=True)
-        ]  # fmt: skip
+        return [self._worth(prompt, joints) for prompt, joints in zip(prompts, self.decode(motions), strict=True)]
 
     def _worth(self, prompt: AskedPrompt, joints: np.ndarray) -> float:
         found = self.judge.judge(joints, prompt.events, prompt.task)

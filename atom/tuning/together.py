@@ -32,21 +32,29 @@ def tune_together(
     machines. Raises AtomError as `tune` does, or when a process dies; the others are then ended.
     """
     size = config.resources.processes
-    job = {"config": config.model_dump(mode="json"), "folder": str(folder), "work": str(work),
-           "init_adapter": str(init_adapter) if init_adapter else None}  # fmt: skip
+    job = {
+        "config": config.model_dump(mode="json"),
+        "folder": str(folder),
+        "work": str(work),
+        "init_adapter": str(init_adapter) if init_adapter else None,
+    }
     with tempfile.TemporaryDirectory() as meeting:
         environment = os.environ | {
-            "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "GLOO_SOCKET_IFNAME": "lo",
+            "WORLD_SIZE": str(size),
+            "LOCAL_WORLD_SIZE": str(size),
+            "GLOO_SOCKET_IFNAME": "lo",
             "OMP_NUM_THREADS": str(config.resources.threads),
-        }  # fmt: skip
+        }
         processes = [
             subprocess.Popen(
                 [sys.executable, "-m", "atom.tuning.together", str(Path(meeting) / "processes")],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE if number == 0 else subprocess.DEVNULL, text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE if number == 0 else subprocess.DEVNULL,
+                text=True,
                 env=environment | {"RANK": str(number), "LOCAL_RANK": str(number)},
             )
             for number in range(size)
-        ]  # fmt: skip
+        ]
         try:
             for process in processes:
                 assert process.stdin is not None
@@ -83,9 +91,12 @@ def _main() -> None:
     if device == "cuda":
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
-    torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo",
-                                         init_method=f"file://{sys.argv[1]}", rank=int(os.environ["RANK"]),
-                                         world_size=int(os.environ["WORLD_SIZE"]))  # fmt: skip
+    torch.distributed.init_process_group(
+        "nccl" if device.startswith("cuda") else "gloo",
+        init_method=f"file://{sys.argv[1]}",
+        rank=int(os.environ["RANK"]),
+        world_size=int(os.environ["WORLD_SIZE"]),
+    )
     team = Team.launched(device)
 
     def tell(message: dict[str, object]) -> None:
@@ -96,11 +107,17 @@ def _main() -> None:
     try:
         generator = Generator.load(config.generation.checkpoint, None, device, config.generation.template)
         rows = tune(
-            generator, PairFile(work / PAIRS), config.tuning, config.training_seed, Path(job["folder"]),
-            lambda step, steps, row: tell({"step": step, "steps": steps, "row": row}), work,
-            init_adapter=Path(job["init_adapter"]) if job["init_adapter"] else None, validation=validation_of(config),
+            generator,
+            PairFile(work / PAIRS),
+            config.tuning,
+            config.training_seed,
+            Path(job["folder"]),
+            lambda step, steps, row: tell({"step": step, "steps": steps, "row": row}),
+            work,
+            init_adapter=Path(job["init_adapter"]) if job["init_adapter"] else None,
+            validation=validation_of(config),
             team=team,
-        )  # fmt: skip
+        )
         tell({"rows": rows})
     except AtomError as error:
         tell({"error": str(error)})

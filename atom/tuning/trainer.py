@@ -32,10 +32,21 @@ from atom.tuning.vocabulary import vocabulary_of
 REFERENCE_FREE = ("orpo", "simpo", "sft")  # their curves tell the policy's own margin
 
 
-def tune(generator: Generator, pairs: Sequence[TrainingPair], config: TuningConfig, seed: int, folder: Path,
-         progress: Progress | None = None, work: Path | None = None, *, init_adapter: Path | None = None,
-         base: str = "atom-motion", save_every: int = 25, validation: Validation | None = None,
-         team: Team = ALONE) -> list[Row]:  # fmt: skip
+def tune(
+    generator: Generator,
+    pairs: Sequence[TrainingPair],
+    config: TuningConfig,
+    seed: int,
+    folder: Path,
+    progress: Progress | None = None,
+    work: Path | None = None,
+    *,
+    init_adapter: Path | None = None,
+    base: str = "atom-motion",
+    save_every: int = 25,
+    validation: Validation | None = None,
+    team: Team = ALONE,
+) -> list[Row]:
     """Tunes an adapter, saves it in peft's format in `folder` and returns the curves, one row a step.
 
     The reference is the model with the adapter off, computed once; it stays the base when training goes on from
@@ -68,15 +79,27 @@ def tune(generator: Generator, pairs: Sequence[TrainingPair], config: TuningConf
     try:
         training = _PairTraining(generator, pairs, config, seed, validation, team)
         went_on_from = adapter_hash(init_adapter) if init_adapter else None
-        parts = [generator.weights_hash, generator.template, went_on_from, config.model_dump(), seed, pairs_hash,
-                 validation.identity if validation else None]  # fmt: skip
+        parts = [
+            generator.weights_hash,
+            generator.template,
+            went_on_from,
+            config.model_dump(),
+            seed,
+            pairs_hash,
+            validation.identity if validation else None,
+        ]
         name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         state = work / f"tuning-{name}.pt" if work else None
         rows = training.run(progress, state, save_every)
         origin = {
-            "base_weights": generator.weights_hash, "template": generator.template, "tuning": config.model_dump(),
-            "seed": seed, "pairs": len(pairs), "pairs_hash": pairs_hash, "went_on_from": went_on_from,
-        }  # fmt: skip
+            "base_weights": generator.weights_hash,
+            "template": generator.template,
+            "tuning": config.model_dump(),
+            "seed": seed,
+            "pairs": len(pairs),
+            "pairs_hash": pairs_hash,
+            "went_on_from": went_on_from,
+        }
         if team.first:
             save_adapter(adapted, folder, base, _summary(rows, len(pairs), config), origin)
             if state is not None:
@@ -89,13 +112,25 @@ def tune(generator: Generator, pairs: Sequence[TrainingPair], config: TuningConf
 class _PairTraining(AdapterTraining):
     """Nothing is drawn at random after the batches are planned."""
 
-    def __init__(self, generator: Generator, pairs: Sequence[TrainingPair], config: TuningConfig, seed: int,
-                 validation: Validation | None, team: Team) -> None:  # fmt: skip
+    def __init__(
+        self,
+        generator: Generator,
+        pairs: Sequence[TrainingPair],
+        config: TuningConfig,
+        seed: int,
+        validation: Validation | None,
+        team: Team,
+    ) -> None:
         self.pairs = TokenizedPairs(generator, pairs)
         self.plan = plan_batches(shapes_of(pairs), config, seed)
-        super().__init__(generator, len(self.plan), config,
-                         f"lower tuning.learning_rate={config.learning_rate:g} or raise tuning.beta={config.beta:g}",
-                         validation, team)  # fmt: skip
+        super().__init__(
+            generator,
+            len(self.plan),
+            config,
+            f"lower tuning.learning_rate={config.learning_rate:g} or raise tuning.beta={config.beta:g}",
+            validation,
+            team,
+        )
         self.config, self.pad = config, generator.tokenizer.pad_token_id
         self.vocabulary = vocabulary_of(generator, config)
         smoothing = [config.degree_smoothing.get(pair.degree, config.label_smoothing) for pair in pairs]
@@ -139,9 +174,13 @@ class _PairTraining(AdapterTraining):
         elif not len(self.reference):
             with self.adapted.disable_adapter(), self._fast(), self._precision():
                 self.reference = reference_log_probabilities(
-                    self.model, self.pairs, self.pad, self.config.log_probability, vocabulary=self.vocabulary,
+                    self.model,
+                    self.pairs,
+                    self.pad,
+                    self.config.log_probability,
+                    vocabulary=self.vocabulary,
                     team=self.team,
-                )  # fmt: skip
+                )
 
     def _loss(self, indices: list[int], batch: PairBatch) -> tuple[Tensor, Row]:
         """The mean loss of some pairs, and their figures for the curve."""
@@ -155,10 +194,14 @@ class _PairTraining(AdapterTraining):
         preference = self._preference(chosen, rejected, reference, self.smoothing[indices]).mean()
         loss = preference - (1.0 if config.loss == "sft" else config.chosen_weight) * chosen.mean()
         return loss, {
-            "loss": loss.item(), "preference_loss": preference.item(), "chosen_logp": chosen.mean().item(),
-            "rejected_logp": rejected.mean().item(), "margin": ratio.mean().item(),
-            "accuracy": (ratio > 0).float().mean().item(), "chosen_per_token": self._per_token(chosen, batch),
-        }  # fmt: skip
+            "loss": loss.item(),
+            "preference_loss": preference.item(),
+            "chosen_logp": chosen.mean().item(),
+            "rejected_logp": rejected.mean().item(),
+            "margin": ratio.mean().item(),
+            "accuracy": (ratio > 0).float().mean().item(),
+            "chosen_per_token": self._per_token(chosen, batch),
+        }
 
     def _loss_of_single_motions(
         self, reference: Tensor, batch: PairBatch, chosen: Tensor, rejected: Tensor
@@ -174,11 +217,14 @@ class _PairTraining(AdapterTraining):
         loss = preference - config.chosen_weight * chosen.sum() / count
         sides = [side.mean().item() if len(side) else 0.0 for side in (chosen, rejected, beyond[good], beyond[~good])]
         return loss, {
-            "loss": loss.item(), "preference_loss": preference.item(), "chosen_logp": sides[0],
-            "rejected_logp": sides[1], "margin": sides[2] - sides[3],
+            "loss": loss.item(),
+            "preference_loss": preference.item(),
+            "chosen_logp": sides[0],
+            "rejected_logp": sides[1],
+            "margin": sides[2] - sides[3],
             "accuracy": ((beyond > moved) == good).float().mean().item(),
             "chosen_per_token": self._per_token(chosen, batch),
-        }  # fmt: skip
+        }
 
     @torch.no_grad()
     def _moved_elsewhere(self, batch: PairBatch) -> Tensor:

@@ -34,8 +34,15 @@ class AdapterTraining(ABC):
     that a training taken up again ends with the same weights as without the break.
     """
 
-    def __init__(self, generator: Generator, steps: int, config: TuningConfig | OnPolicyConfig, remedy: str,
-                 validation: Validation | None = None, team: Team = ALONE) -> None:  # fmt: skip
+    def __init__(
+        self,
+        generator: Generator,
+        steps: int,
+        config: TuningConfig | OnPolicyConfig,
+        remedy: str,
+        validation: Validation | None = None,
+        team: Team = ALONE,
+    ) -> None:
         self.generator, self.adapted = generator, generator.language_model
         self.model = self.adapted.get_base_model()
         self.steps, self.schedule, self.remedy = steps, config, remedy
@@ -80,9 +87,13 @@ class AdapterTraining(ABC):
             | {"validation": None, "validation_gain": None, "kept": False}
         )
         early, late = self.rows[:WINDOW], self.rows[-WINDOW:]
-        check_course(done + 1, *([self.drift(row) for row in rows] for rows in (early, late)),
-                     *([row["gradient_norm"] for row in rows] for rows in (early, late)),
-                     schedule.most_drift, self.remedy)  # fmt: skip
+        check_course(
+            done + 1,
+            *([self.drift(row) for row in rows] for rows in (early, late)),
+            *([row["gradient_norm"] for row in rows] for rows in (early, late)),
+            schedule.most_drift,
+            self.remedy,
+        )
         return self.rows[-1]
 
     def run(self, progress: Progress | None, state_file: Path | None, save_every: int) -> list[Row]:
@@ -122,10 +133,16 @@ class AdapterTraining(ABC):
 
     def _save(self, path: Path) -> None:
         if self.team.first:
-            keep_state(path, {
-                "trained": [parameter.detach() for parameter in self.trained], "optimizer": self.optimizer.state_dict(),
-                "rows": self.rows, "best": asdict(self.best), "extra": self.extra(),
-            })  # fmt: skip
+            keep_state(
+                path,
+                {
+                    "trained": [parameter.detach() for parameter in self.trained],
+                    "optimizer": self.optimizer.state_dict(),
+                    "rows": self.rows,
+                    "best": asdict(self.best),
+                    "extra": self.extra(),
+                },
+            )
 
     def _restore(self, path: Path) -> None:
         if not path.exists():

@@ -71,9 +71,13 @@ def validation_of(config: RunConfig) -> Validation | None:
     return Validation(
         texts=tuple(prompt.text for prompt in prompts),
         seeds=tuple(sample_seed(config.seed, prompt.prompt_id, 0) for prompt in prompts),
-        score=score, sampling=config.generation.sampling, every=settings.every, patience=settings.patience,
-        meaning=f"kinematic judge, sensitivity {config.judging.sensitivity:g}", batch_size=config.resources.batch_size,
-    )  # fmt: skip
+        score=score,
+        sampling=config.generation.sampling,
+        every=settings.every,
+        patience=settings.patience,
+        meaning=f"kinematic judge, sensitivity {config.judging.sensitivity:g}",
+        batch_size=config.resources.batch_size,
+    )
 
 
 @dataclass

@@ -25,8 +25,15 @@ def check_finite(step: int, steps: int, loss: float, gradient_norm: float, remed
         )
 
 
-def check_course(step: int, drift_before: Sequence[float], drift_now: Sequence[float], norms_before: Sequence[float],
-                 norms_now: Sequence[float], most_drift: float, remedy: str) -> None:  # fmt: skip
+def check_course(
+    step: int,
+    drift_before: Sequence[float],
+    drift_now: Sequence[float],
+    norms_before: Sequence[float],
+    norms_now: Sequence[float],
+    most_drift: float,
+    remedy: str,
+) -> None:
     """AtomError when a tuning has left the place where it began too far behind or its gradients explode.
 
     `drift_...` (nats a token) and `norms_...` (of the gradients before clipping) are those of the first and of the last

@@ -44,9 +44,13 @@ class Processes:
         """Starts a program in a session of its own, its output in `NAME.log`. `facts` are kept with it."""
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
                 env={**os.environ, **environment, _MARK: str(self.home)},
-            )  # fmt: skip
+            )
         self._write(self.alive() | {name: {"pid": process.pid, "command": list(command), **facts}})
 
     def log(self, name: str) -> Path:

@@ -44,10 +44,16 @@ _UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 # A work pool runs the flow of a deployment and nothing else: the server refuses a run with a command, an environment
 # or a folder of its own, and no such value reaches a worker.
 _JOB_TEMPLATE = {
-    "job_configuration": {"command": None, "env": {}, "labels": {}, "name": None, "stream_output": True,
-                          "working_dir": None},
+    "job_configuration": {
+        "command": None,
+        "env": {},
+        "labels": {},
+        "name": None,
+        "stream_output": True,
+        "working_dir": None,
+    },
     "variables": {"type": "object", "properties": {}, "additionalProperties": False},
-}  # fmt: skip
+}
 
 
 @contextmanager
@@ -79,9 +85,12 @@ def deploy(store: str) -> int:
     if not file.exists():
         raise AtomError(f"there is no {file}: deployments are made from a checkout of the project")
     done = subprocess.run(
-        python("-m", "prefect", "--no-prompt", "deploy", "--all"), cwd=PROJECT, capture_output=True, text=True,
+        python("-m", "prefect", "--no-prompt", "deploy", "--all"),
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
         env={**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True), "ATOM_STORE": store},
-    )  # fmt: skip
+    )
     if done.returncode:
         told = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise AtomError(f"`prefect deploy --all` failed: {told[-1].strip() if told else 'it said nothing'}; see {file}")

@@ -46,8 +46,14 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     axis.set_yticks(places, [f"{row.path} | {row.plain_way}" for row in shown.itertuples()], fontsize=9)
     axis.set_xticks([0.5, 1, 2, 5, 10, 20, 50], ["0.5", "1", "2", "5", "10", "20", "50"], minor=False)
     for place, ratio, wanted in zip(places, shown["ratio"], shown["wanted"]):
-        axis.annotate(f"{ratio:.2g}", (max(ratio, np.nan_to_num(wanted)), place), (6, 0), textcoords="offset points",
-                      va="center", fontsize=9)  # fmt: skip
+        axis.annotate(
+            f"{ratio:.2g}",
+            (max(ratio, np.nan_to_num(wanted)), place),
+            (6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+        )
     axis.margins(y=0.01)
     axis.spines[["top", "right"]].set_visible(False)
     figure.legend(frameon=False, loc="outside upper right")

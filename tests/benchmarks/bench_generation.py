@@ -105,9 +105,14 @@ def of_decoder(device: str) -> Iterator[Figure]:
     for way, took, wanted in (("one batch", together, 1.2), ("one by one", apart, None)):
         yield Figure(f"decoding {size}", "motions/s", MOTIONS / ours, MOTIONS / took, way, wanted, **limit)
     yield Figure(
-        f"decoding {size}, products", "Gop/s", operations / ours / 1e9, wanted=0.6 * rate / 1e9, limit=rate / 1e9,
-        limit_by="matrix products", device=device,
-    )  # fmt: skip
+        f"decoding {size}, products",
+        "Gop/s",
+        operations / ours / 1e9,
+        wanted=0.6 * rate / 1e9,
+        limit=rate / 1e9,
+        limit_by="matrix products",
+        device=device,
+    )
 
     rng = np.random.default_rng(0)
     motions = [rng.integers(0, model.config.codes, n).tolist() for n in rng.integers(10, CODES + 1, MOTIONS)]
@@ -117,9 +122,13 @@ def of_decoder(device: str) -> Iterator[Figure]:
         clock=clock_of(device),
     )
     yield Figure(
-        f"decoding {MOTIONS} of 10 to {CODES} tokens", "motions/s", MOTIONS / ours, MOTIONS / apart, "one by one",
+        f"decoding {MOTIONS} of 10 to {CODES} tokens",
+        "motions/s",
+        MOTIONS / ours,
+        MOTIONS / apart,
+        "one by one",
         device=device,
-    )  # fmt: skip
+    )
 
 
 def of_language_model(device: str) -> Iterator[Figure]:
@@ -138,9 +147,13 @@ def of_language_model(device: str) -> Iterator[Figure]:
         """What the peers call: transformers' `generate` with its cache, over the whole vocabulary, until all ended."""
         ids, seen = (functional.pad(of[rows], (0, padding)) for of in (inputs, mask))
         return model.generate(
-            input_ids=ids, attention_mask=seen, do_sample=False, num_beams=1, max_new_tokens=TOKENS,
+            input_ids=ids,
+            attention_mask=seen,
+            do_sample=False,
+            num_beams=1,
+            max_new_tokens=TOKENS,
             eos_token_id=list(stops),
-        )[:, 1:]  # fmt: skip
+        )[:, 1:]
 
     def check(answers: list[list[int]], expected: Tensor) -> None:
         for answer, row in zip(answers, expected.tolist(), strict=True):
@@ -155,10 +168,16 @@ def of_language_model(device: str) -> Iterator[Figure]:
     )
     for way, other, wanted in (("padded to the longest", longest, 1.6), (f"padded to {PADDED}", padded, 10)):
         yield Figure(
-            f"answering {PROMPTS} prompts with {TOKENS} tokens", "tokens/s", PROMPTS * TOKENS / took,
-            PROMPTS * TOKENS / other, f"transformers' generate, {way}", wanted, PROMPTS * TOKENS / least, limit_by,
+            f"answering {PROMPTS} prompts with {TOKENS} tokens",
+            "tokens/s",
+            PROMPTS * TOKENS / took,
+            PROMPTS * TOKENS / other,
+            f"transformers' generate, {way}",
+            wanted,
+            PROMPTS * TOKENS / least,
+            limit_by,
             device,
-        )  # fmt: skip
+        )
 
     # Some tokens are made to end an answer, so that the answers' lengths differ as those of motions do.
     said = np.unique([token for answer in answers for token in answer])
@@ -169,17 +188,26 @@ def of_language_model(device: str) -> Iterator[Figure]:
     lengths = sorted(map(len, ended))
     told = f"{lengths[0]} to {lengths[-1]}, on average {np.mean(lengths):.0f}"
     yield Figure(
-        f"answering {PROMPTS} prompts with {told} tokens", "answers/s", PROMPTS / took, PROMPTS / other,
-        "transformers' generate, padded to the longest", 1.6, device=device,
-    )  # fmt: skip
+        f"answering {PROMPTS} prompts with {told} tokens",
+        "answers/s",
+        PROMPTS / took,
+        PROMPTS / other,
+        "transformers' generate, padded to the longest",
+        1.6,
+        device=device,
+    )
 
     rows = torch.arange(4, device=device).repeat_interleave(CANDIDATES)
     check(ours(rows), plainly(rows))
     took, other = in_turn(lambda: ours(rows), lambda: plainly(rows), repeats=3, clock=clock_of(device))
     yield Figure(
-        f"{CANDIDATES} candidates of 4 prompts", "answers/s", len(rows) / took, len(rows) / other,
-        f"transformers' generate, each prompt encoded {CANDIDATES} times", device=device,
-    )  # fmt: skip
+        f"{CANDIDATES} candidates of 4 prompts",
+        "answers/s",
+        len(rows) / took,
+        len(rows) / other,
+        f"transformers' generate, each prompt encoded {CANDIDATES} times",
+        device=device,
+    )
 
 
 @torch.inference_mode()

@@ -87,10 +87,16 @@ def measure(device: str) -> Iterator[Figure]:
     limit = matrix_product_rate(device) / operations(movement, motion, MAX_FRAMES)
     ours, plain = in_turn(lambda: guo.embed_motions(clips), lambda: embedded_as_by_guo(movement, motion, clips, device))
     yield Figure(
-        f"Guo's evaluator, {CLIPS} motions of {MAX_FRAMES} frames", "motions/s", CLIPS / ours, CLIPS / plain,
-        "text-to-motion's wrapper: padded, sorted, packed, layer by layer", wanted=2,
-        limit=limit, limit_by="its products at the rate of a large one", device=device,
-    )  # fmt: skip
+        f"Guo's evaluator, {CLIPS} motions of {MAX_FRAMES} frames",
+        "motions/s",
+        CLIPS / ours,
+        CLIPS / plain,
+        "text-to-motion's wrapper: padded, sorted, packed, layer by layer",
+        wanted=2,
+        limit=limit,
+        limit_by="its products at the rate of a large one",
+        device=device,
+    )
 
     texts, real, made = rng.normal(size=(3, TEXTS, DIMENSIONS)).astype(np.float32)
     pair = (*gaussian(real), *gaussian(made))
@@ -103,9 +109,11 @@ def measure(device: str) -> Iterator[Figure]:
         lambda: text_to_motion_metrics(texts, real, made[:, None], replications=REPLICATIONS), repeats=3
     )
     yield Figure(
-        f"all metrics of {TEXTS:,} embedded texts, {REPLICATIONS} replications", "replications/s",
-        REPLICATIONS / seconds, wanted=REPLICATIONS / PROTOCOL_SECONDS,
-    )  # fmt: skip
+        f"all metrics of {TEXTS:,} embedded texts, {REPLICATIONS} replications",
+        "replications/s",
+        REPLICATIONS / seconds,
+        wanted=REPLICATIONS / PROTOCOL_SECONDS,
+    )
 
 
 if __name__ == "__main__":

@@ -214,19 +214,29 @@ def measure(device: str) -> Iterator[Figure]:
         lambda: joints_to_features(joints), lambda: [features_joint_by_joint(motion) for motion in some]
     )
     yield Figure(
-        f"joints to features, {CLIPS} clips of {FRAMES} frames", "clips/s", CLIPS / ours, len(some) / plain,
-        "HumanML3D's: a clip at a time, inverse kinematics joint by joint", wanted=40,
-        limit=written / (4 * FRAMES * FEATURES), limit_by="writing the features, as fast as a core writes",
-    )  # fmt: skip
+        f"joints to features, {CLIPS} clips of {FRAMES} frames",
+        "clips/s",
+        CLIPS / ours,
+        len(some) / plain,
+        "HumanML3D's: a clip at a time, inverse kinematics joint by joint",
+        wanted=40,
+        limit=written / (4 * FRAMES * FEATURES),
+        limit_by="writing the features, as fast as a core writes",
+    )
 
     features = joints_to_features(joints)[:32, :170].copy()
     tensor = torch.from_numpy(features)
     ours, plain = in_turn(lambda: features_to_joints(features), lambda: joints_by_quaternions(tensor), repeats=15)
     yield Figure(
-        "features to joints, 32 clips of 170 frames", "clips/s", 32 / ours, 32 / plain,
-        "text-to-motion's and MotionGPT's: a quaternion for each joint", wanted=5,
-        limit=written / (4 * 170 * 3 * JOINTS), limit_by="writing the joints, as fast as a core writes",
-    )  # fmt: skip
+        "features to joints, 32 clips of 170 frames",
+        "clips/s",
+        32 / ours,
+        32 / plain,
+        "text-to-motion's and MotionGPT's: a quaternion for each joint",
+        wanted=5,
+        limit=written / (4 * 170 * 3 * JOINTS),
+        limit_by="writing the joints, as fast as a core writes",
+    )
 
     yield judged(known)
 

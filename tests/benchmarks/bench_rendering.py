@@ -68,9 +68,13 @@ def measure(_device: str) -> Iterator[Figure]:
         f"drawing, {SIZE} x {SIZE}", "frames/s", FRAMES / drawing, 10 / plain, "matplotlib's plain skeleton", 10
     )
     yield Figure(
-        "drawing and encoding", "frames/s", FRAMES / both, wanted=150, limit=FRAMES / encoding,
+        "drawing and encoding",
+        "frames/s",
+        FRAMES / both,
+        wanted=150,
+        limit=FRAMES / encoding,
         limit_by="the encoder alone, which runs beside the drawing",
-    )  # fmt: skip
+    )
     yield Figure("contact sheet of 25 frames", "sheets/s", 1 / sheet, wanted=10)
 
 

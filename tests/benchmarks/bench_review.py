@@ -40,8 +40,17 @@ def cast_votes(book: VoteBook, items: Sequence[Item]) -> None:
         for number in range(VOTERS):
             for item in chooser.sample(items, VOTES // VOTERS):
                 book.show(f"voter {number}", item.item_id, swapped=False)
-                book.cast(Vote(f"voter {number}", item.item_id, item.prompt_id, item.task, item.motion_ids, item.arms,
-                               choice=chooser.choice(["first", "second", "tie"])))  # fmt: skip
+                book.cast(
+                    Vote(
+                        f"voter {number}",
+                        item.item_id,
+                        item.prompt_id,
+                        item.task,
+                        item.motion_ids,
+                        item.arms,
+                        choice=chooser.choice(["first", "second", "tie"]),
+                    )
+                )
 
 
 def slowest(what: str, ask: Callable[[], Any]) -> Figure:
@@ -50,8 +59,12 @@ def slowest(what: str, ask: Callable[[], Any]) -> Figure:
         began = time.perf_counter()
         ask()
         times.append(time.perf_counter() - began)
-    return Figure(f"review page, 5,000 pairs and 10,000 votes: {what}, slowest of {ASKED}", "answers/s",
-                  1 / max(times), wanted=WANTED)  # fmt: skip
+    return Figure(
+        f"review page, 5,000 pairs and 10,000 votes: {what}, slowest of {ASKED}",
+        "answers/s",
+        1 / max(times),
+        wanted=WANTED,
+    )
 
 
 def measure(_device: str) -> Iterator[Figure]:
@@ -75,8 +88,9 @@ def measure(_device: str) -> Iterator[Figure]:
 
         ask("/next", "somebody")
         yield slowest("the next item", lambda: ask("/next", next(voters)))
-        yield slowest("a vote and the next item",
-                      lambda: ask("/cast", shown["voter"], item=shown["item"]["id"], pressed="left"))  # fmt: skip
+        yield slowest(
+            "a vote and the next item", lambda: ask("/cast", shown["voter"], item=shown["item"]["id"], pressed="left")
+        )
         yield slowest("taking a vote back", lambda: ask("/undo", shown["voter"]))
 
 

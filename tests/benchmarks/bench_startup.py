@@ -33,14 +33,27 @@ def atom(*arguments: str) -> Callable[[], object]:
 
 def measure(device: str) -> Iterator[Figure]:
     ours, bare = in_turn(atom("--help"), python("import typer, rich"))
-    yield Figure("atom --help", "runs/s", 1 / ours, wanted=1 / MOST_SECONDS["help"], limit=1 / bare,
-                 limit_by='python -c "import typer, rich"')  # fmt: skip
+    yield Figure(
+        "atom --help",
+        "runs/s",
+        1 / ours,
+        wanted=1 / MOST_SECONDS["help"],
+        limit=1 / bare,
+        limit_by='python -c "import typer, rich"',
+    )
     with tempfile.TemporaryDirectory(prefix="atom-bench-") as folder:
         generate = atom("generate", TEXT, "-o", f"{folder}/clip.mp4", "--seed", "4", "--device", device)
         imports = python("import torch, numba; from transformers import T5ForConditionalGeneration")
         ours, bare = in_turn(generate, imports, repeats=3)
-    yield Figure("atom generate, a text to its clip", "runs/s", 1 / ours, wanted=1 / MOST_SECONDS["generate"],
-                 limit=1 / bare, limit_by="importing torch, numba and transformers' T5", device=device)  # fmt: skip
+    yield Figure(
+        "atom generate, a text to its clip",
+        "runs/s",
+        1 / ours,
+        wanted=1 / MOST_SECONDS["generate"],
+        limit=1 / bare,
+        limit_by="importing torch, numba and transformers' T5",
+        device=device,
+    )
 
 
 if __name__ == "__main__":

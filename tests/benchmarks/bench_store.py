@@ -33,11 +33,18 @@ def motions() -> pa.Table:
         joints = make_motion(events, draw).joints[:196]
         prompt = f"temporal-{number // 10:05d}"
         prompt = f"temporal-{number // 10:05d}"
-        rows.append({
-            "motion_id": f"{number:012x}-{prompt}-{number % 10}", "prompt_id": prompt, "sample": number % 10,
-            "seed": int(draw.integers(2**62)), "frames": len(joints), "joints": joints,
-            "tokens": draw.integers(0, 512, len(joints) // 4).tolist(), "stop_reason": "end",
-        })  # fmt: skip
+        rows.append(
+            {
+                "motion_id": f"{number:012x}-{prompt}-{number % 10}",
+                "prompt_id": prompt,
+                "sample": number % 10,
+                "seed": int(draw.integers(2**62)),
+                "frames": len(joints),
+                "joints": joints,
+                "tokens": draw.integers(0, 512, len(joints) // 4).tolist(),
+                "stop_reason": "end",
+            }
+        )
     return MOTIONS.from_rows(rows)
 
 
@@ -62,15 +69,25 @@ def read_plainly(path: Path) -> pa.Table:
 def scores(number: int) -> list[dict[str, Any]]:
     return [
         {
-            "motion_id": f"{number:012x}-{row}", "prompt_id": f"temporal-{row:05d}", "task": "temporal",
-            "judge": "kinematic", "vote": 0, "score": 1.0 + row % 5, "exact": row % 5 == 4,
+            "motion_id": f"{number:012x}-{row}",
+            "prompt_id": f"temporal-{row:05d}",
+            "task": "temporal",
+            "judge": "kinematic",
+            "vote": 0,
+            "score": 1.0 + row % 5,
+            "exact": row % 5 == 4,
             "rationale": "it jumps twice and waves once",
             "events": [{"action": "jump_up", "count": 2, "start": 4, "end": 60, "confidence": 0.5}],
             "verdicts": [{"action": "jump_up", "count": 2, "found": True, "seen_count": 2, "start": 4, "end": 60}],
-            "model": None, "answers": [], "tokens": 0, "cost": 0.0, "latency": 0.0, "error": None,
+            "model": None,
+            "answers": [],
+            "tokens": 0,
+            "cost": 0.0,
+            "latency": 0.0,
+            "error": None,
         }
         for row in range(ROWS)
-    ]  # fmt: skip
+    ]
 
 
 def run_of_many_parts(store: Store) -> None:
@@ -115,21 +132,42 @@ def measure(device: str) -> Iterator[Figure]:
         assert store.read(ref).equals(read_plainly(path))
         size = table.nbytes / 1e6
         ours, plain, lasting = in_turn(write, lambda: write_plainly(table, path), lambda: write_lastingly(table, path))
-        yield Figure("writing a shard of motions", "MB/s", size / ours, size / plain,
-                     "pyarrow.parquet.write_table, same encoding", 0.7, limit=size / lasting,
-                     limit_by="the same, its sha256, and waiting for the disk once")  # fmt: skip
+        yield Figure(
+            "writing a shard of motions",
+            "MB/s",
+            size / ours,
+            size / plain,
+            "pyarrow.parquet.write_table, same encoding",
+            0.7,
+            limit=size / lasting,
+            limit_by="the same, its sha256, and waiting for the disk once",
+        )
         data = path.read_bytes()
         ours, plain, hashing = in_turn(
             lambda: store.read(ref), lambda: read_plainly(path), lambda: hashlib.sha256(data).digest()
         )
-        yield Figure("reading a shard of motions", "MB/s", size / ours, size / plain, "pyarrow.parquet.read_table", 0.7,
-                     limit=size / (plain + hashing), limit_by="bare Parquet and the sha256 of its bytes")  # fmt: skip
+        yield Figure(
+            "reading a shard of motions",
+            "MB/s",
+            size / ours,
+            size / plain,
+            "pyarrow.parquet.read_table",
+            0.7,
+            limit=size / (plain + hashing),
+            limit_by="bare Parquet and the sha256 of its bytes",
+        )
         run_of_many_parts(store)
         paths = sorted(Path(root).glob("scores/*/part-*.parquet"))
         assert sorted(open_run(root)) == sorted(open_plainly(paths))
         ours, plain = in_turn(lambda: open_run(root), lambda: open_plainly(paths))
-        yield Figure(f"opening a run of {PARTS:,} parts", "runs/s", 1 / ours, wanted=1 / 0.5, limit=1 / plain,
-                     limit_by="the same column by bare pyarrow, unchecked")  # fmt: skip
+        yield Figure(
+            f"opening a run of {PARTS:,} parts",
+            "runs/s",
+            1 / ours,
+            wanted=1 / 0.5,
+            limit=1 / plain,
+            limit_by="the same column by bare pyarrow, unchecked",
+        )
 
 
 if __name__ == "__main__":

@@ -40,10 +40,19 @@ PROMPT, ANSWER, BETA = 20, 50, 0.1
 
 def flan_t5_base() -> PeftModel:
     config = T5Config(
-        vocab_size=WORDS + MOTION_ROWS, d_model=768, d_ff=2048, d_kv=64, num_layers=12, num_decoder_layers=12,
-        num_heads=12, feed_forward_proj="gated-gelu", dropout_rate=0.0, pad_token_id=0, eos_token_id=1,
+        vocab_size=WORDS + MOTION_ROWS,
+        d_model=768,
+        d_ff=2048,
+        d_kv=64,
+        num_layers=12,
+        num_decoder_layers=12,
+        num_heads=12,
+        feed_forward_proj="gated-gelu",
+        dropout_rate=0.0,
+        pad_token_id=0,
+        eos_token_id=1,
         decoder_start_token_id=0,
-    )  # fmt: skip
+    )
     torch.manual_seed(0)
     return add_adapter(build_language_model(config), TuningConfig(rank=8, alpha=16, targets="q,v"), seed=0)
 
@@ -151,13 +160,23 @@ def measure(device: str) -> Iterator[Figure]:
             found = alone(way, *numbers, device)
             path = f"tuning step, {title}" + (", motion rows" if way == "motion rows" else "")
             yield Figure(
-                path, "pairs/CPU-s" if device == "cpu" else "pairs/s", found["pairs"] / found["seconds"],
-                plain["pairs"] / plain["seconds"], "policy and reference on padded pairs", 2.5, device=device,
-            )  # fmt: skip
+                path,
+                "pairs/CPU-s" if device == "cpu" else "pairs/s",
+                found["pairs"] / found["seconds"],
+                plain["pairs"] / plain["seconds"],
+                "policy and reference on padded pairs",
+                2.5,
+                device=device,
+            )
             yield Figure(
-                f"{path}: memory", "pairs/GB", found["pairs"] / found["gigabytes"],
-                plain["pairs"] / plain["gigabytes"], "the same, beyond the weights", 1.0, device=device,
-            )  # fmt: skip
+                f"{path}: memory",
+                "pairs/GB",
+                found["pairs"] / found["gigabytes"],
+                plain["pairs"] / plain["gigabytes"],
+                "the same, beyond the weights",
+                1.0,
+                device=device,
+            )
 
 
 if __name__ == "__main__":

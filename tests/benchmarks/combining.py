@@ -46,8 +46,12 @@ def tuned_on(store: Store, tasks: Sequence[str]) -> tuple[ArtifactRef, ArtifactR
     chosen = [f"tuning.tasks=[{','.join(tasks)}]"] if tasks else []
     settings = [word for setting in (*SETTINGS, *chosen) for word in ("--set", setting)]
     command = "from atom.cli import main; main()"
-    subprocess.run([sys.executable, "-c", command, "run", "--store", store.root, "--until", "tuning", *settings],
-                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-c", command, "run", "--store", store.root, "--until", "tuning", *settings],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     made = {stage["name"]: stage["keys"][0] for stage in store.run("latest")["stages"] if stage["keys"]}
     found = store.find("prompts", made["prompts"]), store.find("adapter", made["adapter"])
     assert found[0] is not None and found[1] is not None
@@ -68,9 +72,14 @@ def judged(
         for (prompt, sample), joints in zip(asked, motions, strict=True):
             found = judging.judge(joints, events_of(prompt), prompt["task"]) if len(joints) else None
             yield {
-                "prompt_id": prompt["prompt_id"], "task": prompt["task"], "arm": arm, "sample": sample, "judge": judge,
-                "score": found.score if found else 1.0, "exact": found.exact if found else False,
-            }  # fmt: skip
+                "prompt_id": prompt["prompt_id"],
+                "task": prompt["task"],
+                "arm": arm,
+                "sample": sample,
+                "judge": judge,
+                "score": found.score if found else 1.0,
+                "exact": found.exact if found else False,
+            }
 
 
 def measured(store: Store, work: Path) -> Iterator[tuple[str, str, str, str, str, str, str]]:

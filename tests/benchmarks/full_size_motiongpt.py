@@ -154,18 +154,37 @@ def write_t5(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {
-        "tokenizer_class": "T5Tokenizer", "extra_ids": EXTRA, "additional_special_tokens": extra,
-        "model_max_length": 512, "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>",
-    }  # fmt: skip
+        "tokenizer_class": "T5Tokenizer",
+        "extra_ids": EXTRA,
+        "additional_special_tokens": extra,
+        "model_max_length": 512,
+        "pad_token": "<pad>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+    }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     config = {
-        "model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "vocab_size": 32_128,
-        "d_model": T5.d_model, "d_ff": T5.d_ff, "d_kv": T5.d_kv, "num_heads": T5.heads, "num_layers": T5.layers,
-        "num_decoder_layers": T5.decoder_layers, "relative_attention_num_buckets": T5.buckets,
-        "relative_attention_max_distance": 128, "dropout_rate": 0.1, "layer_norm_epsilon": 1e-6, "use_cache": True,
-        "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False, "is_encoder_decoder": True,
-        "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0,
-    }  # fmt: skip
+        "model_type": "t5",
+        "architectures": ["T5ForConditionalGeneration"],
+        "vocab_size": 32_128,
+        "d_model": T5.d_model,
+        "d_ff": T5.d_ff,
+        "d_kv": T5.d_kv,
+        "num_heads": T5.heads,
+        "num_layers": T5.layers,
+        "num_decoder_layers": T5.decoder_layers,
+        "relative_attention_num_buckets": T5.buckets,
+        "relative_attention_max_distance": 128,
+        "dropout_rate": 0.1,
+        "layer_norm_epsilon": 1e-6,
+        "use_cache": True,
+        "feed_forward_proj": "gated-gelu",
+        "tie_word_embeddings": False,
+        "is_encoder_decoder": True,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+        "decoder_start_token_id": 0,
+    }
     (folder / "config.json").write_text(json.dumps(config, indent=1))
 
 

@@ -67,19 +67,27 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=12, help="a task; a third of it for the test split")
     wanted = parser.parse_args().prompts
     config = PromptConfig(
-        writer="llm", train_per_task=wanted, test_per_task=max(1, wanted // 3), max_events=2,
+        writer="llm",
+        train_per_task=wanted,
+        test_per_task=max(1, wanted // 3),
+        max_events=2,
         llm=WriterConfig(model="smollm2", per_request=1, attempts=3, max_tokens=200, least_share=0.0, temperature=0.1),
-    )  # fmt: skip
+    )
     began = time.monotonic()
     with llama() as address, tempfile.TemporaryDirectory() as folder:
         service = ServiceConfig(base_url=address, concurrency=2, timeout=300)
         written = with_service(
-            service, None, Path(folder) / "answers.sqlite", "llama",
+            service,
+            None,
+            Path(folder) / "answers.sqlite",
+            "llama",
             lambda service: write_prompts_with(service, config, 0, lambda done, total: None),
-        )  # fmt: skip
-    print(f"{len(written.prompts)} accepted of {3 * (wanted + max(1, wanted // 3))} wanted, {len(written.rejected)} "
-          f"texts rejected, {written.requests} requests, {written.tokens:,} tokens, "
-          f"{time.monotonic() - began:.0f} s")  # fmt: skip
+        )
+    print(
+        f"{len(written.prompts)} accepted of {3 * (wanted + max(1, wanted // 3))} wanted, {len(written.rejected)} "
+        f"texts rejected, {written.requests} requests, {written.tokens:,} tokens, "
+        f"{time.monotonic() - began:.0f} s"
+    )
     reasons = Counter(rejected.reason.split(":")[0] for rejected in written.rejected)
     for reason, times in reasons.most_common():
         print(f"  {times:>4} {reason}")

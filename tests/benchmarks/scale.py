@@ -41,9 +41,13 @@ SAMPLE = ["at", "passed", "bytes"]  # time since 1970, seconds since the sample 
 
 def overrides(part: Fraction) -> list[str]:
     return [
-        *LEAN, "rounds=1", "on_policy.steps=0", f"generation.candidates={CANDIDATES}",
-        f"prompts.train_per_task={ceil(PROMPTS * part / 3)}", f"prompts.test_per_task={ceil(TEST_PROMPTS * part / 3)}",
-    ]  # fmt: skip
+        *LEAN,
+        "rounds=1",
+        "on_policy.steps=0",
+        f"generation.candidates={CANDIDATES}",
+        f"prompts.train_per_task={ceil(PROMPTS * part / 3)}",
+        f"prompts.test_per_task={ceil(TEST_PROMPTS * part / 3)}",
+    ]
 
 
 def run(part: Fraction, folder: Path) -> None:
@@ -92,20 +96,41 @@ def figures_of(part: Fraction, folder: Path) -> pd.DataFrame:
         manifests = [store.manifest(stage["stored"], key) for key in stage["keys"]]
         everything += manifests
         spans = spans_of(manifests)
-        rows.append({
-            "stage": stage["name"], "seconds": covered(spans), "work": sum(made.seconds for made in manifests),
-            "tasks": stage["shards"], "artifacts": len(manifests), "rows": stage["rows"],
-            "bytes": sum(made.bytes for made in manifests), **memory_in(samples, spans),
-        })  # fmt: skip
+        rows.append(
+            {
+                "stage": stage["name"],
+                "seconds": covered(spans),
+                "work": sum(made.seconds for made in manifests),
+                "tasks": stage["shards"],
+                "artifacts": len(manifests),
+                "rows": stage["rows"],
+                "bytes": sum(made.bytes for made in manifests),
+                **memory_in(samples, spans),
+            }
+        )
     passed, spans = float(samples["passed"].sum()), spans_of(everything)
-    rows.append({"stage": REST, "seconds": max(0.0, passed - covered(spans)), "work": max(0.0, passed - covered(spans)),
-                 "tasks": 0, "artifacts": 0, "rows": 0, "bytes": 0})  # fmt: skip
+    rows.append(
+        {
+            "stage": REST,
+            "seconds": max(0.0, passed - covered(spans)),
+            "work": max(0.0, passed - covered(spans)),
+            "tasks": 0,
+            "artifacts": 0,
+            "rows": 0,
+            "bytes": 0,
+        }
+    )
     on_disk = sum(file.stat().st_size for file in (folder / "store").rglob("*") if file.is_file())
-    rows.append({
-        "stage": WHOLE, "seconds": passed, "peak": samples["bytes"].max(),
-        "mean": np.average(samples["bytes"], weights=samples["passed"]), "bytes": on_disk,
-        **{name: sum(row[name] for row in rows) for name in ("work", "tasks", "artifacts", "rows")},
-    })  # fmt: skip
+    rows.append(
+        {
+            "stage": WHOLE,
+            "seconds": passed,
+            "peak": samples["bytes"].max(),
+            "mean": np.average(samples["bytes"], weights=samples["passed"]),
+            "bytes": on_disk,
+            **{name: sum(row[name] for row in rows) for name in ("work", "tasks", "artifacts", "rows")},
+        }
+    )
     return pd.DataFrame(rows).assign(part=float(part))
 
 
@@ -170,8 +195,9 @@ def forecast(table: pd.DataFrame, times: float, machines: int) -> Forecast:
     hours = {stage: at(table, stage, "seconds", times) / 3600 for stage in measured.index if stage != WHOLE}
     undivided = sum(hours[stage] for stage in hours if measured.loc[stage, "tasks"] <= 1)
     whole = undivided + (sum(hours.values()) - undivided) / machines
-    return Forecast(times, machines, whole, undivided, at(table, WHOLE, "bytes", times) / 1e9,
-                    at(table, WHOLE, "peak", times) / 1e9)  # fmt: skip
+    return Forecast(
+        times, machines, whole, undivided, at(table, WHOLE, "bytes", times) / 1e9, at(table, WHOLE, "peak", times) / 1e9
+    )
 
 
 def at(table: pd.DataFrame, stage: str, figure: str, size: float) -> float:
@@ -196,11 +222,22 @@ def draw(table: pd.DataFrame, folders: dict[Fraction, Path], path: Path) -> None
     for number, (stage, rows) in enumerate(table.groupby("stage", sort=False)):
         rows = rows.sort_values("part")
         whole = stage == WHOLE
-        times.plot(rows["part"], rows["seconds"], "o-", label=stage, linewidth=2.5 if whole else 1.2,
-                   color="black" if whole else pyplot.colormaps["tab20"](number))  # fmt: skip
+        times.plot(
+            rows["part"],
+            rows["seconds"],
+            "o-",
+            label=stage,
+            linewidth=2.5 if whole else 1.2,
+            color="black" if whole else pyplot.colormaps["tab20"](number),
+        )
     whole = table[table["stage"] == WHOLE].sort_values("part")
-    times.plot(whole["part"], whole["seconds"].iloc[-1] * whole["part"] / whole["part"].iloc[-1], ":", color="#999999",
-               label="in proportion")  # fmt: skip
+    times.plot(
+        whole["part"],
+        whole["seconds"].iloc[-1] * whole["part"] / whole["part"].iloc[-1],
+        ":",
+        color="#999999",
+        label="in proportion",
+    )
     times.set(xscale="log", yscale="log", xlabel="size, 1 is 5,300 prompts x 10 candidates", ylabel="seconds")
     for axis in (memory, times):
         axis.spines[["top", "right"]].set_visible(False)
@@ -216,14 +253,28 @@ def clock(seconds: float) -> str:
 def told(table: pd.DataFrame) -> Iterator[Table | str]:
     """The figures of the largest part, how they grow, and what larger ones will take."""
     largest = table["part"].max()
-    shown = Table("stage", "seconds", "growth", "tasks", "rows", "MB", "peak, GB", title_justify="left",
-                  title=f"{Fraction(largest).limit_denominator(1000)} of the paper's size")  # fmt: skip
+    shown = Table(
+        "stage",
+        "seconds",
+        "growth",
+        "tasks",
+        "rows",
+        "MB",
+        "peak, GB",
+        title_justify="left",
+        title=f"{Fraction(largest).limit_denominator(1000)} of the paper's size",
+    )
     for row in table[table["part"] == largest].to_dict("records"):
         power = growth(table, row["stage"])
         shown.add_row(
-            row["stage"], f"{row['seconds']:,.1f}", "" if power is None else f"size^{power:.2f}", f"{row['tasks']:,}",
-            f"{row['rows']:,}", f"{row['bytes'] / 1e6:,.1f}", f"{row['peak'] / 1e9:.2f}" if row["peak"] > 0 else "",
-        )  # fmt: skip
+            row["stage"],
+            f"{row['seconds']:,.1f}",
+            "" if power is None else f"size^{power:.2f}",
+            f"{row['tasks']:,}",
+            f"{row['rows']:,}",
+            f"{row['bytes'] / 1e6:,.1f}",
+            f"{row['peak'] / 1e9:.2f}" if row["peak"] > 0 else "",
+        )
     yield shown
     for machines in (1, 10, 100) if table["part"].nunique() > 1 else ():
         found = forecast(table, 100, machines)

@@ -62,9 +62,11 @@ def main(clips: int) -> int:
                 first = Held.now()
         left = sorted(path.name for path in Path(folder).iterdir())
     last, minutes = Held.now(), (time.monotonic() - began) / 60
-    print(f"{clips} clips in {minutes:.1f} min; memory after a tenth {first.memory / 1e6:.1f} MB, at the end "
-          f"{last.memory / 1e6:.1f} MB; open files {first.files} and {last.files}; children {first.children} and "
-          f"{last.children}; files left behind {len(left) - 2}")  # fmt: skip
+    print(
+        f"{clips} clips in {minutes:.1f} min; memory after a tenth {first.memory / 1e6:.1f} MB, at the end "
+        f"{last.memory / 1e6:.1f} MB; open files {first.files} and {last.files}; children {first.children} and "
+        f"{last.children}; files left behind {len(left) - 2}"
+    )
     grew = last.memory - first.memory > MOST_GROWTH or last.files > first.files or last.children > first.children
     return 1 if grew or left != ["clip.mp4", "sheet.jpg"] else 0
 

@@ -90,19 +90,43 @@ def main(work: Path) -> None:
     run("data", "check", work / "HumanML3D", "--json")
 
     config = {
-        "name": "full size", "rounds": 1, "prompts_per_shard": 8,
+        "name": "full size",
+        "rounds": 1,
+        "prompts_per_shard": 8,
         "prompts": {"train_per_task": 4, "test_per_task": 3},
-        "generation": {"checkpoint": str(base), "template": "motiongpt", "candidates": 4, "evaluation_samples": 1,
-                       "max_new_tokens": 128, "vocabulary": "all"},
+        "generation": {
+            "checkpoint": str(base),
+            "template": "motiongpt",
+            "candidates": 4,
+            "evaluation_samples": 1,
+            "max_new_tokens": 128,
+            "vocabulary": "all",
+        },
         "rendering": {"motions": "all"},
         "preferences": {"min_gap": 0.01, "length_tolerance": None},
-        "tuning": {"log_probability": "average", "chosen_weight": 0.0, "rank": 8, "alpha": 16, "targets": "q,v",
-                   "batch_size": 4, "max_steps": 2},
-        "on_policy": {"steps": 0}, "validation": {"prompts_per_task": 1},
-        "evaluation": {"baselines": [], "bootstrap": 100, "gallery": 2,
-                       "metrics": {"dataset": str(work / "HumanML3D"), "evaluator": str(work / "t2m/finest.tar"),
-                                   "words": str(work / "t2m"), "diversity_pairs": 30}},
-    }  # fmt: skip
+        "tuning": {
+            "log_probability": "average",
+            "chosen_weight": 0.0,
+            "rank": 8,
+            "alpha": 16,
+            "targets": "q,v",
+            "batch_size": 4,
+            "max_steps": 2,
+        },
+        "on_policy": {"steps": 0},
+        "validation": {"prompts_per_task": 1},
+        "evaluation": {
+            "baselines": [],
+            "bootstrap": 100,
+            "gallery": 2,
+            "metrics": {
+                "dataset": str(work / "HumanML3D"),
+                "evaluator": str(work / "t2m/finest.tar"),
+                "words": str(work / "t2m"),
+                "diversity_pairs": 30,
+            },
+        },
+    }
     (work / "run.yaml").write_text(yaml.safe_dump(config))
     store = work / "store"
     print(run("run", "--config", work / "run.yaml", "--store", store, "--check"))

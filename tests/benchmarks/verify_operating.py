@@ -283,8 +283,12 @@ def store(team: Team, local: str) -> None:
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-p", str(port)]
     served = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}"}  # fmt: skip
+    keys = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
+    }
     own = Team(team.home.parent / "home-s3")
     try:
         os.environ.update(keys)
@@ -338,9 +342,13 @@ def clock(team: Team, store: str) -> None:
     command = [sys.executable, "-c", "from atom.cli import main; main()", "run"]
     command += ["--config", str(config), "--store", store]
     environment = os.environ | {
-        "PREFECT_API_URL": team.api, "PREFECT_API_AUTH_STRING": team.login, "LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(jump),
-        "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }  # fmt: skip
+        "PREFECT_API_URL": team.api,
+        "PREFECT_API_AUTH_STRING": team.login,
+        "LD_PRELOAD": str(libraries[0]),
+        "FAKETIME_TIMESTAMP_FILE": str(jump),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(store, "clips", 2)
     before = finished(store)
@@ -363,9 +371,16 @@ def free_port() -> int:
 
 
 PARTS: dict[str, Callable[[Team, str], None]] = {
-    "cancel": cancel, "kill": kill, "twins": twins, "worker": worker, "server": server, "database": database,
-    "disk": disk, "store": store, "clock": clock,
-}  # fmt: skip
+    "cancel": cancel,
+    "kill": kill,
+    "twins": twins,
+    "worker": worker,
+    "server": server,
+    "database": database,
+    "disk": disk,
+    "store": store,
+    "clock": clock,
+}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -23,13 +23,25 @@ from storage import Store
 
 MOST_OVERHEAD = 1.10
 MOST_REUSED_SECONDS, LEAST_SHARDS = 60.0, 1000
-MANY_SHARDS = load_config(overrides=[
-    "prompts_per_shard=1", "prompts.train_per_task=80", "prompts.test_per_task=30", "rounds=1", "on_policy.steps=0",
-    "validation.prompts_per_task=0",
-    "generation.candidates=2", "generation.evaluation_samples=1", "rendering.preview_prompts=0",
-    "preferences.min_gap=0.1", "tuning.max_steps=2", "tuning.batch_size=4",
-    "evaluation.baselines=[]", "evaluation.bootstrap=100", "evaluation.gallery=0",
-])  # fmt: skip
+MANY_SHARDS = load_config(
+    overrides=[
+        "prompts_per_shard=1",
+        "prompts.train_per_task=80",
+        "prompts.test_per_task=30",
+        "rounds=1",
+        "on_policy.steps=0",
+        "validation.prompts_per_task=0",
+        "generation.candidates=2",
+        "generation.evaluation_samples=1",
+        "rendering.preview_prompts=0",
+        "preferences.min_gap=0.1",
+        "tuning.max_steps=2",
+        "tuning.batch_size=4",
+        "evaluation.baselines=[]",
+        "evaluation.bootstrap=100",
+        "evaluation.gallery=0",
+    ]
+)
 missed: list[str] = []
 
 

@@ -89,8 +89,9 @@ def throughput(folder: Path, shown, settings) -> None:
         # The double reads its clips when it is first asked; a service has its model loaded.
         with_service(service, None, folder / "throughput.sqlite", "t", lambda s: score(s, first, settings, 1, vote=99))
         began = time.monotonic()
-        opinions = with_service(service, None, folder / "throughput.sqlite", "t",
-                                lambda s: score(s, shown, settings, REQUESTS // CLIPS))  # fmt: skip
+        opinions = with_service(
+            service, None, folder / "throughput.sqlite", "t", lambda s: score(s, shown, settings, REQUESTS // CLIPS)
+        )
         took = time.monotonic() - began
         seen = statistics(address)
     ideal = REQUESTS / 64 * 0.4
@@ -106,21 +107,36 @@ def faults(folder: Path, shown, settings) -> None:
     rate = 1500
     print(f"faults: {REQUESTS} requests at {rate} a minute; 10 % 429, 5 % 500, 2 % stalls, 2 % invalid answers")
     memory: list[float] = []
-    with double(folder / "store", latency=0.4, rate_limit=0.1, retry_after=1, server_error=0.05, stall=0.02,
-                stall_seconds=8, invalid_json=0.02) as address:  # fmt: skip
+    with double(
+        folder / "store",
+        latency=0.4,
+        rate_limit=0.1,
+        retry_after=1,
+        server_error=0.05,
+        stall=0.02,
+        stall_seconds=8,
+        invalid_json=0.02,
+    ) as address:
         service = ServiceConfig(base_url=f"{address}/v1", concurrency=64, requests_per_minute=rate, timeout=4)
         opinions = with_service(
-            service, None, folder / "faults.sqlite", "f",
+            service,
+            None,
+            folder / "faults.sqlite",
+            "f",
             lambda s: score(s, shown, settings, REQUESTS // CLIPS, lambda: memory.append(resident_memory())),
-        )  # fmt: skip
+        )
         seen = statistics(address)
     scored = [opinion for _, opinion in opinions if opinion.judgement]
     errors = sorted({opinion.error for _, opinion in opinions if not opinion.judgement})
     print(f"  {len(scored)} scored, {len(opinions) - len(scored)} quarantined: {'; '.join(errors)[:300]}")
-    print(f"  at the service: {seen['requests']} requests, {seen['answered']} answered, refused {seen['refused']}, "
-          f"spoiled {seen['spoiled']}, {seen['repeated_answers']} answered again")  # fmt: skip
-    print(f"  most in a minute {seen['most_in_a_minute']}, in a second {seen['most_in_a_second']}, "
-          f"memory {memory[len(memory) // 10]:.0f} MiB after a tenth, {memory[-1]:.0f} MiB at the end")  # fmt: skip
+    print(
+        f"  at the service: {seen['requests']} requests, {seen['answered']} answered, refused {seen['refused']}, "
+        f"spoiled {seen['spoiled']}, {seen['repeated_answers']} answered again"
+    )
+    print(
+        f"  most in a minute {seen['most_in_a_minute']}, in a second {seen['most_in_a_second']}, "
+        f"memory {memory[len(memory) // 10]:.0f} MiB after a tenth, {memory[-1]:.0f} MiB at the end"
+    )
     claim(len(opinions) == REQUESTS and all(o.judgement or o.error for _, o in opinions), "all scored or quarantined")
     claim(seen["most_in_a_minute"] <= rate, f"at most {rate} requests in any minute")
     claim(seen["repeated_answers"] <= seen["spoiled"].get("stall", 0), "only stalled answers were paid for twice")
@@ -173,8 +189,10 @@ def budget(folder: Path, shown, settings) -> None:
         spent, dearest = Journal(journal).spent("b"), Journal(journal).dearest(MODEL, "EventsAnswer")
         seen = statistics(address)
         paid = (seen["prompt_tokens"] + 4 * seen["completion_tokens"]) / 1e6
-        print(f"  {stopped}\n  the service counts ${paid:.5f} for {seen['answered']} answers; the dearest cost "
-              f"${dearest.cost:.5f}")  # fmt: skip
+        print(
+            f"  {stopped}\n  the service counts ${paid:.5f} for {seen['answered']} answers; the dearest cost "
+            f"${dearest.cost:.5f}"
+        )
         claim(abs(paid - spent.cost) < 1e-9, "the journal's sum is the service's")
         claim(0.2 - dearest.cost <= paid <= 0.2, "it stops below the limit by less than one request's cost")
         raised = service.model_copy(update={"budget_dollars": 10.0})
@@ -188,12 +206,31 @@ def noise(folder: Path, shown, settings) -> None:
     print("noise: calibration of a double that sees 10 % of the actions and 15 % of the counts wrongly")
     with double(folder / "store", noise=0.1, count_noise=0.15) as address:
         subprocess.run(
-            [sys.executable, "-c", "from atom.cli import main; main()", "judge", "calibrate", "-o", (folder / "found"),
-             "--prompts", "99", "--form", "sheet", "--form", "frames", "--store", folder / "store",
-             "--set", f"service.base_url={address}/v1", "--set", f"judging.vision.model={MODEL}",
-             "--set", "service.requests_per_minute=60000"],
+            [
+                sys.executable,
+                "-c",
+                "from atom.cli import main; main()",
+                "judge",
+                "calibrate",
+                "-o",
+                (folder / "found"),
+                "--prompts",
+                "99",
+                "--form",
+                "sheet",
+                "--form",
+                "frames",
+                "--store",
+                folder / "store",
+                "--set",
+                f"service.base_url={address}/v1",
+                "--set",
+                f"judging.vision.model={MODEL}",
+                "--set",
+                "service.requests_per_minute=60000",
+            ],
             check=True,
-        )  # fmt: skip
+        )
     for name, result in json.loads(((folder / "found") / "calibration.json").read_text())["judges"].items():
         found = result["overall"]
         for figure, truth in (("missed", 0.1), ("invented", 0.1), ("miscounted", 0.15)):

@@ -68,9 +68,14 @@ def test_retry_after_is_waited_for(double, ask):
 
 @pytest.mark.parametrize(
     ("headers", "seconds"),
-    [({"retry-after": "7"}, 7), ({"retry-after-ms": "250", "retry-after": "9"}, 0.25), ({}, None),
-     ({"retry-after": "soon"}, None), ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0)],
-)  # fmt: skip
+    [
+        ({"retry-after": "7"}, 7),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+    ],
+)
 def test_every_form_of_retry_after_is_read(headers, seconds):
     assert live._retry_after(headers) == seconds
 

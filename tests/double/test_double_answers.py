@@ -43,8 +43,9 @@ LISTS = """1. temporal: bows x3; walks forward x1
 
 
 def prompts(number=0):
-    return Request("gpt-4o-mini", f"Writer {number}.", (f"Rules.\n\n{WANTED}\n{LISTS}\n\nAbout 1: no.",),
-                   schema=PromptsAnswer)  # fmt: skip
+    return Request(
+        "gpt-4o-mini", f"Writer {number}.", (f"Rules.\n\n{WANTED}\n{LISTS}\n\nAbout 1: no.",), schema=PromptsAnswer
+    )
 
 
 def test_events_are_those_that_the_kinematic_judge_sees(motions, index):
@@ -102,8 +103,11 @@ def test_with_noise_every_prompt_tells_something_else_than_it_claims(index):
         for completion in ask(double, *(prompts(number) for number in range(8))):
             first, second = PromptsAnswer.model_validate(value(completion)).prompts
             told = pairs(parse_events(first.text).events)
-            assert told in ([("bow", 2), ("walk_forward", 1)], [("bow", 4), ("walk_forward", 1)],
-                            [("walk_forward", 1), ("bow", 3)])  # fmt: skip
+            assert told in (
+                [("bow", 2), ("walk_forward", 1)],
+                [("bow", 4), ("walk_forward", 1)],
+                [("walk_forward", 1), ("bow", 3)],
+            )
             assert pairs(parse_events(second.text).events) in ([("jump_up", 1)], [("jump_up", 3)])
             assert pairs(first.events) == [("bows", 3), ("walks forward", 1)]
 
@@ -207,9 +211,15 @@ def test_a_still_body_does_nothing():
 
 def _put(store, name, shown, number):
     motion = {
-        "motion_id": name, "prompt_id": "p", "sample": 0, "seed": number, "tokens": [], "frames": len(shown.joints),
-        "joints": shown.joints, "stop_reason": "end",
-    }  # fmt: skip
+        "motion_id": name,
+        "prompt_id": "p",
+        "sample": 0,
+        "seed": number,
+        "tokens": [],
+        "frames": len(shown.joints),
+        "joints": shown.joints,
+        "stop_reason": "end",
+    }
     with store.write(Recipe("motions", 1, MOTIONS, seed=number)) as writer:
         writer.rows([motion])
     picture = {"label": shown.picture.label, "media_type": "image/jpeg", "frames": [0], "data": shown.picture.data}

@@ -117,8 +117,9 @@ def test_a_bad_line_fails_the_whole_batch(motions, index, code):
 
 def test_too_many_lines_and_none_at_all(index):
     async def work(opened):
-        bodies = [{"custom_id": str(n), "method": "POST", "url": "/v1/chat/completions", "body": {}}
-                  for n in range(50_001)]  # fmt: skip
+        bodies = [
+            {"custom_id": str(n), "method": "POST", "url": "/v1/chat/completions", "body": {}} for n in range(50_001)
+        ]
         return [(await end_of(opened, await send(opened, lines)))[0] for lines in (bodies, [b"\n"])]
 
     with running(QUICK, index) as double:

@@ -62,12 +62,14 @@ MISTAKES = {
         "data URL",
     ),
     "a broken picture": (
-        {"messages": [{"role": "user", "content": [
-            {"type": "image_url", "image_url": {"url": "data:image/png;base64,???"}}
-        ]}]},
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,???"}}]}
+            ]
+        },
         "base64",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

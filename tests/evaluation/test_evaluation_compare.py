@@ -22,12 +22,23 @@ def rows(prompts=60, gain=0.5, samples=2, seed=0, judge="kinematic"):
         for arm in ("base", "tuned"):
             for sample in range(samples):
                 score = 3 + 0.5 * hard + gain * (arm == "tuned") + 0.1 * rng.normal()
-                made.append({
-                    "prompt_id": f"p{number}", "motion_id": f"{arm}-{number}-{sample}", "task": TASKS[number % 3],
-                    "arm": arm, "sample": sample, "judge": judge, "score": score, "exact": bool(score > 3),
-                    "frames": 110, "true_frames": 100.0, "foot_skate": 0.05, "jerk": 100.0,
-                    "descriptor": rng.normal(size=12).astype(np.float32),
-                })  # fmt: skip
+                made.append(
+                    {
+                        "prompt_id": f"p{number}",
+                        "motion_id": f"{arm}-{number}-{sample}",
+                        "task": TASKS[number % 3],
+                        "arm": arm,
+                        "sample": sample,
+                        "judge": judge,
+                        "score": score,
+                        "exact": bool(score > 3),
+                        "frames": 110,
+                        "true_frames": 100.0,
+                        "foot_skate": 0.05,
+                        "jerk": 100.0,
+                        "descriptor": rng.normal(size=12).astype(np.float32),
+                    }
+                )
     return pd.DataFrame(made)
 
 

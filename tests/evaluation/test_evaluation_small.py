@@ -239,8 +239,11 @@ def test_mirror_images_stay_in_the_training_split():
     back = next(image for image in iter(lambda: maybe_mirrored(mirrored[0], rng), None) if image is not mirrored[0])
     np.testing.assert_allclose(back.features, example.features, atol=1e-6)
 
-    held_out = next(events for events in iter(lambda: draw_events(rng), None)
-                    if split_of(tuple(replace(e, action=_other(e.action)) for e in events)) != "train")  # fmt: skip
+    held_out = next(
+        events
+        for events in iter(lambda: draw_events(rng), None)
+        if split_of(tuple(replace(e, action=_other(e.action)) for e in events)) != "train"
+    )
     kept = Example(example.features, held_out)
     assert all(maybe_mirrored(kept, rng) is kept for _ in range(20))
 

@@ -9,10 +9,18 @@ from atom.evaluation.wins import win_rates
 def rows(outcomes, task="temporal", judge="kinematic", samples=2):
     """Base motions score 3; the tuned ones of a prompt are as far from there as its outcome says."""
     return [
-        {"prompt_id": f"{task}{number}", "task": task, "arm": arm, "sample": sample, "judge": judge,
-         "score": 3.0 + (outcome if arm == "tuned" else 0)}
-        for number, outcome in enumerate(outcomes) for arm in ("base", "tuned") for sample in range(samples)
-    ]  # fmt: skip
+        {
+            "prompt_id": f"{task}{number}",
+            "task": task,
+            "arm": arm,
+            "sample": sample,
+            "judge": judge,
+            "score": 3.0 + (outcome if arm == "tuned" else 0),
+        }
+        for number, outcome in enumerate(outcomes)
+        for arm in ("base", "tuned")
+        for sample in range(samples)
+    ]
 
 
 def by_task(found):

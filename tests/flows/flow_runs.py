@@ -1,12 +1,22 @@
 """A config that runs the whole pipeline in seconds, and what to ask of a run's record."""
 
 SMALL = [
-    "prompts.train_per_task=4", "prompts.test_per_task=3", "generation.candidates=3", "generation.evaluation_samples=1",
-    "prompts_per_shard=6", "preferences.min_gap=0.1", "tuning.max_steps=2", "tuning.batch_size=4",
-    "rendering.preview_prompts=0", "evaluation.gallery=0", "evaluation.bootstrap=100",
-    "evaluation.baselines=[]", "rounds=1", "on_policy.steps=0",
+    "prompts.train_per_task=4",
+    "prompts.test_per_task=3",
+    "generation.candidates=3",
+    "generation.evaluation_samples=1",
+    "prompts_per_shard=6",
+    "preferences.min_gap=0.1",
+    "tuning.max_steps=2",
+    "tuning.batch_size=4",
+    "rendering.preview_prompts=0",
+    "evaluation.gallery=0",
+    "evaluation.bootstrap=100",
+    "evaluation.baselines=[]",
+    "rounds=1",
+    "on_policy.steps=0",
     "validation.prompts_per_task=1",
-]  # fmt: skip
+]
 
 
 def computed(record):

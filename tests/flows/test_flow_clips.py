@@ -23,11 +23,21 @@ def motions(store):
     broken = joints.copy()
     broken[7, 3, 1] = np.nan
     with store.write(Recipe("motions", 1, MOTIONS, config="test")) as writer:
-        writer.rows([
-            {"motion_id": name, "prompt_id": "p", "sample": 0, "seed": 0, "tokens": [1], "frames": len(made),
-             "joints": made, "stop_reason": "end"}
-            for name, made in (("sound", joints), ("broken", broken), ("empty", joints[:0]))
-        ])  # fmt: skip
+        writer.rows(
+            [
+                {
+                    "motion_id": name,
+                    "prompt_id": "p",
+                    "sample": 0,
+                    "seed": 0,
+                    "tokens": [1],
+                    "frames": len(made),
+                    "joints": made,
+                    "stop_reason": "end",
+                }
+                for name, made in (("sound", joints), ("broken", broken), ("empty", joints[:0]))
+            ]
+        )
     return writer.ref
 
 

@@ -59,8 +59,13 @@ def _start(server: str, root: Path, settings: list[str]) -> subprocess.Popen:
     code = "import sys; from atom.cli import main; sys.argv[0] = 'atom'; main()"
     command = [sys.executable, "-c", code, "run", "--store", str(root)]
     command += [part for setting in settings for part in ("--set", setting)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-                            env=os.environ | {"PREFECT_API_URL": server})  # fmt: skip
+    return subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"PREFECT_API_URL": server},
+    )
 
 
 def _committed(root: Path) -> dict[Path, str]:

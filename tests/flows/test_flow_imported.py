@@ -27,8 +27,14 @@ def make_set(folder, split, right, tokens=False, train=4, test=12):
             rng = np.random.default_rng([number, sample])
             joints = make_motion(prompt.events if good else (Event("bow", 1, ""),), rng).joints
             np.save(folder / f"{number}-{sample}.npy", joints)
-            rows.append({"text": prompt.text, "file": f"{number}-{sample}.npy", "sample": sample,
-                         **({"tokens": list(range(5 + sample))} if tokens else {})})  # fmt: skip
+            rows.append(
+                {
+                    "text": prompt.text,
+                    "file": f"{number}-{sample}.npy",
+                    "sample": sample,
+                    **({"tokens": list(range(5 + sample))} if tokens else {}),
+                }
+            )
     (folder / "index.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
 
@@ -52,8 +58,9 @@ def test_candidates_of_any_generator_are_scored_and_paired(tmp_path, run, atom):
 
     assert computed(run(root, f"imported.candidates={made}", "evaluation.gallery=2")) == {}
 
-    status, _, said = atom("preferences", "export", "--store", root, "--to", tmp_path / "out", "--form", "atom",
-                           "--motions")  # fmt: skip
+    status, _, said = atom(
+        "preferences", "export", "--store", root, "--to", tmp_path / "out", "--form", "atom", "--motions"
+    )
     assert status == 0, said
     first = json.loads((tmp_path / "out" / "preference_labels.jsonl").read_text().splitlines()[0])
     assert np.load(tmp_path / "out" / first["sample_1"]["features"]).shape[1] == 263

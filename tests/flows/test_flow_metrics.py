@@ -19,9 +19,11 @@ def measured(tmp_path):
     return [
         f"evaluation.metrics.dataset={tmp_path / 'HumanML3D'}",
         f"evaluation.metrics.evaluator={tmp_path / 't2m/finest.tar'}",
-        f"evaluation.metrics.words={tmp_path / 't2m'}", "evaluation.metrics.replications=3",
-        "evaluation.metrics.samples=2", "prompts_per_shard=20",
-    ]  # fmt: skip
+        f"evaluation.metrics.words={tmp_path / 't2m'}",
+        "evaluation.metrics.replications=3",
+        "evaluation.metrics.samples=2",
+        "prompts_per_shard=20",
+    ]
 
 
 @pytest.mark.slow

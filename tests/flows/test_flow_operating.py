@@ -153,8 +153,17 @@ def test_a_port_in_use_is_told_in_one_line_and_nothing_is_left(tmp_path):
 def test_a_server_that_ends_at_once_is_told_in_one_line(tmp_path):
     """Its database can't be opened, for example."""
     environment = {"PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/x.db"}
-    done = _operate(tmp_path, "up", "--port", str(_free_port()), "--reports-port", str(_free_port()),
-                    "--store", str(tmp_path / "store"), **environment)  # fmt: skip
+    done = _operate(
+        tmp_path,
+        "up",
+        "--port",
+        str(_free_port()),
+        "--reports-port",
+        str(_free_port()),
+        "--store",
+        str(tmp_path / "store"),
+        **environment,
+    )
     assert done.returncode == 2
     assert "server ended at once" in done.stderr and "server.log" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -189,9 +198,18 @@ def team(tmp_path_factory) -> Iterator[Team]:
     threading.Thread(target=hook.serve_forever, daemon=True).start()
     port, reports = _free_port(), _free_port()
     try:
-        done = _operate(home, "up", "--port", str(port), "--reports-port", str(reports), "--store", str(store),
-                        ATOM_ALERT_WEBHOOK=f"http://127.0.0.1:{hook.server_port}/hook",
-                        PREFECT_WORKER_QUERY_SECONDS="2")  # fmt: skip
+        done = _operate(
+            home,
+            "up",
+            "--port",
+            str(port),
+            "--reports-port",
+            str(reports),
+            "--store",
+            str(store),
+            ATOM_ALERT_WEBHOOK=f"http://127.0.0.1:{hook.server_port}/hook",
+            PREFECT_WORKER_QUERY_SECONDS="2",
+        )
         assert done.returncode == 0, done.stderr + done.stdout
         yield Team(home, store, port, reports, done.stdout, told)
     finally:
@@ -216,8 +234,9 @@ def test_up_brings_pools_deployments_automations_and_reports(team, client):
     assert expected <= set(deployed)
     assert all(deployed[name].parameters["store"] == str(team.store) for name in expected)
     assert [str(each.schedule.cron) for each in deployed["grow/nightly"].schedules] == ["0 2 * * *"]
-    assert {each["name"] for each in _described()} == {each["name"] for each in client.request(
-        "POST", "/automations/filter", json={}).json()}  # fmt: skip
+    assert {each["name"] for each in _described()} == {
+        each["name"] for each in client.request("POST", "/automations/filter", json={}).json()
+    }
     assert f"http://127.0.0.1:{team.reports}" in team.said
     login = team.home / "login"
     assert str(login) in team.said and login.stat().st_mode & 0o777 == 0o600
@@ -232,9 +251,19 @@ def test_a_run_by_the_clock_completes_and_a_failed_one_is_told(team, client, tmp
     (tmp_path / "fails.py").write_text(
         "from prefect import flow\n\n@flow\ndef fails():\n    raise ValueError('on \"purpose\"')\n"
     )
-    clock = _deploy(client, "atom", "by the clock", PROJECT, "flows/pipeline.py:align", {
-        "config": load_config(overrides=SMALL).model_dump(mode="json"), "store": str(team.store), "until": "prompts",
-    }, [IntervalSchedule(interval=timedelta(hours=1), anchor_date=now("UTC") + timedelta(seconds=8))])  # fmt: skip
+    clock = _deploy(
+        client,
+        "atom",
+        "by the clock",
+        PROJECT,
+        "flows/pipeline.py:align",
+        {
+            "config": load_config(overrides=SMALL).model_dump(mode="json"),
+            "store": str(team.store),
+            "until": "prompts",
+        },
+        [IntervalSchedule(interval=timedelta(hours=1), anchor_date=now("UTC") + timedelta(seconds=8))],
+    )
     failing = client.create_flow_run_from_deployment(
         _deploy(client, "fails", "on purpose", tmp_path, "fails.py:fails", {}, [])
     )
@@ -301,10 +330,15 @@ def _deploy(client, flow, name, folder, entrypoint, parameters, schedules):
 
     pull = [{"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}]
     return client.create_deployment(
-        flow_id=client.create_flow_from_name(flow), name=name, work_pool_name="cpu", path=".", entrypoint=entrypoint,
-        parameters=parameters, pull_steps=pull,
+        flow_id=client.create_flow_from_name(flow),
+        name=name,
+        work_pool_name="cpu",
+        path=".",
+        entrypoint=entrypoint,
+        parameters=parameters,
+        pull_steps=pull,
         schedules=[DeploymentScheduleCreate(schedule=each, active=True) for each in schedules],
-    )  # fmt: skip
+    )
 
 
 def _operate(home: Path, command: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -312,8 +346,12 @@ def _operate(home: Path, command: str, *arguments: str, **environment: str) -> s
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "ATOM_"))}
     return subprocess.run(
         [sys.executable, "-m", "flows.operate", command, "--home", str(home), *arguments],
-        capture_output=True, text=True, cwd=PROJECT, env=kept | environment, timeout=240,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=PROJECT,
+        env=kept | environment,
+        timeout=240,
+    )
 
 
 def _marked(home: Path) -> list[int]:

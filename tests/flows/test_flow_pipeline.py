@@ -53,8 +53,15 @@ def test_each_round_goes_on_from_the_adapter_of_the_one_before(tmp_path, run):
 
 @pytest.mark.slow
 def test_a_reward_model_of_all_rounds_takes_the_judges_place_and_changes_no_other_key(tmp_path, run):
-    settings = ["rounds=2", "prompts.train_per_task=6", "on_policy.steps=2", "on_policy.prompts=4",
-                "on_policy.samples=2", "reward_model.epochs=2", "evaluation.metrics=null"]  # fmt: skip
+    settings = [
+        "rounds=2",
+        "prompts.train_per_task=6",
+        "on_policy.steps=2",
+        "on_policy.prompts=4",
+        "on_policy.samples=2",
+        "reward_model.epochs=2",
+        "evaluation.metrics=null",
+    ]
     by_model = run(tmp_path, *settings, "on_policy.reward=model")
     stages = {stage["name"]: stage for stage in by_model["stages"]}
     store = Store(str(tmp_path))

@@ -111,8 +111,17 @@ def test_a_run_whose_process_is_gone_counts_as_crashed():
 @pytest.mark.slow
 def test_a_killed_run_is_listed_as_crashed_and_taken_up_again(tmp_path, server, atom):
     settings = [argument for setting in SMALL for argument in ("--set", setting)]
-    command = [sys.executable, "-c", "from atom.cli import main; main()", "run", "--store", str(tmp_path), *settings,
-               "--set", "prompts_per_shard=1"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-c",
+        "from atom.cli import main; main()",
+        "run",
+        "--store",
+        str(tmp_path),
+        *settings,
+        "--set",
+        "prompts_per_shard=1",
+    ]
     process = subprocess.Popen(
         command, env=os.environ | {"PREFECT_API_URL": server}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -37,11 +37,14 @@ def test_the_seeds_of_a_setting_differ_in_nothing_else():
     assert trial.configs[0].tuning.rank == 4 and trial.configs[0].tuning.beta == 0.2
 
 
-@pytest.mark.parametrize(("grid", "points", "reason"), [
-    (["tuning.beta"], [], "must be field=value,value"),
-    (["tuning.beta=0.1,none"], [], "the setting tuning.beta=none: "),
-    ([], ["tuning.loss=orpo"], "the setting tuning.loss=orpo: .*set log_probability to average"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("grid", "points", "reason"),
+    [
+        (["tuning.beta"], [], "must be field=value,value"),
+        (["tuning.beta=0.1,none"], [], "the setting tuning.beta=none: "),
+        ([], ["tuning.loss=orpo"], "the setting tuning.loss=orpo: .*set log_probability to average"),
+    ],
+)
 def test_a_setting_that_can_not_be_is_named_before_any_runs(grid, points, reason):
     with pytest.raises(AtomError, match=reason):
         plan_trials([], grid, points, 1, None)
@@ -76,8 +79,13 @@ def test_the_order_is_that_of_the_first_judge():
 
 
 def test_a_setting_that_comes_to_nothing_is_told_and_the_others_go_on(server, tmp_path):
-    trials = plan_trials([*SMALL, "evaluation.judges=[kinematic]", "resources.retries=0"], [],
-                         ["tuning.targets=query", "tuning.rank=2"], 1, None)  # fmt: skip
+    trials = plan_trials(
+        [*SMALL, "evaluation.judges=[kinematic]", "resources.retries=0"],
+        [],
+        ["tuning.targets=query", "tuning.rank=2"],
+        1,
+        None,
+    )
     failed = []
     table = run_trials(trials, str(tmp_path), failed=lambda trial, error: failed.append((trial.name, str(error))))
     ((name, reason),) = failed

@@ -18,9 +18,13 @@ from flows.services import check_run
 from storage import Store
 
 VISION = [
-    "judging.judge=vision", "judging.vision.model=atom-double", "evaluation.judges=[vision, kinematic]",
-    "judging.vision.sight.size=64", "service.requests_per_minute=60000", "evaluation.bootstrap=100",
-]  # fmt: skip
+    "judging.judge=vision",
+    "judging.vision.model=atom-double",
+    "evaluation.judges=[vision, kinematic]",
+    "judging.vision.sight.size=64",
+    "service.requests_per_minute=60000",
+    "evaluation.bootstrap=100",
+]
 MARKED = "sk-marked-4f1c9a7e2b"
 
 
@@ -49,9 +53,15 @@ def rows_of(root, table):
 
 def test_a_run_by_models_pays_once_and_tells_what_it_paid(run, double, tmp_path):
     there = double()
-    settings = [*VISION, f"service.base_url={there.address}", "prompts.writer=llm", "prompts.llm.model=atom-double",
-                "judging.vision.near_ties=1", "judging.vision.votes=2",
-                "judging.vision.second_model=gpt-4o-mini"]  # fmt: skip
+    settings = [
+        *VISION,
+        f"service.base_url={there.address}",
+        "prompts.writer=llm",
+        "prompts.llm.model=atom-double",
+        "judging.vision.near_ties=1",
+        "judging.vision.votes=2",
+        "judging.vision.second_model=gpt-4o-mini",
+    ]
     record = run(tmp_path, *settings)
     seen = there.statistics()
     assert record["state"] == "completed"
@@ -63,8 +73,9 @@ def test_a_run_by_models_pays_once_and_tells_what_it_paid(run, double, tmp_path)
     }
     assert all(json.loads(row["answers"][-1])["choices"] for row in scores)
     kinematic = {row["motion_id"]: row["score"] for row in rows_of(tmp_path, "scores") if row["judge"] == "kinematic"}
-    same = [row["score"] == pytest.approx(kinematic[row["motion_id"]]) for row in scores
-            if row["motion_id"] in kinematic]  # fmt: skip
+    same = [
+        row["score"] == pytest.approx(kinematic[row["motion_id"]]) for row in scores if row["motion_id"] in kinematic
+    ]
     assert sum(same) > 0.9 * len(same)  # the double says what the kinematic judge sees, in whole frames
     assert all(row["source"] == "atom-double" for row in rows_of(tmp_path, "prompts"))
 
@@ -84,8 +95,9 @@ def test_a_run_by_models_pays_once_and_tells_what_it_paid(run, double, tmp_path)
 def test_a_batch_run_scores_the_same(run, double, tmp_path, monkeypatch):
     monkeypatch.setattr("atom.chat.batch.QUIET", 0.1)
     there = double()
-    record = run(tmp_path, *VISION, f"service.base_url={there.address}", "service.mode=batch",
-                 "service.poll_seconds=0.1")  # fmt: skip
+    record = run(
+        tmp_path, *VISION, f"service.base_url={there.address}", "service.mode=batch", "service.poll_seconds=0.1"
+    )
     seen = there.statistics()
     assert record["state"] == "completed" and seen["requests"] == 0
     answers = [row["answers"][0] for row in rows_of(tmp_path, "scores") if row["judge"] == "vision"]
@@ -172,10 +184,14 @@ def test_the_key_may_be_a_secret_block(run, double, server, tmp_path, monkeypatc
 
 def test_what_a_person_should_know_is_said_before_anything_is_asked(tmp_path):
     (tmp_path / "seeds.txt").write_text("a person jumps twice\na person drinks tea\n")
-    config = load_config(overrides=[
-        "prompts.writer=llm", "prompts.llm.model=unheard-of", "service.base_url=http://127.0.0.1:9/v1",
-        f"prompts.seeds={tmp_path / 'seeds.txt'}",
-    ])  # fmt: skip
+    config = load_config(
+        overrides=[
+            "prompts.writer=llm",
+            "prompts.llm.model=unheard-of",
+            "service.base_url=http://127.0.0.1:9/v1",
+            f"prompts.seeds={tmp_path / 'seeds.txt'}",
+        ]
+    )
     price, seeds = check_run(config, Store(str(tmp_path)))
     assert "no price is known for unheard-of" in price
     assert "1 of 2 seed texts" in seeds and "'drinks tea' (1)" in seeds
@@ -186,8 +202,16 @@ def test_on_policy_tuning_by_what_was_learned_from_a_vision_judge_asks_it_nothin
     settings = [*VISION, f"service.base_url={there.address}", "evaluation.metrics=null"]
     assert run(tmp_path, *settings)["state"] == "completed"
     paid = there.statistics()["requests"]
-    record = run(tmp_path, *settings, "on_policy.steps=2", "on_policy.prompts=4", "on_policy.samples=2",
-                 "on_policy.reward=model", "reward_model.epochs=1", "evaluation.judges=[kinematic]")  # fmt: skip
+    record = run(
+        tmp_path,
+        *settings,
+        "on_policy.steps=2",
+        "on_policy.prompts=4",
+        "on_policy.samples=2",
+        "on_policy.reward=model",
+        "reward_model.epochs=1",
+        "evaluation.judges=[kinematic]",
+    )
     assert record["state"] == "completed" and "reward model" in {stage["name"] for stage in record["stages"]}
     assert there.statistics()["requests"] == paid
 

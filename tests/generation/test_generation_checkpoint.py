@@ -91,8 +91,15 @@ def test_the_hash_reads_a_file_again_only_when_it_changed(saved, monkeypatch):
         hashlib, "file_digest", lambda file, name: read.append(Path(file.name).name) or digest(file, name)
     )
     first = weights_hash(str(saved))
-    assert sorted(read) == sorted(["vqvae.safetensors", "language_model.safetensors", "normalisation.safetensors",
-                                   "config.json", "tokenizer.json"])  # fmt: skip
+    assert sorted(read) == sorted(
+        [
+            "vqvae.safetensors",
+            "language_model.safetensors",
+            "normalisation.safetensors",
+            "config.json",
+            "tokenizer.json",
+        ]
+    )
     read.clear()
     assert weights_hash(str(saved)) == first and not read
     path = saved / "normalisation.safetensors"

@@ -69,8 +69,10 @@ def test_float16_template_and_another_vqvae(files, tmp_path):
     again = load_checkpoint(str(tmp_path / "half"))
     assert again.template == "Show {}"
     assert again.source["vae_sha256"] == hashlib.sha256(other.read_bytes()).hexdigest()
-    for prefix, module, state in (("vae.", again.vqvae, tiny_state(1)),
-                                  ("lm.language_model.", again.language_model, tiny_state())):  # fmt: skip
+    for prefix, module, state in (
+        ("vae.", again.vqvae, tiny_state(1)),
+        ("lm.language_model.", again.language_model, tiny_state()),
+    ):
         for key, value in module.state_dict().items():
             assert torch.equal(value, state[prefix + key].half().float()), key
     stored = load_file(tmp_path / "half/language_model.safetensors")
@@ -237,14 +239,21 @@ def test_the_peers_tuned_model_answers_as_the_peer_and_exports_as_it_was(shared,
     np.testing.assert_allclose(logits[asked], tuned["logits_on"][asked], atol=2e-4)
     np.testing.assert_allclose(plain[asked], tuned["logits_off"][asked], atol=2e-4)
     answers = sample_ids(
-        Inference(generator.language_model.get_base_model(), torch.arange(len(generator.tokenizer))), inputs, mask,
-        [0] * len(inputs), stops=[1], temperature=0, top_k=0, max_new_tokens=40,
-    )  # fmt: skip
+        Inference(generator.language_model.get_base_model(), torch.arange(len(generator.tokenizer))),
+        inputs,
+        mask,
+        [0] * len(inputs),
+        stops=[1],
+        temperature=0,
+        top_k=0,
+        max_new_tokens=40,
+    )
     for answer, expected in zip(answers, tuned["generated_ids_on"]):
         assert answer == expected[1 : len(answer) + 1].tolist()
     export_policy(tmp_path / "adapter", tmp_path / "policy.pt", str(base))
-    ours, theirs = (torch.load(path, weights_only=True)
-                    for path in (tmp_path / "policy.pt", parity / "lora_small/policy.pt"))  # fmt: skip
+    ours, theirs = (
+        torch.load(path, weights_only=True) for path in (tmp_path / "policy.pt", parity / "lora_small/policy.pt")
+    )
     assert list(ours) == list(theirs)
     assert all(torch.equal(ours[key], theirs[key]) and ours[key].dtype == theirs[key].dtype for key in theirs)
 

@@ -23,9 +23,16 @@ ADAPTERS = {
 def model_of(kind: str = "gated-gelu", adapter: dict | None = None, scaled: bool = False) -> torch.nn.Module:
     torch.manual_seed(0)
     config = T5Config(
-        vocab_size=40, d_model=24, d_ff=32, d_kv=4, num_layers=2, num_decoder_layers=3, num_heads=3,
-        feed_forward_proj=kind, decoder_start_token_id=0,
-    )  # fmt: skip
+        vocab_size=40,
+        d_model=24,
+        d_ff=32,
+        d_kv=4,
+        num_layers=2,
+        num_decoder_layers=3,
+        num_heads=3,
+        feed_forward_proj=kind,
+        decoder_start_token_id=0,
+    )
     model = build_language_model(config)
     model.config.scale_decoder_outputs = scaled
     if adapter:

@@ -175,9 +175,12 @@ def test_what_can_not_be_read_has_a_reason_of_its_own(files, tmp_path):
     (tmp_path / "page.tar").write_text("<!DOCTYPE html><html>Too many requests</html>")
     torch.save({"state_dict": tiny_state(), "notes": Trap()}, tmp_path / "trap.tar")
     reasons = {
-        "cut.tar": "cut off after", "empty.tar": "the file is empty", "page.tar": "it is text",
-        "trap.tar": "could run code", "absent.tar": "No such file",
-    }  # fmt: skip
+        "cut.tar": "cut off after",
+        "empty.tar": "the file is empty",
+        "page.tar": "it is text",
+        "trap.tar": "could run code",
+        "absent.tar": "No such file",
+    }
     for name, reason in reasons.items():
         with pytest.raises(AtomError, match=f"{name}.*{reason}") as caught:
             inspect_checkpoint(tmp_path / name)

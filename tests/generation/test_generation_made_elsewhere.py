@@ -73,10 +73,17 @@ def write_index(path, form, rows):
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
 def test_a_folder_with_an_index_is_read_with_all_that_it_says(folder, bodies, form):
-    said = {"task": "integrity", "split": "test", "events": [{"action": "bow", "count": 2, "phrase": "bows"}],
-            "seed": 2**53 + 1, "tokens": [3, 511]}  # fmt: skip
-    rows = [{"text": text, "file": FILES[name], "prompt_id": None, "sample": None} | dict.fromkeys(said)
-            for text, name in ROWS]  # fmt: skip
+    said = {
+        "task": "integrity",
+        "split": "test",
+        "events": [{"action": "bow", "count": 2, "phrase": "bows"}],
+        "seed": 2**53 + 1,
+        "tokens": [3, 511],
+    }
+    rows = [
+        {"text": text, "file": FILES[name], "prompt_id": None, "sample": None} | dict.fromkeys(said)
+        for text, name in ROWS
+    ]
     rows[2] |= said | {"sample": 4, "prompt_id": "mine-1"}
     write_index(folder, form, rows)
     made = read_motion_set(folder)
@@ -120,11 +127,13 @@ def test_a_table_of_pandas_with_fixed_lists_and_gaps_is_read_in_any_order(tmp_pa
     kind = pa.list_(pa.float16() if dtype == "float16" else pa.float64(), 20 * 66)
     values = [motion.ravel().astype(dtype) for motion in motions]
     values[77] = None
-    table = pa.table({
-        "text": [f"a person jumps {'twice' if row % 2 else 'once'}" for row in range(150)],
-        "sample": pa.array([float(row // 2) for row in range(150)]),
-        "joints": pa.array(values, kind),
-    })  # fmt: skip
+    table = pa.table(
+        {
+            "text": [f"a person jumps {'twice' if row % 2 else 'once'}" for row in range(150)],
+            "sample": pa.array([float(row // 2) for row in range(150)]),
+            "joints": pa.array(values, kind),
+        }
+    )
     pq.write_table(table, tmp_path / "m.parquet", row_group_size=70)
     made = read_motion_set(tmp_path / "m.parquet")
     assert made.quarantined == [
@@ -151,8 +160,13 @@ def mdm_file(path, bodies, repetitions=2, **changes):
     texts = [TWICE, WAVE]
     lengths = np.array([40, 52] * repetitions)
     motion = np.stack([bodies[name][:52].transpose(1, 2, 0) for name in ("a", "c", "b", "a")[: 2 * repetitions]])
-    content = {"motion": motion, "text": texts * repetitions, "lengths": lengths, "num_samples": 2,
-               "num_repetitions": repetitions} | changes  # fmt: skip
+    content = {
+        "motion": motion,
+        "text": texts * repetitions,
+        "lengths": lengths,
+        "num_samples": 2,
+        "num_repetitions": repetitions,
+    } | changes
     np.save(path, content, allow_pickle=True)
     return path
 
@@ -260,8 +274,9 @@ def test_lines_that_are_no_objects_and_rows_that_are_too_long_are_set_aside(fold
     (folder / "index.jsonl").write_text(f'{{"text": "{TWICE}", "file": "motions/a.npy"}}\n\n[1]\n{{"text": "x", "fi')
     made = read_motion_set(folder)
     assert [(where, reason[:18]) for where, reason in made.quarantined] == [
-        ("index.jsonl, line 3", "is not a JSON obje"), ("index.jsonl, line 4", "is not JSON: cut o")
-    ]  # fmt: skip
+        ("index.jsonl, line 3", "is not a JSON obje"),
+        ("index.jsonl, line 4", "is not JSON: cut o"),
+    ]
     (folder / "index.jsonl").unlink()
     (folder / "index.csv").write_text(f"text,file\n{TWICE},motions/a.npy\n{WAVE},motions/b.npz,3\n")
     assert read_motion_set(folder).quarantined == [("index.csv, line 3", "has more columns than the 2 named")]
@@ -369,8 +384,15 @@ def test_what_a_row_says_goes_before_what_is_read(folder):
 
 def test_texts_without_known_events_and_rows_that_disagree_have_no_prompt(folder):
     bow, jump = [{"action": "bow"}], [{"action": "jump_up"}]
-    made = set_of(folder, {"text": "a person juggles"}, {"text": "a person bows and juggles"}, {"text": "..."},
-                  {"text": "hm", "events": bow}, {"text": "hm", "events": jump}, {"text": TWICE})  # fmt: skip
+    made = set_of(
+        folder,
+        {"text": "a person juggles"},
+        {"text": "a person bows and juggles"},
+        {"text": "..."},
+        {"text": "hm", "events": bow},
+        {"text": "hm", "events": jump},
+        {"text": TWICE},
+    )
     prompts, quarantined = prompts_of(made)
     assert [prompt.text for prompt in prompts] == [TWICE]
     assert [where[-1] for where, _ in quarantined] == ["1", "2", "3", "4"]
@@ -412,8 +434,12 @@ def test_a_made_folder_is_a_set_with_the_prompts_it_was_made_for(tmp_path, bodie
     assert made.quarantined == [] and prompts_of(made)[1] == []
     for prompt, told in zip(prompts_of(made)[0], PROMPTS, strict=True):
         assert (prompt.prompt_id, prompt.text, prompt.task, prompt.events, prompt.split) == (
-            told.prompt_id, told.text, told.task, told.events, told.split
-        )  # fmt: skip
+            told.prompt_id,
+            told.text,
+            told.task,
+            told.events,
+            told.split,
+        )
     for entry in made.entries:
         assert entry.seed == sample_seed(5, entry.prompt_id, entry.sample)
         np.testing.assert_allclose(made.joints(entry), bodies["a"] + entry.seed % 97 / 1000, atol=1e-6)
@@ -469,8 +495,10 @@ def test_what_is_no_motion_is_recorded_and_not_asked_for_again(tmp_path, bodies)
     assert make_motion_folder(Standing(bodies["a"]), [*PROMPTS, *MORE], tmp_path, 1).made == 3
 
 
-MORE = [Prompt(f"m{n}", f"a person bows {word}", "frequency", (Event("bow", n),), "train", 0)
-        for n, word in ((2, "twice"), (3, "three times"), (4, "four times"))]  # fmt: skip
+MORE = [
+    Prompt(f"m{n}", f"a person bows {word}", "frequency", (Event("bow", n),), "train", 0)
+    for n, word in ((2, "twice"), (3, "three times"), (4, "four times"))
+]
 
 
 def test_a_folder_is_not_mixed_and_a_generator_is_held_to_its_word(tmp_path, bodies):

@@ -27,16 +27,26 @@ def logits(generator):
         return generator.language_model(input_ids=inputs, attention_mask=mask, labels=labels).logits
 
 
-@pytest.mark.parametrize("kind", [
-    {}, {"use_rslora": True}, {"use_dora": True}, {"targets": "q,k,v,o,wi_0,wi_1,wo,lm_head"},
-], ids=["LoRA", "rank-stabilised", "DoRA", "with the output layer"])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {},
+        {"use_rslora": True},
+        {"use_dora": True},
+        {"targets": "q,k,v,o,wi_0,wi_1,wo,lm_head"},
+    ],
+    ids=["LoRA", "rank-stabilised", "DoRA", "with the output layer"],
+)
 def test_a_merged_checkpoint_answers_as_base_and_adapter(base, tmp_path, kind):
     adapter = write_adapter(tmp_path / "adapter", base, **kind)
     before = {path: path.read_bytes() for path in Path(base).rglob("*") if path.is_file()}
     assert merge_adapter(adapter, tmp_path / "merged", base) < 1e-4
     assert before == {path: path.read_bytes() for path in Path(base).rglob("*") if path.is_file()}
-    merged, tuned, plain = (Generator.load(str(tmp_path / "merged")), Generator.load(base, str(adapter)),
-                            Generator.load(base))  # fmt: skip
+    merged, tuned, plain = (
+        Generator.load(str(tmp_path / "merged")),
+        Generator.load(base, str(adapter)),
+        Generator.load(base),
+    )
     torch.testing.assert_close(logits(merged), logits(tuned), rtol=0, atol=1e-4)
     assert (logits(merged) - logits(plain)).abs().max() > 0.1
     for temperature in (0.0, 1.0):

@@ -54,8 +54,10 @@ def test_the_vocabulary_is_the_peers(peer, cases):
     arrays, told = cases
     motions = MotionVocabulary.append(peer.tokenizer, told["motion_codebook_size"])
     assert (motions.first, motions.start, motions.end) == (
-        told["motion_id_first"], told["motion_start_id"], told["motion_end_id"],
-    )  # fmt: skip
+        told["motion_id_first"],
+        told["motion_start_id"],
+        told["motion_end_id"],
+    )
     assert len(peer.tokenizer) == told["rows"]
     batch = peer.tokenizer(told["prompts"], padding=True, return_tensors="np")
     np.testing.assert_array_equal(batch.input_ids, arrays["input_ids"])
@@ -86,8 +88,10 @@ def test_the_loss_over_all_tokens_of_a_batch_is_the_peers(peer, cases):
     codes = [[int(k) for k in re.findall(r"_(\d+)>", text)][1:-1] for text in told["forward_loss_outputs"]]
     generator = Generator(peer)
     generator.template = "{}"
-    pairs = TokenizedPairs(generator, [TrainingPair(text, tuple(answer), tuple(answer))
-                                       for text, answer in zip(told["forward_loss_inputs"], codes)])  # fmt: skip
+    pairs = TokenizedPairs(
+        generator,
+        [TrainingPair(text, tuple(answer), tuple(answer)) for text, answer in zip(told["forward_loss_inputs"], codes)],
+    )
     sums, _ = pair_log_probabilities(peer.language_model, PairBatch.of(pairs, 0, torch.device("cpu")), "sum")
     tokens = sum(len(pair.chosen) for pair in pairs)
     assert -sums.sum().item() / tokens == pytest.approx(arrays["forward_loss"].item(), abs=5e-5)
@@ -96,10 +100,15 @@ def test_the_loss_over_all_tokens_of_a_batch_is_the_peers(peer, cases):
 def test_greedy_answers_are_the_peers_id_for_id(peer, cases):
     arrays, told = cases
     answers = sample_ids(
-        Inference(peer.language_model, torch.arange(told["rows"])), torch.from_numpy(arrays["input_ids"]),
-        torch.from_numpy(arrays["attention_mask"]), [0] * len(arrays["input_ids"]), stops=[told["eos_id"]],
-        temperature=0, top_k=0, max_new_tokens=40,
-    )  # fmt: skip
+        Inference(peer.language_model, torch.arange(told["rows"])),
+        torch.from_numpy(arrays["input_ids"]),
+        torch.from_numpy(arrays["attention_mask"]),
+        [0] * len(arrays["input_ids"]),
+        stops=[told["eos_id"]],
+        temperature=0,
+        top_k=0,
+        max_new_tokens=40,
+    )
     motions = MotionVocabulary(told["motion_id_first"], told["motion_codebook_size"])
     for answer, expected, codes in zip(answers, arrays["generated_ids"], told["generated_codes"]):
         assert answer == expected[1 : len(answer) + 1].tolist()
@@ -276,8 +285,12 @@ def test_a_config_that_asks_for_tying_is_not_believed(tiny, tmp_path):
 
 def test_a_t5_folder_that_is_not_whole_is_told_with_its_remedy(tiny, tmp_path, monkeypatch):
     (tmp_path / "t5").mkdir()
-    cases = [(tmp_path / "absent", "there is no folder"), ("./t5-here", "there is no folder"), ("t5", "no folder t5"),
-             (tmp_path / "t5", r"lacks config\.json and tokenizer\.json or spiece\.model")]  # fmt: skip
+    cases = [
+        (tmp_path / "absent", "there is no folder"),
+        ("./t5-here", "there is no folder"),
+        ("t5", "no folder t5"),
+        (tmp_path / "t5", r"lacks config\.json and tokenizer\.json or spiece\.model"),
+    ]
     (tmp_path / "damaged").mkdir()
     for name in ("config.json", "tokenizer.json"):
         (tmp_path / "damaged" / name).write_text("{")
@@ -331,10 +344,15 @@ def test_damaged_and_foreign_files_get_one_line(tmp_path):
     save_file({"vae.a": torch.zeros(300)}, tmp_path / "whole.safetensors")
     (tmp_path / "short.safetensors").write_bytes((tmp_path / "whole.safetensors").read_bytes()[:700])
     reasons = {
-        "cut.pt": "cut off after 700 bytes", "list.pt": "no state dict", "text.safetensors": "text \\('hello'",
-        "absent.pt": "No such file", "pointer.tar": "Git LFS pointer", "empty.tar": "empty", "noise.pt": "refused",
+        "cut.pt": "cut off after 700 bytes",
+        "list.pt": "no state dict",
+        "text.safetensors": "text \\('hello'",
+        "absent.pt": "No such file",
+        "pointer.tar": "Git LFS pointer",
+        "empty.tar": "empty",
+        "noise.pt": "refused",
         "short.safetensors": "cut off or damaged",
-    }  # fmt: skip
+    }
     for name, reason in reasons.items():
         with pytest.raises(AtomError, match=f"{name}.*{reason}") as caught:
             read_motiongpt(tmp_path / name, tmp_path, MEAN, STD)

@@ -15,10 +15,20 @@ from atom.generation.reconstruction import world_joints
 from atom.motion.features import features_to_joints, joints_to_features
 
 TINY = [
-    "clips=250", "workers=1", "judged=3", "vqvae.clips=200", "vqvae.steps=4", "vqvae.width=16", "vqvae.batch=8",
-    "vqvae.codes=32", "language_model.d_model=32", "language_model.d_ff=32", "language_model.heads=2",
-    "language_model.layers=1", "language_model.steps=4",
-]  # fmt: skip
+    "clips=250",
+    "workers=1",
+    "judged=3",
+    "vqvae.clips=200",
+    "vqvae.steps=4",
+    "vqvae.width=16",
+    "vqvae.batch=8",
+    "vqvae.codes=32",
+    "language_model.d_model=32",
+    "language_model.d_ff=32",
+    "language_model.heads=2",
+    "language_model.layers=1",
+    "language_model.steps=4",
+]
 
 
 def test_pretraining_writes_a_generator_and_goes_on_where_it_was_cut_off(tmp_path):

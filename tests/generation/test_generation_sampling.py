@@ -56,9 +56,15 @@ def test_samples_follow_the_softmax_of_the_best_k(generator, texts):
     best = scores.topk(k)
     expected = (best.values / temperature).softmax(0).double().numpy()
     answers = sample_ids(
-        Inference(model, choices), inputs.repeat(n, 1), mask.repeat(n, 1), range(n), stops=[1],
-        temperature=temperature, top_k=k, max_new_tokens=1,
-    )  # fmt: skip
+        Inference(model, choices),
+        inputs.repeat(n, 1),
+        mask.repeat(n, 1),
+        range(n),
+        stops=[1],
+        temperature=temperature,
+        top_k=k,
+        max_new_tokens=1,
+    )
     drawn = np.array([answer[0] for answer in answers])
     counts = np.array([(drawn == token).sum() for token in choices[best.indices].tolist()])
     assert counts.sum() == n

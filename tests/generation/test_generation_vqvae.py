@@ -29,9 +29,14 @@ def parity(shared):
 def test_numbers_equal_motiongpts(parity):
     model, cases, config = parity
     assert model.config == VQVAEConfig(
-        config["nfeats"], config["code_num"], config["code_dim"], config["width"], config["depth"], config["down_t"],
+        config["nfeats"],
+        config["code_num"],
+        config["code_dim"],
+        config["width"],
+        config["depth"],
+        config["down_t"],
         config["dilation_growth_rate"],
-    )  # fmt: skip
+    )
     for i in range(len(cases["lengths"])):
         features = torch.from_numpy(cases[f"x_{i}"])
         tokens, output = model.encode(features), model(features)

@@ -70,37 +70,55 @@ FAULTS = {
     "split of bytes": (lambda f: (f / "val.txt").write_bytes(b"\xff\xfe"), ["split"], "val.txt"),
     "split with a path": (lambda f: append(f / "test.txt", "../x\n"), ["split"], "'../x' can't be the name"),
     "no texts": (
-        lambda f: shutil.rmtree(f / "texts"), ["no captions folder", "no captions"], "HumanML3D",
+        lambda f: shutil.rmtree(f / "texts"),
+        ["no captions folder", "no captions"],
+        "HumanML3D",
     ),
     "id without anything": (lambda f: append(f / "train.txt", "999999\n"), ["absent"], "999999"),
     "features gone": (lambda f: features(f, "M000001").unlink(), ["no features"], "M000001"),
     "captions gone": (lambda f: (f / "texts/000001.txt").unlink(), ["no captions"], "000001"),
     "id in train and test": (
-        lambda f: append(f / "test.txt", "000001\n"), ["overlap", "mirror leak"], "000001 in train and test",
+        lambda f: append(f / "test.txt", "000001\n"),
+        ["overlap", "mirror leak"],
+        "000001 in train and test",
     ),
     "mirror image in another split": (
-        lambda f: [append(f / "test.txt", "M000004\n"), (f / "val.txt").write_text("000004\n"),
-                   (f / "train_val.txt").unlink()],
-        ["mirror leak", "no split"], "M000004: val and test",
+        lambda f: [
+            append(f / "test.txt", "M000004\n"),
+            (f / "val.txt").write_text("000004\n"),
+            (f / "train_val.txt").unlink(),
+        ],
+        ["mirror leak", "no split"],
+        "M000004: val and test",
     ),
     "test clips in train_val": (
-        lambda f: append(f / "train_val.txt", "000005\nM000005\n"), ["overlap"], "000005 in train_val and test",
+        lambda f: append(f / "train_val.txt", "000005\nM000005\n"),
+        ["overlap"],
+        "000005 in train_val and test",
     ),
     "truncated file": (
-        lambda f: features(f, "000003").write_bytes(features(f, "000003").read_bytes()[:-9]), ["unreadable"], "000003",
+        lambda f: features(f, "000003").write_bytes(features(f, "000003").read_bytes()[:-9]),
+        ["unreadable"],
+        "000003",
     ),
     "pickled file": (lambda f: change(f, "000003", lambda _: np.array([{}])), ["unreadable"], "000003"),
     "joints instead of features": (
-        lambda f: change(f, "000003", lambda _: np.zeros((50, 22, 3))), ["width"], "(50, 22, 3)",
+        lambda f: change(f, "000003", lambda _: np.zeros((50, 22, 3))),
+        ["width"],
+        "(50, 22, 3)",
     ),
     "251 features": (lambda f: change(f, "000003", lambda clip: clip[:, :251]), ["width"], "251)"),
     "normalised": (normalise_all, ["normalised"], "000005"),
     "captions in latin-1": (lambda f: (f / "texts/000002.txt").write_bytes(b"\xe9#a/B#0#0"), ["encoding"], "000002"),
     "mean of 3 numbers": (lambda f: np.save(f / "Mean.npy", np.zeros(3)), ["statistics"], "(3,)"),
     "mean and std swapped": (
-        lambda f: [(f / "Mean.npy").rename(f / "x"), (f / "Std.npy").rename(f / "Mean.npy"),
-                   (f / "x").rename(f / "Std.npy")],
-        ["statistics"], "",
+        lambda f: [
+            (f / "Mean.npy").rename(f / "x"),
+            (f / "Std.npy").rename(f / "Mean.npy"),
+            (f / "x").rename(f / "Std.npy"),
+        ],
+        ["statistics"],
+        "",
     ),
     "mean of other data": (shift_mean, ["mean"], "root height: feature 3"),
     "std of other data": (lambda f: scaled(f, "Std", slice(67, 193), 5), ["std"], "rotations: 5 times"),
@@ -111,7 +129,9 @@ FAULTS = {
     "mirror image alone": (lambda f: forget(f, "000001"), ["orphan"], "M000001"),
     "id named twice": (lambda f: append(f / "train.txt", "000001\n"), ["twice"], "000001 in train"),
     "the same clip under two names": (
-        lambda f: shutil.copy(features(f, "000002"), features(f, "000001")), ["duplicate"], "000002 = 000001",
+        lambda f: shutil.copy(features(f, "000002"), features(f, "000001")),
+        ["duplicate"],
+        "000002 = 000001",
     ),
     "broken caption": (lambda f: append(f / "texts/000002.txt", "hello\n"), ["lines"], "000002 line 4: has 1 fields"),
     "no caption": (lambda f: (f / "texts/000002.txt").write_text("\n"), ["empty"], "000002"),
@@ -119,16 +139,22 @@ FAULTS = {
     "39 frames": (lambda f: change(f, "000005", lambda clip: clip[:39]), ["short"], "000005: 39 frames"),
     "no frames": (lambda f: change(f, "000005", lambda clip: clip[:0]), ["short"], "000005: 0 frames"),
     "200 frames": (
-        lambda f: change(f, "000005", lambda clip: np.repeat(clip, 6, axis=0)[:200]), ["long"], "000005: 200 frames",
+        lambda f: change(f, "000005", lambda clip: np.repeat(clip, 6, axis=0)[:200]),
+        ["long"],
+        "000005: 200 frames",
     ),
     "a part that is not there": (
-        lambda f: append(f / "texts/000002.txt", f"later#{WORDS}#20#30\n"), ["part"], "000002, 20 to 30 s: 0 frames",
+        lambda f: append(f / "texts/000002.txt", f"later#{WORDS}#20#30\n"),
+        ["part"],
+        "000002, 20 to 30 s: 0 frames",
     ),
     "no val.txt": (lambda f: (f / "val.txt").unlink(), ["no split"], "val.txt"),
     "a clip in no split": (
-        lambda f: np.save(features(f, "000099"), np.load(features(f, "000005"))[1:]), ["unused"], "000099",
+        lambda f: np.save(features(f, "000099"), np.load(features(f, "000005"))[1:]),
+        ["unused"],
+        "000099",
     ),
-}  # fmt: skip
+}
 
 
 def test_a_sound_dataset_has_no_finding(folder):

@@ -60,9 +60,12 @@ def test_times_cut_the_clip(folder):
 
 def test_damaged_clips_are_left_out_with_the_reason(folder):
     for id, array in (
-        ("nan", np.full((50, 263), np.nan)), ("wide", np.zeros((50, 300))), ("flat", np.zeros(263)),
-        ("whole", np.zeros((50, 263), dtype=int)), ("objects", np.array([{}])),
-    ):  # fmt: skip
+        ("nan", np.full((50, 263), np.nan)),
+        ("wide", np.zeros((50, 300))),
+        ("flat", np.zeros(263)),
+        ("whole", np.zeros((50, 263), dtype=int)),
+        ("objects", np.array([{}])),
+    ):
         write_clip(folder, id, 50)
         np.save(folder / f"new_joint_vecs/{id}.npy", array, allow_pickle=True)
     write_clip(folder, "latin", 50)
@@ -75,9 +78,15 @@ def test_damaged_clips_are_left_out_with_the_reason(folder):
     said = dict(quarantined)
     assert list(said) == ["nan", "wide", "flat", "whole", "objects", "absent", "latin", "silent"]
     for id, words in {
-        "nan": "50 of 50 frames hold NaN", "wide": "(50, 300)", "flat": "(263,)", "whole": "int64",
-        "objects": "is no whole NumPy array", "absent": "no such file", "latin": "UTF-8", "silent": "no caption",
-    }.items():  # fmt: skip
+        "nan": "50 of 50 frames hold NaN",
+        "wide": "(50, 300)",
+        "flat": "(263,)",
+        "whole": "int64",
+        "objects": "is no whole NumPy array",
+        "absent": "no such file",
+        "latin": "UTF-8",
+        "silent": "no caption",
+    }.items():
         assert words in said[id] and "\n" not in said[id]
 
 

@@ -39,8 +39,9 @@ def cut(folder, id, frames):
 def test_a_split_becomes_codes_in_the_layout_of_motiongpt(folder, tmp_path):
     cut(folder, "000005", 43)
     dataset, output, heard = HumanML3D(folder), tmp_path / "out", []
-    result = tokenise(dataset, "test", Encoder(), output, encoder="a",
-                      progress=lambda done, total: heard.append((done, total)))  # fmt: skip
+    result = tokenise(
+        dataset, "test", Encoder(), output, encoder="a", progress=lambda done, total: heard.append((done, total))
+    )
     assert (result.encoded, result.already, result.quarantined) == (4, 0, []) and heard == [(4, 4)]
     assert sorted(path.stem for path in (output / "TOKENS").iterdir()) == sorted(dataset.ids("test"))
     for id, n in (("000005", 10), ("M000005", 12)):

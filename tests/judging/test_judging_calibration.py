@@ -59,9 +59,16 @@ def test_levels_come_out_even_in_every_task_and_differ_within_a_prompt(clips):
 def test_motions_are_wrong_in_every_known_way(clips):
     changes = {clip.change for clip in clips}
     assert changes >= {
-        "exactly right", "one left out", "several left out", "another order", "other counts", "the other side",
-        "an extra event", "something else", "something else but for one",
-    }  # fmt: skip
+        "exactly right",
+        "one left out",
+        "several left out",
+        "another order",
+        "other counts",
+        "the other side",
+        "an extra event",
+        "something else",
+        "something else but for one",
+    }
     for clip in clips:
         asked, done = (sorted(event.action for event in events) for events in (clip.asked, clip.done))
         assert (clip.change == "exactly right") == (clip.asked == clip.done)
@@ -193,9 +200,12 @@ def test_the_same_seed_gives_the_same_intervals(clips):
 
 @pytest.mark.parametrize(
     ("judged", "message"),
-    [({"nobody": [(3.0, None)]}, "'nobody' was judged, but is not"), ({"c": [(0.0, None)]}, "score 0.0, give 1 to 5"),
-     ({"c": [(float("nan"), None)]}, "score nan")],
-)  # fmt: skip
+    [
+        ({"nobody": [(3.0, None)]}, "'nobody' was judged, but is not"),
+        ({"c": [(0.0, None)]}, "score 0.0, give 1 to 5"),
+        ({"c": [(float("nan"), None)]}, "score nan"),
+    ],
+)
 def test_answers_that_dont_fit_the_clips_are_refused(judged, message):
     with pytest.raises(AtomError, match=message):
         calibrate([clip_of([("bow", 1)], [("bow", 1)])], judged)
@@ -322,9 +332,14 @@ def test_all_places_at_fault_are_told(folder):
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
-    [("a.csv", b"", ".jsonl or a .parquet"), ("none.jsonl", None, "no such file"), ("a.jsonl", b"\n", "no labelled"),
-     ("a.parquet", b"PAR?", "not a Parquet file"), ("b.jsonl", b"\xff\xfe{}", "line 1: is not a JSON object")],
-)  # fmt: skip
+    [
+        ("a.csv", b"", ".jsonl or a .parquet"),
+        ("none.jsonl", None, "no such file"),
+        ("a.jsonl", b"\n", "no labelled"),
+        ("a.parquet", b"PAR?", "not a Parquet file"),
+        ("b.jsonl", b"\xff\xfe{}", "line 1: is not a JSON object"),
+    ],
+)
 def test_files_that_hold_no_labelled_set_are_refused(tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)

@@ -200,11 +200,27 @@ class Take:
 
 
 MIXAMO_NAMES = {
-    "pelvis": "Hips", "spine1": "Spine", "spine2": "Spine1", "spine3": "Spine2", "neck": "Neck", "head": "Head",
-    **{f"{s[0].lower()}_{ours}": s + theirs for s in ("Left", "Right") for ours, theirs in {
-        "hip": "UpLeg", "knee": "Leg", "ankle": "Foot", "foot": "ToeBase", "collar": "Shoulder", "shoulder": "Arm",
-        "elbow": "ForeArm", "wrist": "Hand"}.items()},
-}  # fmt: skip
+    "pelvis": "Hips",
+    "spine1": "Spine",
+    "spine2": "Spine1",
+    "spine3": "Spine2",
+    "neck": "Neck",
+    "head": "Head",
+    **{
+        f"{s[0].lower()}_{ours}": s + theirs
+        for s in ("Left", "Right")
+        for ours, theirs in {
+            "hip": "UpLeg",
+            "knee": "Leg",
+            "ankle": "Foot",
+            "foot": "ToeBase",
+            "collar": "Shoulder",
+            "shoulder": "Arm",
+            "elbow": "ForeArm",
+            "wrist": "Hand",
+        }.items()
+    },
+}
 SMPL_NAMES = {name: "_".join(part.capitalize() for part in name.split("_")) for name in JOINT_NAMES}
 
 
@@ -223,8 +239,19 @@ def test_mixamo_comes_back_in_metres(tmp_path, order, prefix):
 
 
 UNITY = {"UpLeg": "UpperLeg", "Leg": "LowerLeg", "ToeBase": "Toes", "Arm": "UpperArm", "ForeArm": "LowerArm"}
-MUJOCO = {"UpLeg": "Hip", "Leg": "Knee", "Foot": "Ankle", "ToeBase": "Toe", "Shoulder": "Thorax", "Arm": "Shoulder",
-          "ForeArm": "Elbow", "Hand": "Wrist", "Spine": "Torso", "Spine1": "Spine", "Spine2": "Chest"}  # fmt: skip
+MUJOCO = {
+    "UpLeg": "Hip",
+    "Leg": "Knee",
+    "Foot": "Ankle",
+    "ToeBase": "Toe",
+    "Shoulder": "Thorax",
+    "Arm": "Shoulder",
+    "ForeArm": "Elbow",
+    "Hand": "Wrist",
+    "Spine": "Torso",
+    "Spine1": "Spine",
+    "Spine2": "Chest",
+}
 
 
 @pytest.mark.parametrize(("parts", "sided"), [(UNITY, "{part}_{side}"), (MUJOCO, "{side}_{part}")])
@@ -281,8 +308,17 @@ def test_cmu_comes_back_with_a_spine_and_collars_that_have_a_length(tmp_path):
 def test_daz_gets_toes_from_end_sites_and_a_spine_of_three(tmp_path):
     take = Take(daz(), "ZXY")
     joints, places = take.read(tmp_path), take.places()
-    names = {"l_foot": "lFoot/end", "r_foot": "rFoot/end", "r_hip": "rThigh", "l_knee": "lShin", "l_wrist": "lHand",
-             "r_collar": "rCollar", "r_shoulder": "rShldr", "neck": "neck", "pelvis": "hip"}  # fmt: skip
+    names = {
+        "l_foot": "lFoot/end",
+        "r_foot": "rFoot/end",
+        "r_hip": "rThigh",
+        "l_knee": "lShin",
+        "l_wrist": "lHand",
+        "r_collar": "rCollar",
+        "r_shoulder": "rShldr",
+        "neck": "neck",
+        "pelvis": "hip",
+    }
     assert_same(joints, places, names, 0.01)
     way = np.linalg.norm(
         np.diff([joints[:, INDEX[n]] for n in ("pelvis", "spine1", "spine2", "spine3", "neck")], axis=0), axis=-1
@@ -422,7 +458,7 @@ FAULTS = {
         lambda text: text.replace("Left", "Fin").replace("Right", "Tail"),
         r"no joint stands for .*l_hip, r_hip.*; it has mixamorig:Hips, mixamorig:Spine",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

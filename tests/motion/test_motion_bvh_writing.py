@@ -13,11 +13,27 @@ from atom.motion.files import read_motion
 from atom.motion.skeleton import INDEX, JOINT_NAMES, JOINTS, PARENTS
 
 NAMES = {
-    "pelvis": "Hips", "spine1": "Spine", "spine2": "Spine1", "spine3": "Spine2", "neck": "Neck", "head": "Head",
-    **{f"{s[0].lower()}_{ours}": s + theirs for s in ("Left", "Right") for ours, theirs in {
-        "hip": "UpLeg", "knee": "Leg", "ankle": "Foot", "foot": "ToeBase", "collar": "Shoulder", "shoulder": "Arm",
-        "elbow": "ForeArm", "wrist": "Hand"}.items()},
-}  # fmt: skip
+    "pelvis": "Hips",
+    "spine1": "Spine",
+    "spine2": "Spine1",
+    "spine3": "Spine2",
+    "neck": "Neck",
+    "head": "Head",
+    **{
+        f"{s[0].lower()}_{ours}": s + theirs
+        for s in ("Left", "Right")
+        for ours, theirs in {
+            "hip": "UpLeg",
+            "knee": "Leg",
+            "ankle": "Foot",
+            "foot": "ToeBase",
+            "collar": "Shoulder",
+            "shoulder": "Arm",
+            "elbow": "ForeArm",
+            "wrist": "Hand",
+        }.items()
+    },
+}
 BONES = {  # centimetres: a person in a T-pose, whose sides differ, and whose bones don't lie quite as in the file's
     "l_hip": (6, -8, -2), "r_hip": (-7, -8, -1.5), "spine1": (0, 12, -3), "l_knee": (2, -38, 0), "r_knee": (-2, -39, 0),
     "spine2": (0, 14, 1), "l_ankle": (0, -41, -3), "r_ankle": (0, -40, -3), "spine3": (0, 6, 1), "l_foot": (2, -6, 12),
@@ -48,12 +64,21 @@ def performed(move, fps=20, seconds=2, size=1.0):
 def walking(time):
     swing = 30 * sin(2 * pi * time)
     turns = {
-        "pelvis": about("y", 40 * time), "spine1": about("y", swing / 4), "spine2": about("z", swing / 6),
-        "neck": about("x", swing / 2), "l_hip": about("x", swing), "r_hip": about("x", -swing),
-        "l_knee": about("x", 30 + swing), "r_knee": about("x", 30 - swing), "l_ankle": about("x", swing / 3),
-        "l_shoulder": about("z", -70) * about("y", -swing), "r_shoulder": about("z", 70) * about("y", -swing),
-        "l_elbow": about("y", -40 + swing), "r_elbow": about("y", 40 + swing), "r_collar": about("z", swing / 4),
-    }  # fmt: skip
+        "pelvis": about("y", 40 * time),
+        "spine1": about("y", swing / 4),
+        "spine2": about("z", swing / 6),
+        "neck": about("x", swing / 2),
+        "l_hip": about("x", swing),
+        "r_hip": about("x", -swing),
+        "l_knee": about("x", 30 + swing),
+        "r_knee": about("x", 30 - swing),
+        "l_ankle": about("x", swing / 3),
+        "l_shoulder": about("z", -70) * about("y", -swing),
+        "r_shoulder": about("z", 70) * about("y", -swing),
+        "l_elbow": about("y", -40 + swing),
+        "r_elbow": about("y", 40 + swing),
+        "r_collar": about("z", swing / 4),
+    }
     return turns, (0.5 * time, 0.92, time)
 
 
@@ -74,8 +99,11 @@ def backflip(time):
 
 def jumping(time):
     crouch = 35 + 35 * cos(2 * pi * time)
-    turns = {f"{s}_{part}": about("x", size * crouch) for s in "lr" for part, size in
-             (("hip", -0.7), ("knee", 1.5), ("ankle", -0.8))}  # fmt: skip
+    turns = {
+        f"{s}_{part}": about("x", size * crouch)
+        for s in "lr"
+        for part, size in (("hip", -0.7), ("knee", 1.5), ("ankle", -0.8))
+    }
     return turns | {"spine1": about("x", crouch / 3)}, (0, 0.8 + 0.3 * sin(2 * pi * time) ** 2, 0.3 * time)
 
 

@@ -26,22 +26,36 @@ def test_a_run_is_counted_as_it_is_made():
 def test_what_comes_from_elsewhere_is_not_generated():
     scored = counts_of("imported.candidates=a", imported=500)
     assert scored.generated == scored.steps == 0 and scored.stored == 500
-    tuned = counts_of("imported.preferences=p", "rounds=1", "on_policy.steps=0", "evaluation.baselines=[]",
-                      imported_pairs=160)  # fmt: skip
+    tuned = counts_of(
+        "imported.preferences=p", "rounds=1", "on_policy.steps=0", "evaluation.baselines=[]", imported_pairs=160
+    )
     assert tuned.generated == 2 * 720 + 2 * 120 and tuned.steps == 10
 
 
 def test_limits_hold():
-    paper = ("rounds=1", "preferences.pairs_per_prompt=3", "preferences.pairs_per_task=120", "tuning.batch_size=32",
-             "tuning.epochs=20", "evaluation.baselines=[]")  # fmt: skip
+    paper = (
+        "rounds=1",
+        "preferences.pairs_per_prompt=3",
+        "preferences.pairs_per_task=120",
+        "tuning.batch_size=32",
+        "tuning.epochs=20",
+        "evaluation.baselines=[]",
+    )
     counts = counts_of(*paper)
     assert counts.pairs == 360 and counts.steps == 20 * 12
     assert counts_of(*paper, "tuning.max_steps=7").steps == 7
 
 
 def test_models_are_asked_about_each_motion_vote_and_model():
-    vision = ("judging.judge=vision", "on_policy.steps=0", "rounds=1", "evaluation.baselines=[]",
-              "prompts.train_per_task=10", "prompts.test_per_task=5", "judging.vision.near_ties=1")  # fmt: skip
+    vision = (
+        "judging.judge=vision",
+        "on_policy.steps=0",
+        "rounds=1",
+        "evaluation.baselines=[]",
+        "prompts.train_per_task=10",
+        "prompts.test_per_task=5",
+        "judging.vision.near_ties=1",
+    )
     counts = counts_of(*vision)
     assert (counts.judged, counts.compared) == (240, 60)
     assert counts_of(*vision, "judging.vision.votes=3", "judging.vision.second_model=gpt-4.1").judged == 240 * 6

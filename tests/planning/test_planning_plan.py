@@ -10,8 +10,13 @@ from atom.corpus.compose import make_motion
 from atom.events import Event
 from atom.planning.plan import make_plan
 
-SMALL = ("prompts.train_per_task=4", "prompts.test_per_task=3", "rounds=1", "on_policy.steps=0",
-         "evaluation.baselines=[]")  # fmt: skip
+SMALL = (
+    "prompts.train_per_task=4",
+    "prompts.test_per_task=3",
+    "rounds=1",
+    "on_policy.steps=0",
+    "evaluation.baselines=[]",
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +48,12 @@ def test_the_default_run_lacks_nothing_and_every_estimate_says_how_it_was_found(
 def test_all_that_is_missing_is_named_at_once(tmp_path):
     (tmp_path / "labels.jsonl").write_text("{broken\n")
     plan = plan_of(
-        f"generation.checkpoint={tmp_path}", f"imported.preferences={tmp_path / 'labels.jsonl'}",
-        f"evaluation.metrics.dataset={tmp_path}", f"evaluation.metrics.evaluator={tmp_path / 'finest.tar'}",
+        f"generation.checkpoint={tmp_path}",
+        f"imported.preferences={tmp_path / 'labels.jsonl'}",
+        f"evaluation.metrics.dataset={tmp_path}",
+        f"evaluation.metrics.evaluator={tmp_path / 'finest.tar'}",
         f"evaluation.metrics.words={tmp_path}",
-    )  # fmt: skip
+    )
     places = [problem.split(": ")[0] for problem in plan.problems]
     assert places == ["generator", "imported.preferences", "evaluation.metrics", "evaluation.metrics.dataset"]
     assert not any("\n" in problem for problem in plan.problems)

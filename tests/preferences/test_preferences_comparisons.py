@@ -68,8 +68,14 @@ def vote(motion_id, score, exact=False, judge="vision", vote=0, error=None):
 
 
 def test_votes_become_the_mean_of_those_that_gave_a_score():
-    rows = [vote("m", 5.0, True), vote("m", 2.0), vote("m", None, None, error="refused"), vote("m", 5.0, True),
-            vote("n", None, None, error="cut off"), vote("m", 1.0, judge="kinematic")]  # fmt: skip
+    rows = [
+        vote("m", 5.0, True),
+        vote("m", 2.0),
+        vote("m", None, None, error="refused"),
+        vote("m", 5.0, True),
+        vote("n", None, None, error="cut off"),
+        vote("m", 1.0, judge="kinematic"),
+    ]
     found = settled(rows)
     assert found["m", "vision"]["score"] == pytest.approx(4.0) and found["m", "vision"]["exact"] is True
     assert found["n", "vision"]["score"] is None and found["n", "vision"]["error"] == "cut off"

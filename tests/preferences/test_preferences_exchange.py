@@ -30,22 +30,40 @@ EVENTS = [{"action": "jump_up", "phrase": "jumps", "count": 2}]
 
 def row(number=0, **changes):
     return {
-        "prompt_id": f"p{number}", "prompt": f"a person jumps {number} times", "task": "frequency", "split": "train",
-        "events": EVENTS, "chosen_tokens": [number, 2, 3], "rejected_tokens": [511, number], "chosen_score": 5.0,
-        "rejected_score": 3.3, "margin": 1.7, "degree": "Better", "decided_by": "score",
-        "chosen_motion_id": f"m{number}-a", "rejected_motion_id": f"m{number}-b",
-    } | changes  # fmt: skip
+        "prompt_id": f"p{number}",
+        "prompt": f"a person jumps {number} times",
+        "task": "frequency",
+        "split": "train",
+        "events": EVENTS,
+        "chosen_tokens": [number, 2, 3],
+        "rejected_tokens": [511, number],
+        "chosen_score": 5.0,
+        "rejected_score": 3.3,
+        "margin": 1.7,
+        "degree": "Better",
+        "decided_by": "score",
+        "chosen_motion_id": f"m{number}-a",
+        "rejected_motion_id": f"m{number}-b",
+    } | changes
 
 
 ROWS = [
     row(0),
     row(1, prompt='ein "Text" | mit\nZeile, ü und \u2028', task="temporal"),
     row(2, decided_by="comparison", margin=-0.2, chosen_score=4.0, rejected_score=4.2, degree="Slightly better"),
-    row(3, task=None, events=[], chosen_score=None, rejected_score=None, margin=None, degree=None,
-        decided_by="annotator"),
+    row(
+        3,
+        task=None,
+        events=[],
+        chosen_score=None,
+        rejected_score=None,
+        margin=None,
+        degree=None,
+        decided_by="annotator",
+    ),
     row(4, split="val", degree="Negligibly better/unsure"),
     row(5, split="test", task="integrity"),
-]  # fmt: skip
+]
 STORED = PREFERENCES.from_rows(ROWS).to_pylist()  # as the store gives them: scores are float32
 
 
@@ -129,10 +147,15 @@ def test_the_place_of_a_sample_does_not_tell_which_is_better(tmp_path):
     rows = [row(number) for number in range(200)]
     export_preferences(rows, tmp_path / "out", "atom", about=ABOUT)
     turned = [
-        each | {"chosen_motion_id": each["rejected_motion_id"], "rejected_motion_id": each["chosen_motion_id"],
-                "chosen_tokens": each["rejected_tokens"], "rejected_tokens": each["chosen_tokens"]}
+        each
+        | {
+            "chosen_motion_id": each["rejected_motion_id"],
+            "rejected_motion_id": each["chosen_motion_id"],
+            "chosen_tokens": each["rejected_tokens"],
+            "rejected_tokens": each["chosen_tokens"],
+        }
         for each in rows
-    ]  # fmt: skip
+    ]
     export_preferences(turned, tmp_path / "turned", "atom", about=ABOUT)
     first, other = read_labels(tmp_path / "out").pairs, read_labels(tmp_path / "turned").pairs
     assert 70 < sum(pair.choice == "sample_1" for pair in first) < 130
@@ -255,8 +278,11 @@ def test_the_split_is_that_of_the_files_name(tmp_path):
         pd.DataFrame([GOOD | {"rejected": motion_string([3]), "prompt": name}]).to_parquet(tmp_path / f"{name}.parquet")
     rows = import_preferences(tmp_path).rows
     assert [(each["prompt"], each["split"]) for each in rows] == [
-        ("train-00000", "train"), ("training_extra", "train"), ("validation-00000", "val"), ("test-00000", "test"),
-    ]  # fmt: skip
+        ("train-00000", "train"),
+        ("training_extra", "train"),
+        ("validation-00000", "val"),
+        ("test-00000", "test"),
+    ]
 
 
 BAD_ROWS = {
@@ -313,9 +339,13 @@ def test_what_is_no_set_of_pairs_is_refused_in_one_line(tmp_path):
     pd.DataFrame([{"text": "x"}]).to_parquet(tmp_path / "other.parquet")
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "other.parquet").read_bytes()[:-9])
     for name, words in {
-        "none": "no folder", "empty": "no preference_labels.jsonl", "bad.jsonl": "0 skipped by annotators, 1 at fault",
-        "both": "name the file", "other.parquet": "no column 'prompt'", "cut.parquet": "not a Parquet file",
-    }.items():  # fmt: skip
+        "none": "no folder",
+        "empty": "no preference_labels.jsonl",
+        "bad.jsonl": "0 skipped by annotators, 1 at fault",
+        "both": "name the file",
+        "other.parquet": "no column 'prompt'",
+        "cut.parquet": "not a Parquet file",
+    }.items():
         with pytest.raises(AtomError, match=words) as error:
             import_preferences(tmp_path / name)
         assert name in str(error.value) and "\n" not in str(error.value)

@@ -25,9 +25,13 @@ def annotation(choice="sample_1", degree="Better", user="a"):
 
 def pair(number, *annotations, tokens=((1, 2), (3,)), **more):
     line = {
-        "id": number, "prompt": f"prompt {number}", "sample_1": sample(f"{number}_1"),
-        "sample_2": sample(f"{number}_2"), "chosen": list(annotations) or [annotation()], **more,
-    }  # fmt: skip
+        "id": number,
+        "prompt": f"prompt {number}",
+        "sample_1": sample(f"{number}_1"),
+        "sample_2": sample(f"{number}_2"),
+        "chosen": list(annotations) or [annotation()],
+        **more,
+    }
     return LabelledPair(line, tokens)
 
 
@@ -129,9 +133,13 @@ BAD_TOKENS = {
     "negative": (np.array([[-1]]), "token -1"),
     "text": (b"no array", "not a NumPy array"),
     "cut": (b"\x93NUMPY\x01\x00", "not a NumPy array"),
-    "huge": (b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<i8', 'fortran_order': False, 'shape': (1, 999999999999999)}"
-             .ljust(117) + b"\n", "not a NumPy array"),
-}  # fmt: skip
+    "huge": (
+        b"\x93NUMPY\x01\x00v\x00"
+        + b"{'descr': '<i8', 'fortran_order': False, 'shape': (1, 999999999999999)}".ljust(117)
+        + b"\n",
+        "not a NumPy array",
+    ),
+}
 
 
 @pytest.mark.parametrize("fault", [*BAD_TOKENS, "trap"])
@@ -180,9 +188,14 @@ def test_the_loaders_rows_are_atoms(shared):
     assert len(runs) == 10
     for run in runs:
         rows = atom_training_rows(
-            pairs, run["seed"], add_unsure=run["add_unsure"], label_smoothing=run["use_label_smoothing"],
-            preference_type=run["preference_type"], use_skipped=run["use_skipped"], codes=run["codebook_size"],
-        )  # fmt: skip
+            pairs,
+            run["seed"],
+            add_unsure=run["add_unsure"],
+            label_smoothing=run["use_label_smoothing"],
+            preference_type=run["preference_type"],
+            use_skipped=run["use_skipped"],
+            codes=run["codebook_size"],
+        )
         assert (rows.train, rows.eval) == (run["train"], run["eval"])
         suffix = "_with_skipped" if run["use_skipped"] else ""
         for part in ("train", "eval"):

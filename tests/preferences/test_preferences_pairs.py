@@ -15,8 +15,9 @@ NO_GUARD = PreferenceConfig(length_tolerance=None)
 
 
 def motion(name="0", score=5.0, tokens=(1, 2, 3), prompt="p", stop_reason="end", task="integrity"):
-    return ScoredMotion(f"{prompt}-{name}", prompt, f"text of {prompt}", task, "train", tuple(tokens), stop_reason,
-                        score, score == 5.0)  # fmt: skip
+    return ScoredMotion(
+        f"{prompt}-{name}", prompt, f"text of {prompt}", task, "train", tuple(tokens), stop_reason, score, score == 5.0
+    )
 
 
 @st.composite
@@ -114,9 +115,17 @@ def test_a_gap_that_float32_rounded_down_still_counts():
 
 @pytest.mark.parametrize(
     ("margin", "word"),
-    [(4.0, "Much better"), (2.0, "Much better"), (1.99, "Better"), (1.0, "Better"), (0.75, "Slightly better"),
-     (0.5, "Slightly better"), (0.49, "Negligibly better/unsure"), (0.0, "Negligibly better/unsure")],
-)  # fmt: skip
+    [
+        (4.0, "Much better"),
+        (2.0, "Much better"),
+        (1.99, "Better"),
+        (1.0, "Better"),
+        (0.75, "Slightly better"),
+        (0.5, "Slightly better"),
+        (0.49, "Negligibly better/unsure"),
+        (0.0, "Negligibly better/unsure"),
+    ],
+)
 def test_the_words_for_a_gap(margin, word):
     assert degree_of(margin) == word
 
@@ -147,15 +156,25 @@ def test_the_guard_keeps_the_mean_length_difference_near_zero():
 
 
 def test_the_summary_counts_what_is_there():
-    motions = [motion("0", 5.0, [1, 2]), motion("1", 3.0, [3]), motion("0", 4.0, [1], "q", task="temporal"),
-               motion("1", 4.0, [2], "q", task="temporal")]  # fmt: skip
+    motions = [
+        motion("0", 5.0, [1, 2]),
+        motion("1", 3.0, [3]),
+        motion("0", 4.0, [1], "q", task="temporal"),
+        motion("1", 4.0, [2], "q", task="temporal"),
+    ]
     summary = summarise(motions, build_pairs(motions, NO_GUARD))
     assert list(summary) == ["overall", "integrity", "temporal"]
     assert summary["integrity"] == {
-        "prompts": 1, "prompts_with_pairs": 1, "pairs": 1, "chosen_exact": 1.0,
+        "prompts": 1,
+        "prompts_with_pairs": 1,
+        "pairs": 1,
+        "chosen_exact": 1.0,
         "degrees": {"Much better": 1, "Better": 0, "Slightly better": 0, "Negligibly better/unsure": 0},
-        "gaps": {"2.0": 1}, "chosen_tokens": 2.0, "rejected_tokens": 1.0, "longer_by": 1.0,
-    }  # fmt: skip
+        "gaps": {"2.0": 1},
+        "chosen_tokens": 2.0,
+        "rejected_tokens": 1.0,
+        "longer_by": 1.0,
+    }
     assert summary["temporal"]["pairs"] == summary["temporal"]["longer_by"] == 0
     assert (summary["overall"]["prompts"], summary["overall"]["prompts_with_pairs"]) == (2, 1)
     assert summarise([], [])["overall"]["pairs"] == 0

@@ -199,9 +199,12 @@ def test_twins_are_sent_back(tmp_path):
     seeds = tmp_path / "seeds.txt"
     seeds.write_text("he bows\nhe claps\nhe squats\nhe jumps\nhe punches with the left hand")
     config = PromptConfig(
-        train_per_task=10, test_per_task=1, max_events=2,
-        seeds=str(seeds), llm=WriterConfig(per_request=4, least_share=0, attempts=2),
-    )  # fmt: skip
+        train_per_task=10,
+        test_per_task=1,
+        max_events=2,
+        seeds=str(seeds),
+        llm=WriterConfig(per_request=4, least_share=0, attempts=2),
+    )
     written = write(
         Model(lambda number, task, events, attempt: caption(events, np.random.default_rng(3), "temporal")[0]), config
     )
@@ -211,8 +214,12 @@ def test_twins_are_sent_back(tmp_path):
     assert twins
     assert all(no.events in by_events for no in twins)
     assert {event.action for prompt in written.prompts for event in prompt.events} <= {
-        "bow", "clap", "squat", "jump_up", "punch_left"
-    }  # fmt: skip
+        "bow",
+        "clap",
+        "squat",
+        "jump_up",
+        "punch_left",
+    }
 
 
 def test_a_number_that_was_not_asked_for_or_came_before_is_left_out():

@@ -102,7 +102,7 @@ MOTIONS = {
     "squats": body(between(STAND, SQUAT, STAND)),
     "kicks": body(between(STAND, KICK, STAND)),
     "turns around": body(between(STAND, STEP, STAND), axis=[0, 1, 0], degrees=(0, 180)),
-}  # fmt: skip
+}
 
 
 def drawn(name):

@@ -19,19 +19,18 @@ EVALUATION = {"gallery": 2, "bootstrap": 200, "metrics": None, "baselines": ()}
 
 def evaluated_run(root, run_id="evaluated", name=SCRIPT, **tuning):
     """A run of base and tuned by two judges, with its pairs, its curve and an adapter; gives the store."""
-    config = RunConfig.model_validate({"name": "run", "evaluation": EVALUATION, "on_policy": {"steps": 0},
-                                       "tuning": tuning})  # fmt: skip
+    config = RunConfig.model_validate(
+        {"name": "run", "evaluation": EVALUATION, "on_policy": {"steps": 0}, "tuning": tuning}
+    )
     store, record = _begun(root, config, name)
     prompts = _put(record, store, "prompts", PROMPTS, _prompts())
     arms = {}
     for arm in ("base", "tuned"):
         motions = _put(record, store, f"test motions {arm}", MOTIONS, [_motion(n, arm) for n in range(PROMPTS_ASKED)])
         scores = [
-            _stage(
-                record, f"test scores {arm} {judge}", stages.make_scores(str(root), config, prompts, motions, judge)
-            )
+            _stage(record, f"test scores {arm} {judge}", stages.make_scores(str(root), config, prompts, motions, judge))
             for judge in config.evaluation.judges
-        ]  # fmt: skip
+        ]
         arms[arm] = [(motions, scores)]
     evaluation = _stage(record, "evaluation", stages.make_evaluation(str(root), config, prompts, arms))
     rows = store.read(evaluation).to_pandas()
@@ -70,10 +69,19 @@ def _prompts():
     ]
     rows += [("train", number, (BOW, WAVE), "integrity") for number in range(3)]
     return [
-        {"prompt_id": f"{split}-{number}", "text": f"a person acts {number} {SCRIPT}", "task": task, "split": split,
-         "events": [vars(event) for event in events], "source": "grammar", "seed": 0, "rejected": None, "answer": None}
+        {
+            "prompt_id": f"{split}-{number}",
+            "text": f"a person acts {number} {SCRIPT}",
+            "task": task,
+            "split": split,
+            "events": [vars(event) for event in events],
+            "source": "grammar",
+            "seed": 0,
+            "rejected": None,
+            "answer": None,
+        }
         for split, number, events, task in rows
-    ]  # fmt: skip
+    ]
 
 
 def _motion(number, arm):
@@ -83,8 +91,16 @@ def _motion(number, arm):
 
 
 def _row(motion_id, prompt_id, joints, sample=0):
-    return {"motion_id": motion_id, "prompt_id": prompt_id, "sample": sample, "seed": 1, "tokens": [1] * 20,
-            "frames": len(joints), "joints": joints.ravel(), "stop_reason": "end"}  # fmt: skip
+    return {
+        "motion_id": motion_id,
+        "prompt_id": prompt_id,
+        "sample": sample,
+        "seed": 1,
+        "tokens": [1] * 20,
+        "frames": len(joints),
+        "joints": joints.ravel(),
+        "stop_reason": "end",
+    }
 
 
 def _pairs(record, store, root, config, prompts):
@@ -98,13 +114,24 @@ def _pairs(record, store, root, config, prompts):
     scores = _stage(record, "scores", stages.make_scores(root, config, prompts, motions, "kinematic"))
     found = {row["motion_id"]: row["score"] for row in store.read(scores).to_pylist()}
     rows = [
-        {"prompt_id": f"train-{number}", "prompt": f"a person acts {SCRIPT}", "task": "integrity", "split": "train",
-         "events": [vars(event) for event in (BOW, WAVE)], "chosen_tokens": [1] * 20, "rejected_tokens": [2] * 18,
-         "chosen_score": found[f"good-{number}"], "rejected_score": found[f"bad-{number}"],
-         "margin": found[f"good-{number}"] - found[f"bad-{number}"], "degree": None, "decided_by": "score",
-         "chosen_motion_id": f"good-{number}", "rejected_motion_id": f"bad-{number}"}
+        {
+            "prompt_id": f"train-{number}",
+            "prompt": f"a person acts {SCRIPT}",
+            "task": "integrity",
+            "split": "train",
+            "events": [vars(event) for event in (BOW, WAVE)],
+            "chosen_tokens": [1] * 20,
+            "rejected_tokens": [2] * 18,
+            "chosen_score": found[f"good-{number}"],
+            "rejected_score": found[f"bad-{number}"],
+            "margin": found[f"good-{number}"] - found[f"bad-{number}"],
+            "degree": None,
+            "decided_by": "score",
+            "chosen_motion_id": f"good-{number}",
+            "rejected_motion_id": f"bad-{number}",
+        }
         for number in range(3)
-    ]  # fmt: skip
+    ]
     _put(record, store, "preferences", PREFERENCES, rows)
     record["preferences"] = summarise_pairs(rows) | {"of_prompts": 3}
 
@@ -124,7 +151,20 @@ def _stage(record, name, result):
 
 
 def _noted(record, name, ref):
-    record["stages"].append({
-        "name": name, "stored": ref.stage, "keys": [ref.key], "key": ref.key, "shards": 1, "reused": 0, "failed": 0,
-        "failures": [], "rows": ref.rows, "seconds": 0.5, "quarantined": 0, "tokens": 7, "cost": 0.25,
-    })  # fmt: skip
+    record["stages"].append(
+        {
+            "name": name,
+            "stored": ref.stage,
+            "keys": [ref.key],
+            "key": ref.key,
+            "shards": 1,
+            "reused": 0,
+            "failed": 0,
+            "failures": [],
+            "rows": ref.rows,
+            "seconds": 0.5,
+            "quarantined": 0,
+            "tokens": 7,
+            "cost": 0.25,
+        }
+    )

@@ -19,9 +19,14 @@ def group(kappa=0.8, interval=(0.7, 0.9), events=True, **changes):
     told = {"value": 0.1, "interval": [0.05, 0.15], "n": 40} if events else UNKNOWN | {"n": 0}
     kappa = {"value": kappa, "interval": list(interval) if interval else None}
     return {
-        "n": 40, "unscored": 2, "prompts": 10, "confusion": [[2] * 5] * 5, **figures, "weighted_kappa": kappa,
+        "n": 40,
+        "unscored": 2,
+        "prompts": 10,
+        "confusion": [[2] * 5] * 5,
+        **figures,
+        "weighted_kappa": kappa,
         **{name: told for name in EVENT_ERRORS},
-    } | changes  # fmt: skip
+    } | changes
 
 
 def result(**options):

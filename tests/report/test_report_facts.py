@@ -67,12 +67,17 @@ def test_a_judge_is_told_to_have_had_a_part_only_where_it_had(report):
     assert "The learned judge, which also had a part in tuning" in second
 
 
-@pytest.mark.parametrize(("verdicts", "said"), [
-    (("within noise", "within noise"), "length over the truth and foot skate did not move beyond noise."),
-    (("lower", "within noise"),
-     "length over the truth went from 3 to 3.4 (lower); foot skate did not move beyond noise."),
-    (("too few prompts",) * 2, "for length over the truth and foot skate there are too few prompts to tell."),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        (("within noise", "within noise"), "length over the truth and foot skate did not move beyond noise."),
+        (
+            ("lower", "within noise"),
+            "length over the truth went from 3 to 3.4 (lower); foot skate did not move beyond noise.",
+        ),
+        (("too few prompts",) * 2, "for length over the truth and foot skate there are too few prompts to tell."),
+    ],
+)
 def test_guards_that_moved_are_named(report, verdicts, said):
     guards = {name: CHANGE | {"verdict": verdict} for name, verdict in zip(("length_ratio", "foot_skate"), verdicts)}
     told = summary(changed(report, gains={"kinematic": {"overall": CHANGE} | guards}, baselines={"kinematic": []}))
@@ -81,8 +86,10 @@ def test_guards_that_moved_are_named(report, verdicts, said):
 
 def test_baselines_that_are_ahead_are_not_hidden(report):
     figures = [("sft", 0.2, "better"), ("best of 8", -0.1, "worse"), ("cooler", 0.0, "within noise")]
-    baselines = [{"name": name, "figures": {}, "tuned_over_baseline": CHANGE | {"gain": gain, "verdict": verdict}}
-                 for name, gain, verdict in figures]  # fmt: skip
+    baselines = [
+        {"name": name, "figures": {}, "tuned_over_baseline": CHANGE | {"gain": gain, "verdict": verdict}}
+        for name, gain, verdict in figures
+    ]
     told = summary(changed(report, baselines={"kinematic": baselines, "learned": []}))[-1]
     assert "ahead of sft (+0.20), behind best of 8 (-0.10) and about even with cooler (+0.00)" in told
 

@@ -57,9 +57,19 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given(page):
 def test_all_that_a_report_tells_has_its_place(page):
     titles = re.findall(r"<h2[^>]*>([^<]*)</h2>", page)
     assert titles == [
-        "Summary", "Gains", "Win rates", "Scores", "Length and physics", "Agreement of judges", "Examples",
-        "Preferences", "Tuning on preferences", "Cost and time", "Provenance", "How to reproduce it",
-    ]  # fmt: skip
+        "Summary",
+        "Gains",
+        "Win rates",
+        "Scores",
+        "Length and physics",
+        "Agreement of judges",
+        "Examples",
+        "Preferences",
+        "Tuning on preferences",
+        "Cost and time",
+        "Provenance",
+        "How to reproduce it",
+    ]
     assert "Where the kinematic judge" in page and "Drawn from all pairs" in page, "the rules are stated"
     assert "atom run --config run.yaml" in page
 

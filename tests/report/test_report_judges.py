@@ -20,11 +20,17 @@ from storage import Store
 
 def rows(judge, scores, exact=None, cost=0.0, seconds=0.0):
     """Two motions a prompt, in order."""
-    return pd.DataFrame({
-        "motion_id": [f"m{n}" for n in range(len(scores))], "prompt_id": [f"p{n // 2}" for n in range(len(scores))],
-        "judge": judge, "score": scores, "exact": [True] * len(scores) if exact is None else exact, "cost": cost,
-        "seconds": seconds,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "motion_id": [f"m{n}" for n in range(len(scores))],
+            "prompt_id": [f"p{n // 2}" for n in range(len(scores))],
+            "judge": judge,
+            "score": scores,
+            "exact": [True] * len(scores) if exact is None else exact,
+            "cost": cost,
+            "seconds": seconds,
+        }
+    )
 
 
 def compared(*tables):

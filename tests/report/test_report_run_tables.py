@@ -17,19 +17,51 @@ def saved(store, table, rows, number=0):
 
 
 def motion(motion_id):
-    return {"motion_id": motion_id, "prompt_id": "p", "sample": 0, "seed": 1, "tokens": [1], "frames": 2,
-            "joints": JOINTS + ord(motion_id), "stop_reason": "end"}  # fmt: skip
+    return {
+        "motion_id": motion_id,
+        "prompt_id": "p",
+        "sample": 0,
+        "seed": 1,
+        "tokens": [1],
+        "frames": 2,
+        "joints": JOINTS + ord(motion_id),
+        "stop_reason": "end",
+    }
 
 
 def score(motion_id, value, vote=0):
-    return {"motion_id": motion_id, "prompt_id": "p", "task": "temporal", "judge": "kinematic", "vote": vote,
-            "score": value, "exact": True, "events": [], "verdicts": [], "rationale": "", "model": None,
-            "answers": [], "tokens": 0, "cost": 0.0, "latency": 0.0, "error": None}  # fmt: skip
+    return {
+        "motion_id": motion_id,
+        "prompt_id": "p",
+        "task": "temporal",
+        "judge": "kinematic",
+        "vote": vote,
+        "score": value,
+        "exact": True,
+        "events": [],
+        "verdicts": [],
+        "rationale": "",
+        "model": None,
+        "answers": [],
+        "tokens": 0,
+        "cost": 0.0,
+        "latency": 0.0,
+        "error": None,
+    }
 
 
 def prompt(prompt_id, rejected=None):
-    return {"prompt_id": prompt_id, "text": "a person jumps", "task": "temporal", "events": [], "split": "test",
-            "source": "grammar", "seed": 0, "rejected": rejected, "answer": None}  # fmt: skip
+    return {
+        "prompt_id": prompt_id,
+        "text": "a person jumps",
+        "task": "temporal",
+        "events": [],
+        "split": "test",
+        "source": "grammar",
+        "seed": 0,
+        "rejected": rejected,
+        "answer": None,
+    }
 
 
 @pytest.fixture

@@ -25,13 +25,21 @@ VIDEO = bytes(range(256)) * 8
 
 def filled(store):
     """A run with a report, one that failed, and a clips artifact; gives its key."""
-    store.save_run("20260101-000000-000-old", {"config": {"name": "old"}, "state": "failed", "stages": [],
-                                               "created_at": "2026-01-01T00:00:00"})  # fmt: skip
+    store.save_run(
+        "20260101-000000-000-old",
+        {"config": {"name": "old"}, "state": "failed", "stages": [], "created_at": "2026-01-01T00:00:00"},
+    )
     overall = {"gain": 0.241, "gain_low": 0.1, "gain_high": 0.4}
-    store.save_run("20260102-000000-000-new", {
-        "config": {"name": "<b>new"}, "state": "completed", "stages": [], "created_at": "2026-01-02T00:00:00",
-        "evaluation": {"kinematic": {"overall": overall}},
-    })  # fmt: skip
+    store.save_run(
+        "20260102-000000-000-new",
+        {
+            "config": {"name": "<b>new"},
+            "state": "completed",
+            "stages": [],
+            "created_at": "2026-01-02T00:00:00",
+            "evaluation": {"kinematic": {"overall": overall}},
+        },
+    )
     for name, data in {
         "report.html": b"<p>gain",
         "people.html": b"<p>votes",
@@ -104,13 +112,27 @@ def test_nothing_else_of_the_store_is_given(served, store):
     client, key = served
     run = "20260102-000000-000-new"
     for path in [
-        f"/runs/{run}/run.json", f"/runs/{run}/", f"/runs/{run}", "/runs/", f"/runs/{run}/missing.png",
-        f"/runs/{run}/..%2f..%2fclips%2f{key}%2fm-0.png", "/runs/..%2f..%2f/report.html", "/runs/%2e%2e/report.html",
-        f"/clips/{key}/notes.txt", f"/clips/{key}/manifest.json", f"/clips/{key}/part-00000.parquet", f"/clips/{key}/",
-        f"/clips/{key}/..%2f..%2fruns%2f{run}%2fgains.png", f"/clips/{key}/%2fetc%2fhosts.png",
-        f"/clips/{'0' * 64}/m-0.png", f"/clips/..%2fruns/{run}.png", "/prompts/x/part-00000.parquet", "/docs",
-        "/openapi.json", "/journal/answers.sqlite",
-    ]:  # fmt: skip
+        f"/runs/{run}/run.json",
+        f"/runs/{run}/",
+        f"/runs/{run}",
+        "/runs/",
+        f"/runs/{run}/missing.png",
+        f"/runs/{run}/..%2f..%2fclips%2f{key}%2fm-0.png",
+        "/runs/..%2f..%2f/report.html",
+        "/runs/%2e%2e/report.html",
+        f"/clips/{key}/notes.txt",
+        f"/clips/{key}/manifest.json",
+        f"/clips/{key}/part-00000.parquet",
+        f"/clips/{key}/",
+        f"/clips/{key}/..%2f..%2fruns%2f{run}%2fgains.png",
+        f"/clips/{key}/%2fetc%2fhosts.png",
+        f"/clips/{'0' * 64}/m-0.png",
+        f"/clips/..%2fruns/{run}.png",
+        "/prompts/x/part-00000.parquet",
+        "/docs",
+        "/openapi.json",
+        "/journal/answers.sqlite",
+    ]:
         assert client.get(path).status_code == 404, path
     # A file that lies in the artifact's folder without being committed is none of it.
     store.files.write(f"clips/{key}/late.png", b"late")

@@ -32,10 +32,21 @@ def copied(finished, tmp_path):
 def test_every_file_is_there_and_says_the_same(written):
     files = {str(path.relative_to(written)) for path in written.rglob("*") if path.is_file()}
     assert files == {
-        "report.html", "report.md", "report.json", "example.webp", "gains.png", "gains_learned.png", "win_rates.png",
-        "win_rates_learned.png", "score_distributions.png", "score_distributions_learned.png", "tuning_curves.png",
-        "validation_tuning.png", "adapter/README.md", "preferences/README.md",
-    }  # fmt: skip
+        "report.html",
+        "report.md",
+        "report.json",
+        "example.webp",
+        "gains.png",
+        "gains_learned.png",
+        "win_rates.png",
+        "win_rates_learned.png",
+        "score_distributions.png",
+        "score_distributions_learned.png",
+        "tuning_curves.png",
+        "validation_tuning.png",
+        "adapter/README.md",
+        "preferences/README.md",
+    }
     report = RunReport.model_validate_json((written / "report.json").read_text())
     page, text = ((written / name).read_text() for name in ("report.html", "report.md"))
     gain = f"{report.gains['kinematic']['overall'].gain:+.3f}"

@@ -89,9 +89,15 @@ def test_a_choice_means_the_motion_not_the_place(dealing):
         places.add((pressed, vote.swapped, vote.choice))
         assert vote.swapped == shown.swapped and vote.motion_ids == shown.item.motion_ids
     assert places == {
-        ("left", False, "first"), ("left", True, "second"), ("right", False, "second"), ("right", True, "first"),
-        ("tie", False, "tie"), ("tie", True, "tie"), ("skip", False, "skip"), ("skip", True, "skip"),
-    }  # fmt: skip
+        ("left", False, "first"),
+        ("left", True, "second"),
+        ("right", False, "second"),
+        ("right", True, "first"),
+        ("tie", False, "tie"),
+        ("tie", True, "tie"),
+        ("skip", False, "skip"),
+        ("skip", True, "skip"),
+    }
 
 
 def test_after_a_restart_everybody_is_where_they_were(dealing, clock):
@@ -157,12 +163,17 @@ def test_undo_leaves_votes_of_another_review_in_the_same_file(dealing):
 @pytest.mark.parametrize(
     ("pair", "answer"),
     [
-        (True, {}), (True, {"score": 3}), (True, {"pressed": "left", "score": 3}),
+        (True, {}),
+        (True, {"score": 3}),
+        (True, {"pressed": "left", "score": 3}),
         (True, {"pressed": "left", "seen": (True, True)}),
-        (False, {"pressed": "left"}), (False, {"score": 3}), (False, {"score": 6, "seen": (True, True)}),
-        (False, {"score": 3, "seen": (True,)}), (False, {"pressed": "skip", "score": 1}),
+        (False, {"pressed": "left"}),
+        (False, {"score": 3}),
+        (False, {"score": 6, "seen": (True, True)}),
+        (False, {"score": 3, "seen": (True,)}),
+        (False, {"pressed": "skip", "score": 1}),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_answer_is_refused(dealing, pair, answer):
     assignment = dealing(pair=pair)
     item_id = assignment.next("ann").item.item_id
@@ -217,11 +228,14 @@ def test_whatever_people_do_the_rule_holds(steps, count, people, shared):
                 item_id = shown.item.item_id
                 assert item_id not in standing[voter]
                 others = {
-                    other for other in ("ann", "bob", "cid", "dan") if other != voter and (
+                    other
+                    for other in ("ann", "bob", "cid", "dan")
+                    if other != voter
+                    and (
                         standing[other].get(item_id) == "left"
                         or (item_id not in standing[other] and clock.now - since.get((other, item_id), 0) < HELD)
                     )
-                }  # fmt: skip
+                }
                 assert item_id in assignment.shared or len(others) < people
                 on_screen[voter], since[voter, item_id] = item_id, clock.now
             elif voter in on_screen:

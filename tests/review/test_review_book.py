@@ -53,8 +53,10 @@ def test_the_later_vote_replaces_and_undo_opens_the_item(book):
     for cast in (vote("i", choice="first"), vote("j"), vote("i", choice="tie"), vote("i", "bob", choice="second")):
         book.cast(cast)
     assert [(cast.voter, cast.item_id, cast.choice) for cast in book.votes()] == [
-        ("ann", "j", "first"), ("ann", "i", "tie"), ("bob", "i", "second"),
-    ]  # fmt: skip
+        ("ann", "j", "first"),
+        ("ann", "i", "tie"),
+        ("bob", "i", "second"),
+    ]
     assert (book.undo("ann").item_id, book.undo("ann").item_id, book.undo("ann")) == ("i", "j", None)
     assert book.undo("nobody") is None
     assert [cast.voter for cast in book.votes()] == ["bob"]

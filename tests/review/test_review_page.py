@@ -195,8 +195,9 @@ def test_clips_get_points_and_ticks(reviewing):
     review = reviewing(2, options=("--what", "clips"))
     page = review.person("Ann")
     assert page.evaluate("[...document.querySelectorAll('#events label')].map((label) => label.textContent)") == [
-        "a jumps twice", "b bow 3 times",
-    ]  # fmt: skip
+        "a jumps twice",
+        "b bow 3 times",
+    ]
 
     def by_key():
         page.press("b")
@@ -218,8 +219,11 @@ def test_clips_get_points_and_ticks(reviewing):
         )
         assert page.evaluate("document.querySelectorAll('#events input:checked').length") == 0
     assert [(vote.score, vote.seen, vote.choice) for vote in review.votes("Ann")] == [
-        (4, (False, True), None), (2, (True, False), None), (5, (False, True), None), (None, None, None),
-    ]  # fmt: skip
+        (4, (False, True), None),
+        (2, (True, False), None),
+        (5, (False, True), None),
+        (None, None, None),
+    ]
     page.close()
 
 

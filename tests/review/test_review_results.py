@@ -120,10 +120,17 @@ def test_people_against_a_judge_on_pairs():
     assert pairs["pair_accuracy"]["value"] == pytest.approx(5 / 8) and pairs["pair_accuracy"]["interval"]
     assert [row["motion_ids"] for row in found["disagreements"]] == [["tuned6", "base6"], ["tuned7", "base7"]]
     assert found["disagreements"][0] == {
-        "judge": "kinematic", "kind": "pair", "motion_ids": ["tuned6", "base6"], "arms": ["tuned", "base"],
-        "people": 1.0, "scores": [2.0, 3.0], "prompt_id": "p6", "task": "temporal", "votes": 2,
+        "judge": "kinematic",
+        "kind": "pair",
+        "motion_ids": ["tuned6", "base6"],
+        "arms": ["tuned", "base"],
+        "people": 1.0,
+        "scores": [2.0, 3.0],
+        "prompt_id": "p6",
+        "task": "temporal",
+        "votes": 2,
         "prompt": "a person jumps",
-    }  # fmt: skip
+    }
 
 
 def test_people_against_a_judge_on_clips():
@@ -171,7 +178,7 @@ NOTHING = {
     "all skips": [pair_vote("a", n, "skip") for n in range(9)] + [clip_vote("a", "base", n, None) for n in range(9)],
     "one score": [clip_vote(voter, arm, n, 3) for voter in "ab" for arm in ("base", "tuned") for n in range(9)],
     "two of the same arm": [pair_vote("a", n, "tie", arms=("candidate", "candidate")) for n in range(9)],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("votes", NOTHING.values(), ids=NOTHING)

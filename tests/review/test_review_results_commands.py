@@ -121,10 +121,19 @@ def test_votes_as_a_table_that_duckdb_opens(store, tmp_path):
     table = [dict(zip(found.columns, row)) for row in found.fetchall()]
     assert len(table) == len(votes()) and all(row.pop("cast_at") for row in table)
     assert table[0] == {
-        "voter": "ann", "item_id": "base-tuned-0", "prompt_id": "p0", "task": "frequency",
-        "motion_ids": ["base0", "tuned0"], "arms": ["base", "tuned"], "choice": "first", "score": None, "seen": None,
-        "swapped": False, "note": "", "seconds": 2.0,
-    }  # fmt: skip
+        "voter": "ann",
+        "item_id": "base-tuned-0",
+        "prompt_id": "p0",
+        "task": "frequency",
+        "motion_ids": ["base0", "tuned0"],
+        "arms": ["base", "tuned"],
+        "choice": "first",
+        "score": None,
+        "seen": None,
+        "swapped": False,
+        "note": "",
+        "seconds": 2.0,
+    }
     again = call("export", "--form", "votes", "-o", tmp_path / "out", "--store", store.root)
     assert isinstance(again.exception, AtomError) and "is there already" in str(again.exception)
 

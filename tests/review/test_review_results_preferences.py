@@ -42,17 +42,29 @@ def test_pairs_of_people_are_what_most_prefer(tables):
     rows = preferences_of("human", VOTES, tables)
     assert sides(rows) == [("t0-1", "t0-2"), ("t1-2", "t1-0")]
     assert rows[0] == {
-        "prompt_id": "t0", "prompt": "a person waves", "task": "frequency", "split": "train", "events": EVENTS,
-        "chosen_tokens": [1, 7], "rejected_tokens": [2, 7], "chosen_score": None, "rejected_score": None,
-        "margin": None, "degree": "Much better", "decided_by": "annotator", "chosen_motion_id": "t0-1",
+        "prompt_id": "t0",
+        "prompt": "a person waves",
+        "task": "frequency",
+        "split": "train",
+        "events": EVENTS,
+        "chosen_tokens": [1, 7],
+        "rejected_tokens": [2, 7],
+        "chosen_score": None,
+        "rejected_score": None,
+        "margin": None,
+        "degree": "Much better",
+        "decided_by": "annotator",
+        "chosen_motion_id": "t0-1",
         "rejected_motion_id": "t0-2",
-    }  # fmt: skip
+    }
     assert rows[1]["degree"] == "Better", "two of three and a tie"
 
 
 def test_people_s_own_scores_make_the_margin(tables):
-    clips = [Vote("a", name, "t0", "frequency", (name,), ("candidate",), score=score)
-             for name, score in (("t0-1", 4), ("t0-2", 2))]  # fmt: skip
+    clips = [
+        Vote("a", name, "t0", "frequency", (name,), ("candidate",), score=score)
+        for name, score in (("t0-1", 4), ("t0-2", 2))
+    ]
     row = preferences_of("human", [*VOTES, *clips], tables)[0]
     assert (row["chosen_score"], row["rejected_score"], row["margin"]) == (4.0, 2.0, 2.0)
 
@@ -73,9 +85,15 @@ def test_corrected_pairs_are_turned_round_kept_or_left_out(tables):
 
 @pytest.mark.parametrize(
     ("outcome", "votes", "degree"),
-    [(1, 3, "Much better"), (1, 2, "Better"), (0, 1, "Better"), (5 / 6, 3, "Better"), (2 / 3, 3, "Slightly better"),
-     (0.4, 5, "Negligibly better/unsure")],
-)  # fmt: skip
+    [
+        (1, 3, "Much better"),
+        (1, 2, "Better"),
+        (0, 1, "Better"),
+        (5 / 6, 3, "Better"),
+        (2 / 3, 3, "Slightly better"),
+        (0.4, 5, "Negligibly better/unsure"),
+    ],
+)
 def test_the_degree_is_how_far_people_agree(outcome, votes, degree):
     assert degree_of_votes(outcome, votes) == degree
 

@@ -85,10 +85,22 @@ def test_a_wrong_token_counts_more_than_a_right_cookie(opened):
 
 @pytest.mark.parametrize(
     "path",
-    ["/docs", "/openapi.json", "/votes.sqlite", "/runs", f"/runs/{RUN}/votes.sqlite", "/review.html.j2",
-     "/..%2f..%2fvotes.sqlite", "/%2e%2e/votes.py", "/..%5cvotes.py", "/%2fetc%2fhosts", "/review.js/", "/review.js%00",
-     "/judge/ann"],
-)  # fmt: skip
+    [
+        "/docs",
+        "/openapi.json",
+        "/votes.sqlite",
+        "/runs",
+        f"/runs/{RUN}/votes.sqlite",
+        "/review.html.j2",
+        "/..%2f..%2fvotes.sqlite",
+        "/%2e%2e/votes.py",
+        "/..%5cvotes.py",
+        "/%2fetc%2fhosts",
+        "/review.js/",
+        "/review.js%00",
+        "/judge/ann",
+    ],
+)
 def test_there_are_no_other_paths(opened, path):
     assert opened()[0].get(path).status_code == 404
 
@@ -134,10 +146,18 @@ def test_what_is_too_long_or_wrong_is_refused(opened):
     item = client.post("/next", json={"voter": "ann"}).json()["item"]["id"]
     sound = {"voter": "ann", "item": item, "pressed": "left", "note": "n" * MOST_NOTE}
     for wrong in [
-        {"note": "n" * (MOST_NOTE + 1)}, {"voter": "a/b"}, {"voter": ""}, {"voter": "x" * 41}, {"item": "nothing"},
-        {"pressed": "both"}, {"pressed": None}, {"pressed": None, "score": 3}, {"more": 1}, {"item": 3},
+        {"note": "n" * (MOST_NOTE + 1)},
+        {"voter": "a/b"},
+        {"voter": ""},
+        {"voter": "x" * 41},
+        {"item": "nothing"},
+        {"pressed": "both"},
+        {"pressed": None},
+        {"pressed": None, "score": 3},
+        {"more": 1},
+        {"item": 3},
         {"voter": "bob"},
-    ]:  # fmt: skip
+    ]:
         assert client.post("/cast", json=sound | wrong).status_code == 422, wrong
     assert client.post("/cast", content=b"[" * 100, headers={"Content-Type": "application/json"}).status_code == 422
     assert client.post("/cast", content=b" " * (MOST_BODY + 1)).status_code == 413
@@ -218,8 +238,12 @@ def test_the_command_listens_here_only_and_stores_in_the_runs_folder(tmp_path):
             answer = connection.getresponse()
             answer.read()
             assert answer.status == 404
-            connection.request("POST", f"/next?{address.query}", json.dumps({"voter": "ann"}),
-                               {"Origin": f"http://{address.netloc}", "Content-Type": "application/json"})  # fmt: skip
+            connection.request(
+                "POST",
+                f"/next?{address.query}",
+                json.dumps({"voter": "ann"}),
+                {"Origin": f"http://{address.netloc}", "Content-Type": "application/json"},
+            )
             assert json.loads(connection.getresponse().read())["item"]["text"] == "a man jumps"
             assert [act.act for act in VoteBook(votes).acts()] == ["shown"]
         finally:

@@ -35,8 +35,11 @@ def compacted(store: Store, stage: str = "prompts") -> pa.Table:
 
 
 def expected(store: Store, refs) -> list[dict]:
-    return [{"artifact": ref.key, **row} for ref in sorted(refs, key=lambda ref: ref.key)
-            for row in store.read(ref).to_pylist()]  # fmt: skip
+    return [
+        {"artifact": ref.key, **row}
+        for ref in sorted(refs, key=lambda ref: ref.key)
+        for row in store.read(ref).to_pylist()
+    ]
 
 
 def test_rows_of_completed_runs_with_their_artifact(store, three):
@@ -83,8 +86,19 @@ def test_parts_are_as_large_as_asked(store, recipe, row):
 
 def test_columns_keep_their_types_descriptions_and_encoding(store):
     joints = [round(number / 7 * 8192) / 8192 for number in range(66)]
-    rows = [{"motion_id": f"m{number}", "prompt_id": "p", "sample": 0, "seed": number, "tokens": [1, 2], "frames": 1,
-             "joints": joints, "stop_reason": "end"} for number in range(50)]  # fmt: skip
+    rows = [
+        {
+            "motion_id": f"m{number}",
+            "prompt_id": "p",
+            "sample": 0,
+            "seed": number,
+            "tokens": [1, 2],
+            "frames": 1,
+            "joints": joints,
+            "stop_reason": "end",
+        }
+        for number in range(50)
+    ]
     write(store, Recipe("motions", 1, MOTIONS), rows)
     compact(store, "motions", everything=True)
     part = pq.ParquetFile(Path(store.root, "compact/motions/part-00000.parquet"))

@@ -39,15 +39,28 @@ def validation():
 
 
 def on_pairs(folder, progress, work):
-    return tune(random_generator(), random_pairs(20), SMALL, 0, folder, progress, work, save_every=2,
-                validation=validation())  # fmt: skip
+    return tune(
+        random_generator(), random_pairs(20), SMALL, 0, folder, progress, work, save_every=2, validation=validation()
+    )
 
 
 def on_policy(folder, progress, work):
     prompts = [AskedPrompt(text, "integrity", ()) for text in TEXTS]
     reward = LongerIsBetter()
-    return tune_on_policy(random_generator(), prompts, reward, ON_POLICY, SMALL, SAMPLING, 3, folder, progress, work,
-                          save_every=2, validation=validation())  # fmt: skip
+    return tune_on_policy(
+        random_generator(),
+        prompts,
+        reward,
+        ON_POLICY,
+        SMALL,
+        SAMPLING,
+        3,
+        folder,
+        progress,
+        work,
+        save_every=2,
+        validation=validation(),
+    )
 
 
 def in_a_process_of_its_own(work):

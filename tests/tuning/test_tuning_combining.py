@@ -89,8 +89,9 @@ def test_a_combination_is_used_like_any_adapter_and_tells_what_it_is_of(base, pa
     assert tuned.sample(TEXTS, [0] * 4) != Generator.load(base).sample(TEXTS, [0] * 4)
     origin = json.loads((tmp_path / "all/atom.json").read_text())
     assert [(part["name"], part["weight"], part["adapter"]) for part in origin["combined_of"]] == [
-        ("jumps", 1.0, adapter_hash(parts[0])), ("turns", 0.5, adapter_hash(parts[1]))
-    ]  # fmt: skip
+        ("jumps", 1.0, adapter_hash(parts[0])),
+        ("turns", 0.5, adapter_hash(parts[1])),
+    ]
     assert origin["combined_of"][1]["made_from"]["seed"] == 1 and origin["template"] == "{}"
     assert "combined (cat) of jumps (weight 1), turns (weight 0.5)" in (tmp_path / "all/README.md").read_text()
     for file in ("atom.json", "README.md", "adapter_config.json"):
@@ -113,30 +114,36 @@ def test_combinations_can_be_combined(base, parts, tmp_path):
     assert_close(changes(base, tmp_path / "three"), weighted(base, [*parts, third], [1, 1, 1]))
 
 
-@pytest.mark.parametrize("asked, words", [
-    ({"weights": [1.0]}, "2 adapters and 1 weights"),
-    ({"weights": [1.0, 0.0]}, "leave that adapter out"),
-    ({"weights": [1.0, float("nan")]}, "leave that adapter out"),
-    ({"rank": 4}, "cat does not choose the rank: leave --rank out, or take --how svd"),
-    ({"how": "svd", "rank": 40}, "too small for rank 40: give a lower --rank"),
-    ({"how": "ties"}, "name it, such as --density 0.5"),
-    ({"density": 0.5}, "cat keeps all numbers: leave --density out"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "asked, words",
+    [
+        ({"weights": [1.0]}, "2 adapters and 1 weights"),
+        ({"weights": [1.0, 0.0]}, "leave that adapter out"),
+        ({"weights": [1.0, float("nan")]}, "leave that adapter out"),
+        ({"rank": 4}, "cat does not choose the rank: leave --rank out, or take --how svd"),
+        ({"how": "svd", "rank": 40}, "too small for rank 40: give a lower --rank"),
+        ({"how": "ties"}, "name it, such as --density 0.5"),
+        ({"density": 0.5}, "cat keeps all numbers: leave --density out"),
+    ],
+)
 def test_what_makes_no_sense_is_refused(base, parts, tmp_path, asked, words):
     with pytest.raises(AtomError, match=words):
         combine_adapters(parts, tmp_path / "all", base, **asked)
     assert not (tmp_path / "all").exists()
 
 
-@pytest.mark.parametrize("other, how, words", [
-    ({"rank": 2}, "linear", "one rank, these have 2, 4: --how cat and --how svd take any"),
-    ({"rank": 2}, "dare_ties", "one rank, these have 2, 4"),
-    ({"rank_pattern": {"v": 2}}, "linear", "one rank, these have 2, 4"),
-    ({"use_dora": True}, "cat", "is a DoRA, which no sum can combine: tune with tuning.dora=false, or merge it"),
-    ({"template": "Move: {}"}, "cat", "worded in different ways"),
-    ({"modules_to_save": ["lm_head"]}, "cat", "lm_head.weight, and only LoRA's matrices can be"),
-    ({"layers_to_transform": [0]}, "cat", "peft would lose"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "other, how, words",
+    [
+        ({"rank": 2}, "linear", "one rank, these have 2, 4: --how cat and --how svd take any"),
+        ({"rank": 2}, "dare_ties", "one rank, these have 2, 4"),
+        ({"rank_pattern": {"v": 2}}, "linear", "one rank, these have 2, 4"),
+        ({"use_dora": True}, "cat", "is a DoRA, which no sum can combine: tune with tuning.dora=false, or merge it"),
+        ({"template": "Move: {}"}, "cat", "worded in different ways"),
+        ({"modules_to_save": ["lm_head"]}, "cat", "lm_head.weight, and only LoRA's matrices can be"),
+        ({"layers_to_transform": [0]}, "cat", "peft would lose"),
+    ],
+)
 def test_adapters_that_do_not_go_together_are_refused(base, parts, tmp_path, other, how, words):
     odd = write_adapter(tmp_path / "odd", base, **other)
     density = 0.5 if how in PRUNING else None

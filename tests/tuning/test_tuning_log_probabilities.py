@@ -106,8 +106,12 @@ def test_a_preference_step_is_that_of_the_peer(peer, name, form, tolerance):
     with adapted.disable_adapter():
         reference = reference_log_probabilities(model, pairs, 0, form)
     chosen, rejected = pair_log_probabilities(model, PairBatch.of(pairs, 0, CPU), form)
-    values = {"policy_chosen": chosen, "policy_rejected": rejected, "reference_chosen": reference[:, 0],
-              "reference_rejected": reference[:, 1]}  # fmt: skip
+    values = {
+        "policy_chosen": chosen,
+        "policy_rejected": rejected,
+        "reference_chosen": reference[:, 0],
+        "reference_rejected": reference[:, 1],
+    }
     for who, found in values.items():
         assert (found - cases[f"step_{name}_{who}_logps"]).abs().max() <= tolerance, who
     ratio = (chosen - rejected) - (reference[:, 0] - reference[:, 1])
@@ -115,8 +119,11 @@ def test_a_preference_step_is_that_of_the_peer(peer, name, form, tolerance):
     losses.mean().backward()
     assert losses.mean().item() == pytest.approx(cases[f"step_{name}_loss"].item(), rel=1e-3)
 
-    gradients = {key.removeprefix(f"step_{name}_grad__"): value for key, value in cases.items()
-                 if key.startswith(f"step_{name}_grad__")}  # fmt: skip
+    gradients = {
+        key.removeprefix(f"step_{name}_grad__"): value
+        for key, value in cases.items()
+        if key.startswith(f"step_{name}_grad__")
+    }
     ours = {key: parameter.grad for key, parameter in adapted.named_parameters() if parameter.requires_grad}
     assert gradients.keys() == ours.keys()
     largest = max(value.abs().max() for value in gradients.values())

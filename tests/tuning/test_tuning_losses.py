@@ -32,13 +32,16 @@ def test_losses_are_those_of_the_peers(cases, scale, beta):
     close(dpo(ratio, beta, 0.2), cases[f"{scale}_sigmoid_ls0.2_b{beta}_losses"])
     close(dpo(ratio, beta, cases["pair_label_smoothing"]), cases[f"{scale}_sigmoid_pairls_b{beta}_losses"])
     close(hinge(ratio, beta), cases[f"{scale}_hinge_b{beta}_losses"])
-    sides = (cases[f"{scale}_policy_{side}_logps"] - cases[f"{scale}_reference_{side}_logps"]
-             for side in ("chosen", "rejected"))  # fmt: skip
+    sides = (
+        cases[f"{scale}_policy_{side}_logps"] - cases[f"{scale}_reference_{side}_logps"]
+        for side in ("chosen", "rejected")
+    )
     close(kto_pair(*sides, beta), cases[f"{scale}_kto_pair_b{beta}_losses"])
 
 
-@pytest.mark.parametrize(("loss", "peer", "form", "name"),
-                         [(ipo, "ipo", "average", "averaged"), (dpo, "sigmoid", "sum", "summed")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("loss", "peer", "form", "name"), [(ipo, "ipo", "average", "averaged"), (dpo, "sigmoid", "sum", "summed")]
+)
 def test_logits_to_losses_as_in_the_peers(cases, loss, peer, form, name):
     found = {}
     for who in ("policy", "reference"):

@@ -63,8 +63,16 @@ def test_motion_rows_alone_are_learned_from_too(tmp_path, change):
 def test_what_is_rewarded_becomes_likelier(tmp_path):
     """The built-in generator learns to be brief."""
     config = OnPolicyConfig(steps=25, prompts=3, samples=12, learning_rate=3e-3, kl=0.0, warmup_steps=1)
-    rows = tune_on_policy(Generator.load(), PROMPTS, OfLength(lambda codes: float(codes <= 11)), config,
-                          TuningConfig(), GenerationConfig(), 0, tmp_path)  # fmt: skip
+    rows = tune_on_policy(
+        Generator.load(),
+        PROMPTS,
+        OfLength(lambda codes: float(codes <= 11)),
+        config,
+        TuningConfig(),
+        GenerationConfig(),
+        0,
+        tmp_path,
+    )
     assert len(rows) == 25 and (tmp_path / "adapter_model.safetensors").exists()
     assert np.mean([row["reward"] for row in rows[-5:]]) > 0.15 + np.mean([row["reward"] for row in rows[:5]])
 
@@ -88,8 +96,15 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights_to_the_bit(tmp_path):
             random_generator(), PROMPTS, OfLength(), *run, tmp_path / "broken", stop, tmp_path / "work", save_every=3
         )
     steps = []
-    tune_on_policy(random_generator(), PROMPTS, OfLength(), *run, tmp_path / "broken",
-                   lambda step, *_: steps.append(step), tmp_path / "work")  # fmt: skip
+    tune_on_policy(
+        random_generator(),
+        PROMPTS,
+        OfLength(),
+        *run,
+        tmp_path / "broken",
+        lambda step, *_: steps.append(step),
+        tmp_path / "work",
+    )
     assert steps == [7, 8, 9, 10, 11, 12]
     first, again = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("unbroken", "broken"))
     assert all(torch.equal(first[key], again[key]) for key in first)
@@ -114,6 +129,14 @@ def test_the_judge_rewards_the_joints_of_the_codes_by_score_and_exact_match(tmp_
 def test_a_motion_without_codes_has_no_reward_and_asks_nobody(tmp_path):
     """Sampling from all of the vocabulary, random weights give answers of words alone."""
     sampling = SAMPLING.model_copy(update={"vocabulary": "all", "max_new_tokens": 4, "top_k": 0})
-    rows = tune_on_policy(random_generator(), PROMPTS, OfLength(lambda _: 1.0), CONFIG.model_copy(update={"steps": 3}),
-                          LORA, sampling, 0, tmp_path)  # fmt: skip
+    rows = tune_on_policy(
+        random_generator(),
+        PROMPTS,
+        OfLength(lambda _: 1.0),
+        CONFIG.model_copy(update={"steps": 3}),
+        LORA,
+        sampling,
+        0,
+        tmp_path,
+    )
     assert any(row["reward"] < 1 for row in rows)

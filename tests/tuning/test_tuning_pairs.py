@@ -56,8 +56,11 @@ def test_single_motions_are_good_or_bad_by_most_of_their_pairs_and_come_once():
     pairs = [TrainingPair("x", a, b), TrainingPair("x", a, c), TrainingPair("x", b, c), TrainingPair("y", b, a)]
     found = single_motions(pairs)
     assert found == [
-        TrainingPair("x", a, None), TrainingPair("x", None, c), TrainingPair("y", b, None), TrainingPair("y", None, a),
-    ]  # fmt: skip
+        TrainingPair("x", a, None),
+        TrainingPair("x", None, c),
+        TrainingPair("y", b, None),
+        TrainingPair("y", None, a),
+    ]
     assert single_motions(found) == found
 
 

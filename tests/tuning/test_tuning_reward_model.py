@@ -114,8 +114,9 @@ def test_a_training_that_was_cut_off_ends_with_the_same_weights_to_the_bit(tmp_p
     with pytest.raises(Stop):
         train_reward_model(random_generator(), *run, tmp_path / "broken", stop, tmp_path / "work")
     epochs = []
-    train_reward_model(random_generator(), *run, tmp_path / "broken", lambda epoch, *_: epochs.append(epoch),
-                       tmp_path / "work")  # fmt: skip
+    train_reward_model(
+        random_generator(), *run, tmp_path / "broken", lambda epoch, *_: epochs.append(epoch), tmp_path / "work"
+    )
     assert epochs == [5, 6] and list((tmp_path / "work").iterdir()) == []
     first, again = (load_file(tmp_path / name / "reward_model.safetensors") for name in ("unbroken", "broken"))
     assert first.keys() == again.keys() and all(torch.equal(first[key], again[key]) for key in first)

@@ -45,8 +45,13 @@ def test_two_processes_give_the_curve_and_the_adapter_of_one_with_twice_the_batc
     config, pairs = RunConfig.model_validate(SETTINGS), training_pairs()
     alone = tune(Generator.load(), pairs, config.tuning, 0, tmp_path / "alone", validation=validation_of(config))
     heard = []
-    both = tune_together(config, tmp_path / "both", work_of(tmp_path / "work", pairs), None,
-                         lambda step, steps, row: heard.append((step, steps)))  # fmt: skip
+    both = tune_together(
+        config,
+        tmp_path / "both",
+        work_of(tmp_path / "work", pairs),
+        None,
+        lambda step, steps, row: heard.append((step, steps)),
+    )
     assert heard == [(step, 4) for step in range(1, 5)]
     for one, other in zip(alone, both, strict=True):
         for figure in ("loss", "margin", "chosen_logp", "rejected_logp", "accuracy", "gradient_norm"):

@@ -82,8 +82,10 @@ def test_the_loss_falls_and_the_margin_rises(generator, tmp_path, loss, form):
 
 @pytest.mark.parametrize("form", ["sum", "average"])
 def test_single_motions_are_learned_from_without_a_counterpart(generator, tmp_path, form):
-    pairs = [TrainingPair(pair.text, *((pair.chosen, None) if i % 3 else (None, pair.rejected)))
-             for i, pair in enumerate(random_pairs(24))]  # fmt: skip
+    pairs = [
+        TrainingPair(pair.text, *((pair.chosen, None) if i % 3 else (None, pair.rejected)))
+        for i, pair in enumerate(random_pairs(24))
+    ]
     config = SMALL.model_copy(update={"loss": "kto_unpaired", "log_probability": form, "epochs": 8, "beta": 0.3})
     rows = tune(generator, pairs, config, 0, tmp_path)
     first, last = rows[:6], rows[-6:]  # a pass over all each
@@ -138,8 +140,15 @@ def test_a_kept_state_is_never_used_by_another_tuning(pairs, tmp_path, change):
     others = pairs[:-1] if change == "pairs" else pairs
     steps = []
     with pytest.raises(Stop):
-        tune(random_generator(), others, config, int(change == "seed"), tmp_path / "b", first_step_into(steps),
-             tmp_path / "work")  # fmt: skip
+        tune(
+            random_generator(),
+            others,
+            config,
+            int(change == "seed"),
+            tmp_path / "b",
+            first_step_into(steps),
+            tmp_path / "work",
+        )
     assert steps == [1]
 
 
@@ -183,8 +192,9 @@ def test_kill_9_while_the_state_is_written_leaves_the_one_before(pairs, tmp_path
     )
     assert killed.returncode == -signal.SIGKILL
     steps = []
-    tune(random_generator(), pairs, SMALL, 0, tmp_path / "broken", lambda step, *_: steps.append(step),
-         tmp_path / "work")  # fmt: skip
+    tune(
+        random_generator(), pairs, SMALL, 0, tmp_path / "broken", lambda step, *_: steps.append(step), tmp_path / "work"
+    )
     assert steps[0] == 4
     tune(random_generator(), pairs, SMALL, 0, tmp_path / "unbroken")
     assert same(weights(tmp_path / "broken"), weights(tmp_path / "unbroken"))
@@ -249,8 +259,14 @@ def test_a_second_round_goes_on_from_the_adapter_against_the_same_reference(pair
     assert sum(row["margin"] for row in second) > sum(row["margin"] for row in first)
     for change, words in (({"rank": 8}, "tuning.rank"), ({"alpha": 16}, "tuning.alpha"), ({"targets": "q,v"}, "fit")):
         with pytest.raises(AtomError, match=words):
-            tune(random_generator(), pairs, SMALL.model_copy(update=change), 0, tmp_path / "third",
-                 init_adapter=tmp_path / "first")  # fmt: skip
+            tune(
+                random_generator(),
+                pairs,
+                SMALL.model_copy(update=change),
+                0,
+                tmp_path / "third",
+                init_adapter=tmp_path / "first",
+            )
     with pytest.raises(AtomError, match="no adapter"):
         tune(random_generator(), pairs, SMALL, 0, tmp_path / "third", init_adapter=tmp_path)
 
@@ -265,8 +281,15 @@ def test_a_loss_that_is_no_number_stops_with_the_remedy_and_keeps_the_last_state
         tune(generator, pairs, SMALL, 0, tmp_path / "adapter", spoil, tmp_path / "work", save_every=4)
     assert not (tmp_path / "adapter").exists()
     steps = []
-    tune(random_generator(), pairs, SMALL, 0, tmp_path / "adapter", lambda step, *_: steps.append(step),
-         tmp_path / "work")  # fmt: skip
+    tune(
+        random_generator(),
+        pairs,
+        SMALL,
+        0,
+        tmp_path / "adapter",
+        lambda step, *_: steps.append(step),
+        tmp_path / "work",
+    )
     assert steps[0] == 5
 
 
@@ -362,14 +385,17 @@ def test_unclear_preferences_count_less(tmp_path):
     assert losses["Slightly better"][0] > losses["Much better"][0]
 
 
-@pytest.mark.parametrize(("change", "reason"), [
-    ({"loss": "orpo"}, "made for averaged"),
-    ({"loss": "kto", "at_once": 4}, "leave at_once at 0"),
-    ({"loss": "sft", "degree_smoothing": {"Better": 0.1}}, "takes no label smoothing"),
-    ({"degree_smoothing": {"Better": 0.5}}, "less than 0.5"),
-    ({"targets": "q, v"}, "pattern"),
-    ({"vocabulary": "motion", "targets": "q,lm_head"}, "leave lm_head out"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"loss": "orpo"}, "made for averaged"),
+        ({"loss": "kto", "at_once": 4}, "leave at_once at 0"),
+        ({"loss": "sft", "degree_smoothing": {"Better": 0.1}}, "takes no label smoothing"),
+        ({"degree_smoothing": {"Better": 0.5}}, "less than 0.5"),
+        ({"targets": "q, v"}, "pattern"),
+        ({"vocabulary": "motion", "targets": "q,lm_head"}, "leave lm_head out"),
+    ],
+)
 def test_settings_that_contradict_each_other_are_refused(change, reason):
     with pytest.raises(ValueError, match=reason):
         TuningConfig(**change)
@@ -396,8 +422,10 @@ def test_an_adapter_says_what_it_was_made_from_and_is_refused_on_another_base(pa
 def test_after_recomputing_the_generator_samples_as_before(generator, pairs, tmp_path):
     before = generator.sample(["a person jumps twice"], [4], max_new_tokens=20)
     tune(generator, pairs, SMALL.model_copy(update={"recompute": True, "max_steps": 2}), 0, tmp_path)
-    assert not any(layer.training or getattr(layer, "gradient_checkpointing", False)
-                   for layer in generator.language_model.modules())  # fmt: skip
+    assert not any(
+        layer.training or getattr(layer, "gradient_checkpointing", False)
+        for layer in generator.language_model.modules()
+    )
     assert generator.sample(["a person jumps twice"], [4], max_new_tokens=20) == before
 
 

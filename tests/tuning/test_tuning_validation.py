@@ -72,8 +72,13 @@ def test_a_tuning_that_gets_worse_ends_early_with_its_best_adapter(tmp_path):
 
     def copy_third(step, *_):
         if step == 3:
-            kept.update({name: value.detach().clone() for name, value in generator.language_model.named_parameters()
-                         if "lora_" in name})  # fmt: skip
+            kept.update(
+                {
+                    name: value.detach().clone()
+                    for name, value in generator.language_model.named_parameters()
+                    if "lora_" in name
+                }
+            )
 
     generator = random_generator()
     tune(generator, random_pairs(20), SMALL, 0, tmp_path / "last", copy_third)

@@ -30,10 +30,13 @@ def test_a_real_tuning_at_far_too_high_a_rate_is_stopped_before_its_end(tmp_path
     generator = Generator.load()
     texts = [prompt.text for prompt in write_split(PromptConfig(), 0, "train", 4) for _ in range(4)]
     motions = generator.sample(texts, range(len(texts)), batch_size=len(texts))
-    pairs = [TrainingPair(text, tuple(one.tokens), tuple(other.tokens))
-             for text, one, other in zip(texts[::2], motions[::2], motions[1::2])]  # fmt: skip
-    config = TuningConfig(batch_size=8, epochs=40, warmup_steps=2, learning_rate=0.03, chosen_weight=0,
-                          log_probability="average")  # fmt: skip
+    pairs = [
+        TrainingPair(text, tuple(one.tokens), tuple(other.tokens))
+        for text, one, other in zip(texts[::2], motions[::2], motions[1::2])
+    ]
+    config = TuningConfig(
+        batch_size=8, epochs=40, warmup_steps=2, learning_rate=0.03, chosen_weight=0, log_probability="average"
+    )
     seen = []
     with pytest.raises(AtomError, match=r"diverges at step \d+.*lower tuning\.learning_rate=0\.03"):
         tune(generator, pairs, config, 0, tmp_path / "a", lambda step, *_: seen.append(step))

@@ -14,8 +14,9 @@ TEXTS = ["a person jumps twice", "someone waves, then walks ahead", "he bows", "
 CODES = 16
 
 
-def random_generator(d_model: int = 32, d_ff: int = 48, layers: int = 2, heads: int = 2, codes: int = CODES,
-                     texts: list[str] = TEXTS) -> Generator:  # fmt: skip
+def random_generator(
+    d_model: int = 32, d_ff: int = 48, layers: int = 2, heads: int = 2, codes: int = CODES, texts: list[str] = TEXTS
+) -> Generator:
     torch.manual_seed(3)
     tokenizer = build_word_tokenizer(texts)
     MotionVocabulary.append(tokenizer, codes)
@@ -25,8 +26,9 @@ def random_generator(d_model: int = 32, d_ff: int = 48, layers: int = 2, heads: 
     return Generator(Checkpoint(vqvae, build_language_model(config), tokenizer, *statistics, template="{}"))
 
 
-def random_pairs(count: int, seed: int = 0, codes: int = CODES, lengths: tuple[int, int] = (3, 12),
-                 texts: list[str] = TEXTS) -> list[TrainingPair]:  # fmt: skip
+def random_pairs(
+    count: int, seed: int = 0, codes: int = CODES, lengths: tuple[int, int] = (3, 12), texts: list[str] = TEXTS
+) -> list[TrainingPair]:
     rng = np.random.default_rng(seed)
 
     def motion() -> tuple[int, ...]:

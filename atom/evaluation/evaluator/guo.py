@@ -36,10 +36,20 @@ class GuoEvaluator:
     """
 
     def __init__(
-        self, movement: MovementEncoder, text: TextEncoder, motion: MotionEncoder, words: WordVectors,
-        mean: np.ndarray, std: np.ndarray, *, name: str, weights_hash: str, device: str = "cpu", batch: int = 32,
+        self,
+        movement: MovementEncoder,
+        text: TextEncoder,
+        motion: MotionEncoder,
+        words: WordVectors,
+        mean: np.ndarray,
+        std: np.ndarray,
+        *,
+        name: str,
+        weights_hash: str,
+        device: str = "cpu",
+        batch: int = 32,
         max_frames: int = MAX_FRAMES,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.name, self.weights_hash = name, weights_hash
         self._device, self._batch, self._max_frames = device_of(device), batch, max_frames
         self._movement, self._text, self._motion = (part.to(self._device).eval() for part in (movement, text, motion))
@@ -101,9 +111,15 @@ class GuoEvaluator:
 
 
 def load_guo(
-    weights: Path, words: Path, mean: np.ndarray, std: np.ndarray, variant: Variant = "guo", device: str = "cpu",
-    batch: int = 32, max_frames: int = MAX_FRAMES,
-) -> Evaluator:  # fmt: skip
+    weights: Path,
+    words: Path,
+    mean: np.ndarray,
+    std: np.ndarray,
+    variant: Variant = "guo",
+    device: str = "cpu",
+    batch: int = 32,
+    max_frames: int = MAX_FRAMES,
+) -> Evaluator:
     """The evaluator in `weights`, Guo's finest.tar, with the word vectors in the folder `words`.
 
     `mean` and `std` (263,) are those that the evaluator was trained with. "guo" stops the motion encoder at the end of
@@ -125,9 +141,18 @@ def load_guo(
     for content in (weights.read_bytes(), vectors.sha256.encode(), statistics.tobytes()):
         digest.update(hashlib.sha256(content).digest())
     return GuoEvaluator(
-        movement, text, motion, vectors, mean, std, name=variant, weights_hash=digest.hexdigest(), device=device,
-        batch=batch, max_frames=max_frames,
-    )  # fmt: skip
+        movement,
+        text,
+        motion,
+        vectors,
+        mean,
+        std,
+        name=variant,
+        weights_hash=digest.hexdigest(),
+        device=device,
+        batch=batch,
+        max_frames=max_frames,
+    )
 
 
 def _load_networks(path: Path, packed: bool) -> tuple[MovementEncoder, TextEncoder, MotionEncoder]:

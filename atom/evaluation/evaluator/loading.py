@@ -20,8 +20,9 @@ def load_evaluator(settings: MetricsConfig, device: str = "cpu") -> Evaluator:
     if settings.words is None:
         raise AtomError("Guo's evaluator needs its word vectors: give evaluation.metrics.words")
     statistics = _statistics(settings)
-    return load_guo(Path(settings.evaluator), Path(settings.words), statistics.mean, statistics.std, settings.variant,
-                    device)  # fmt: skip
+    return load_guo(
+        Path(settings.evaluator), Path(settings.words), statistics.mean, statistics.std, settings.variant, device
+    )
 
 
 def _statistics(settings: MetricsConfig) -> Statistics:

@@ -109,8 +109,13 @@ def train_evaluator(config: SmallEvaluatorTraining, work: Path, progress: Progre
     The loss is InfoNCE in both directions (van den Oord et al. 2018, arXiv 1807.03748) with the negative squared
     Euclidean distance as likeness, which is what the metrics rank by; a motion is also held against wrong captions.
     """
-    paths = build_corpus(work / "corpus", config.clips, config.seed, config.workers,
-                         lambda done, total: progress("motions", done, total, ""))  # fmt: skip
+    paths = build_corpus(
+        work / "corpus",
+        config.clips,
+        config.seed,
+        config.workers,
+        lambda done, total: progress("motions", done, total, ""),
+    )
     examples = [Example(clip.features.astype(np.float16), clip.events) for clip in read_corpus(paths)]
     torch.manual_seed(config.seed)
     words = tuple(sorted(vocabulary()))
@@ -128,8 +133,9 @@ def train_evaluator(config: SmallEvaluatorTraining, work: Path, progress: Progre
         chosen = rng.choice(len(examples), config.batch, replace=False)
         batch = [maybe_mirrored(examples[i], rng) for i in chosen]
         told, same = captions(batch, config.wrong_captions, rng)
-        texts = networks.embed_texts(*padded([with_unknown(encode_text(text, ids), config.unknown_words, rng)
-                                              for text in told]))  # fmt: skip
+        texts = networks.embed_texts(
+            *padded([with_unknown(encode_text(text, ids), config.unknown_words, rng) for text in told])
+        )
         rows = [example.features[:, :SEEN].astype(np.float32) for example in batch]
         motions = networks.embed_motions(*padded(rows, FRAMES_PER_MOVEMENT))
         loss = contrastive_loss(texts, motions, same, config.temperature)

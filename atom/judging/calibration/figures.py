@@ -86,10 +86,16 @@ def compare_judges(
         figure = prompts.figure(gain, both)
         interval = figure["interval"]
         verdict = "too few prompts" if interval is None else "better" if interval[0] > 0 else "within noise"
-        compared.append({
-            "judges": [better, other], "n": int(both.sum()), "prompts": prompts.count(both),
-            "gain": figure["value"], "interval": interval, "verdict": verdict,
-        })  # fmt: skip
+        compared.append(
+            {
+                "judges": [better, other],
+                "n": int(both.sum()),
+                "prompts": prompts.count(both),
+                "gain": figure["value"],
+                "interval": interval,
+                "verdict": verdict,
+            }
+        )
     return compared
 
 

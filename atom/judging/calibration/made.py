@@ -59,9 +59,14 @@ def calibration_clips(prompts: int, seed: int) -> list[CalibrationClip]:
 
 
 def _perform(
-    name: str, text: str, task: Task, asked: Composition, levels: Counter[int], changes: Counter[str],
+    name: str,
+    text: str,
+    task: Task,
+    asked: Composition,
+    levels: Counter[int],
+    changes: Counter[str],
     rng: np.random.Generator,
-) -> Iterator[CalibrationClip]:  # fmt: skip
+) -> Iterator[CalibrationClip]:
     """Up to four motions of different levels, rare levels and rare changes first."""
     by_level: dict[int, list[Candidate]] = defaultdict(list)
     for change, done in _candidates(asked, rng):

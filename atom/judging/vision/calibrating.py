@@ -24,11 +24,21 @@ def show(clips: Sequence[CalibrationClip], sight: SightConfig, store: Store, dra
     motions_ref = store.find(motions.stage, motions.key)
     if motions_ref is None:
         with store.write(motions) as writer:
-            writer.rows([
-                {"motion_id": clip.clip_id, "prompt_id": clip.prompt_id, "sample": 0, "seed": 0, "tokens": [],
-                 "frames": len(clip.joints), "joints": clip.joints, "stop_reason": "end"}
-                for clip in clips
-            ])  # fmt: skip
+            writer.rows(
+                [
+                    {
+                        "motion_id": clip.clip_id,
+                        "prompt_id": clip.prompt_id,
+                        "sample": 0,
+                        "seed": 0,
+                        "tokens": [],
+                        "frames": len(clip.joints),
+                        "joints": clip.joints,
+                        "stop_reason": "end",
+                    }
+                    for clip in clips
+                ]
+            )
     recipe = Recipe("calibration-pictures", VERSION, PICTURES, config=sight.model_dump(), inputs=[motions.key])
     ref = store.find(recipe.stage, recipe.key)
     shown: Shown = {}

@@ -110,9 +110,11 @@ def seen_events(answer: EventsAnswer, actions: Sequence[str], frames: int) -> li
 async def _rate(service: Asks, subject: Subject, settings: VisionConfig, model: str, vote: int) -> Opinion:
     request = _request(settings, model, vote, (*subject.pictures, rating_question(subject.text, subject.task)))
     told: Told[RatingAnswer] = await ask_for(
-        service, request, RatingAnswer,
+        service,
+        request,
+        RatingAnswer,
         lambda answer: None if 1 <= answer.score <= 5 else f"the score {answer.score} is not one of 1 to 5",
-    )  # fmt: skip
+    )
     if told.value is None:
         return Opinion(None, told.error, told.answers)
     score = told.value.score
@@ -121,9 +123,15 @@ async def _rate(service: Asks, subject: Subject, settings: VisionConfig, model: 
 
 def _request(settings: VisionConfig, model: str, vote: int, parts: tuple[str | Picture, ...]) -> Request:
     return Request(
-        model, SYSTEM, parts, max_tokens=settings.max_tokens, temperature=settings.temperature,
-        detail=settings.detail, vote=vote, refresh=settings.refresh,
-    )  # fmt: skip
+        model,
+        SYSTEM,
+        parts,
+        max_tokens=settings.max_tokens,
+        temperature=settings.temperature,
+        detail=settings.detail,
+        vote=vote,
+        refresh=settings.refresh,
+    )
 
 
 def _fault(answer: EventsAnswer, listed: int, frames: int) -> str | None:
@@ -145,6 +153,9 @@ def _fault(answer: EventsAnswer, listed: int, frames: int) -> str | None:
 def _with_words(judgement: Judgement, description: str) -> Judgement:
     said = " ".join(description.split())
     return Judgement(
-        judgement.score, judgement.exact, judgement.seen, judgement.verdicts,
+        judgement.score,
+        judgement.exact,
+        judgement.seen,
+        judgement.verdicts,
         f"{judgement.rationale} The model saw: {said}" if said else judgement.rationale,
-    )  # fmt: skip
+    )

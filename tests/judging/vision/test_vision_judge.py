@@ -113,9 +113,12 @@ def test_any_sensible_answer_becomes_events_of_the_motion_in_order(actions, data
     told = []
     for number in range(1, len(listed) + 1):
         places = data.draw(st.lists(st.tuples(st.integers(0, 119), st.integers(0, 200), st.integers(1, 5)), max_size=3))
-        told.append(ActionAnswer(number=number, occurrences=[
-            Occurrence(first_frame=a, last_frame=max(a, b), times=t) for a, b, t in places
-        ]))  # fmt: skip
+        told.append(
+            ActionAnswer(
+                number=number,
+                occurrences=[Occurrence(first_frame=a, last_frame=max(a, b), times=t) for a, b, t in places],
+            )
+        )
     seen = seen_events(EventsAnswer(description="", actions=told, others=["?"]), listed, frames)
     assert all(event.action in listed and 0 <= event.start < event.end <= frames for event in seen)
     assert {event.action for event in seen} == {listed[t.number - 1] for t in told if t.occurrences}
@@ -149,8 +152,12 @@ def test_a_comparison_shows_both_motions_in_the_order_asked():
     found = asyncio.run(compare_motions(model, SUBJECT, other, VisionConfig(), "m"))
     assert found.better == "first" and found.rationale == "the first waves"
     parts = model.asked[0].parts
-    assert [parts.index(FIRST), parts.index(SUBJECT.pictures[0]), parts.index(SECOND), parts.index(other.pictures[0])] \
-        == [0, 1, 2, 3]  # fmt: skip
+    assert [
+        parts.index(FIRST),
+        parts.index(SUBJECT.pictures[0]),
+        parts.index(SECOND),
+        parts.index(other.pictures[0]),
+    ] == [0, 1, 2, 3]
 
 
 @pytest.fixture(scope="module")
@@ -210,5 +217,6 @@ def test_the_path_from_above_keeps_left_on_the_left():
         start = columns[rows > np.quantile(rows, 0.95)].mean()
         end = columns[rows < np.quantile(rows, 0.1)].mean()
         assert np.sign(end - start) == side, turn
-    assert isinstance(path_map(np.repeat(make_motion([Event("bow")], np.random.default_rng(0)).joints[:1], 9, 0)),
-                      Image.Image)  # fmt: skip
+    assert isinstance(
+        path_map(np.repeat(make_motion([Event("bow")], np.random.default_rng(0)).joints[:1], 9, 0)), Image.Image
+    )
