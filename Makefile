@@ -32,15 +32,15 @@ format: $(READY)
 bench: $(READY)  ## every hot path beside the plain way, as a table, Parquet and a plot
 	$(BIN)/python tests/benchmarks/bench.py --device $(DEVICE)
 
-AVERAGED := tuning.log_probability=average
+AVERAGED := tuning.average_log_prob=true
 
 objectives: $(READY)  ## every objective of tuning side by side, three seeds each; an hour and a half
 	$(BIN)/atom tune sweep --seeds 3 --store outputs/objectives-store -o outputs/objectives \
 		--set rounds=1 --set on_policy.steps=0 --set validation.prompts_per_task=0 \
-		--try tuning.loss=ipo --try tuning.loss=dpo --try tuning.loss=hinge --try tuning.loss=kto --try tuning.loss=sft \
-		--try tuning.loss=kto_unpaired \
-		--try "tuning.loss=orpo $(AVERAGED) tuning.beta=0.25" --try "tuning.loss=simpo $(AVERAGED) tuning.beta=2" \
-		--try "tuning.loss=ipo $(AVERAGED) tuning.chosen_weight=0 tuning.most_drift=100" --try "tuning.loss=ipo tuning.epochs=5" \
+		--try tuning.loss_type=ipo --try tuning.loss_type=dpo --try tuning.loss_type=hinge --try tuning.loss_type=kto --try tuning.loss_type=sft \
+		--try tuning.loss_type=kto_unpaired \
+		--try "tuning.loss_type=orpo $(AVERAGED) tuning.beta=0.25" --try "tuning.loss_type=simpo $(AVERAGED) tuning.beta=2" \
+		--try "tuning.loss_type=ipo $(AVERAGED) tuning.sft_weight=0 tuning.max_drift=100" --try "tuning.loss_type=ipo tuning.num_train_epochs=5" \
 		--try on_policy.steps=90 --try "on_policy.steps=90 on_policy.advantage=grpo"
 
 scale: $(READY)  ## the pipeline at the paper's size, a tenth and a hundredth of it: time, memory, disk; about an hour

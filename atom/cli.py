@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from atom.commands.on_demand import group_of
+from atom.commands.lazy_commands import lazy_group
 from atom.errors import AtomError
 
 COMMANDS = {
@@ -16,8 +16,8 @@ COMMANDS = {
     "pretrain-judge": "atom.commands.pretrain:pretrain_judge",
     "pretrain-evaluator": "atom.commands.pretrain:pretrain_evaluator",
     "show": "atom.commands.show:show",
-    "serve-judge": "atom.commands.double:serve_judge",
-    "serve-reports": "atom.commands.reports:serve_reports",
+    "serve-judge": "atom.commands.serve_mock:serve_mock",
+    "serve-reports": "atom.commands.serve_reports:serve_reports",
     "adapter": "atom.commands.adapter:adapter_app",
     "checkpoint": "atom.commands.checkpoint:checkpoint_app",
     "data": "atom.commands.data:data_app",
@@ -39,7 +39,7 @@ def commands() -> dict[str, str]:
 def main() -> None:
     """Runs a command. What a user can mend is one line on standard error and exit status 2."""
     app = typer.Typer(
-        cls=group_of(commands()), no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+        cls=lazy_group(commands()), no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
     )
     app.callback(help="Align a text-to-motion model with event-level feedback.")(lambda: None)
     try:

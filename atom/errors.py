@@ -1,5 +1,5 @@
-"""The one error type that a user is meant to read."""
+"""The error type whose message is written for the user."""
 
 
 class AtomError(Exception):
-    """Something a user can mend: the message says what is wrong, where, and what to do about it, in one line."""
+    """An error that the user can fix. The message says what is wrong, where, and what to do, in one line."""

@@ -96,7 +96,7 @@ class Event:
         return asdict(self)
 
 
-def other_side(action: str) -> str:
+def mirror_action(action: str) -> str:
     """The same action by the other side of the body; an action without a side is its own."""
     name, _, side = action.rpartition("_")
     return {"left": f"{name}_right", "right": f"{name}_left"}.get(side, action)
@@ -110,7 +110,7 @@ def composition_key(events: Iterable[Event]) -> str:
     return ">".join(f"{event.action}*{event.count}" for event in events)
 
 
-def split_of(events: Iterable[Event]) -> Split:
+def assign_split(events: Iterable[Event]) -> Split:
     """The split of a composition: 80 % train, 10 % val, 10 % test, fixed for ever by a hash of its ordered events.
 
     Corpus, prompts and every judge use this one rule, so a composition held out anywhere is held out everywhere.

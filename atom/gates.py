@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from atom.config import GateConfig
 from atom.errors import AtomError
-from atom.motion.files import LEG_METRES
-from atom.motion.skeleton import INDEX, JOINTS
+from atom.motion.motion_files import LEG_LENGTH_RANGE
+from atom.motion.skeleton import JOINT_INDEX, JOINTS
 
 Rows = Sequence[Mapping[str, Any]]
-_LEG = [INDEX[name] for name in ("r_hip", "r_knee", "r_ankle")]
+_LEG = [JOINT_INDEX[name] for name in ("r_hip", "r_knee", "r_ankle")]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Check:
         return self.share <= self.limit
 
 
-def of_prompts(rows: Rows) -> list[Check]:
+def check_prompts(rows: Rows) -> list[Check]:
     """No text twice, and no composition of events both in training and test."""
     used = [row for row in rows if row["rejected"] is None]
     texts = Counter(row["text"] for row in used)
@@ -58,7 +58,10 @@ def of_prompts(rows: Rows) -> list[Check]:
     ]
 
 
-def of_motions(tables: Iterable[pa.Table], limits: GateConfig) -> list[Check]:
+of_prompts = check_prompts  # the name that flows/pipeline.py still uses
+
+
+def check_motions(tables: Iterable[pa.Table], limits: GateConfig) -> list[Check]:
     """Motions that hold something, are of human size, and differ among the candidates of a prompt; tables as the store
     keeps motions, of which prompt_id and joints are looked at, all candidates of a prompt in one of them."""
     total = empty = broken = repeated = 0
@@ -96,13 +99,13 @@ def of_motions(tables: Iterable[pa.Table], limits: GateConfig) -> list[Check]:
     ]
 
 
-def of_scores(rows: Iterable[Mapping[str, Any]]) -> list[Check]:
+def check_scores(rows: Iterable[Mapping[str, Any]]) -> list[Check]:
     """Scores on the rubric's scale."""
     sound = Counter(row["score"] is None or 1 <= row["score"] <= 5 for row in rows)
     return [Check("scores outside of 1 to 5", _share(sound[False], sound.total()), 0.0, "the judge is broken")]
 
 
-def of_preferences(rows: Rows) -> list[Check]:
+def check_preferences(rows: Rows) -> list[Check]:
     """Two different motions, the better one chosen, of prompts that are for training."""
     turned = sum(row["decided_by"] == "score" and (row["margin"] or 0) < 0 for row in rows)
     equal = sum(row["chosen_motion_id"] == row["rejected_motion_id"] for row in rows)
@@ -114,7 +117,7 @@ def of_preferences(rows: Rows) -> list[Check]:
     ]
 
 
-def refuse(stage: str, checks: Iterable[Check]) -> None:
+def require_passed(stage: str, checks: Iterable[Check]) -> None:
     """AtomError that names each check which does not hold, with what to do."""
     if broken := [check for check in checks if not check.holds]:
         told = "; ".join(
@@ -127,7 +130,7 @@ def _human(joints: np.ndarray) -> bool:
     """Joints (T, 22, 3): finite, and in the middle of the motion with a right leg of a person's length."""
     hip, knee, ankle = joints[len(joints) // 2, _LEG]
     leg = np.linalg.norm(knee - hip) + np.linalg.norm(ankle - knee)
-    return bool(LEG_METRES[0] <= leg <= LEG_METRES[1] and np.isfinite(joints).all())
+    return bool(LEG_LENGTH_RANGE[0] <= leg <= LEG_LENGTH_RANGE[1] and np.isfinite(joints).all())
 
 
 def _share(part: int, whole: int) -> float:

@@ -1,4 +1,4 @@
-"""What trainings share: the state on disk from which one that was cut off goes on, and the learning rate's course."""
+"""What all trainings share: a checkpoint to resume from after an interruption, and the learning rate schedule."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import torch
 
 from atom.files import replace_file
 
-Progress = Callable[[str, int, int, str], None]
-"""Told (what, done, total, note) while something long goes on."""
+ProgressCallback = Callable[[str, int, int, str], None]
+"""Called as (activity, done, total, note) during long work."""
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """A model and its optimizer, kept in `path` every `every` of `steps` steps and after the last."""
+    """A model and its optimizer, saved to `path` every `save_every` of `steps` steps and after the last step."""
 
     path: Path
     model: torch.nn.Module
     optimizer: torch.optim.Optimizer
     steps: int
-    every: int
+    save_every: int
 
     def restore(self) -> int:
-        """Loads what is kept, if anything is, and gives the number of steps done."""
+        """Loads the saved state if there is one. Returns the number of finished steps, 0 without a saved state."""
         if not self.path.exists():
             return 0
         saved = torch.load(self.path, weights_only=True)
@@ -34,18 +34,24 @@ class TrainingState:
         self.optimizer.load_state_dict(saved["optimizer"])
         return saved["step"]
 
-    def keep(self, done: int) -> None:
-        """Keeps the state after step `done`, when it is time."""
-        if done % self.every == 0 or done == self.steps:
-            state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": done}
+    def save_if_due(self, step: int) -> None:
+        """Saves the state after step `step` (counted from 1) if that step is one to save."""
+        if step % self.save_every == 0 or step == self.steps:
+            state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": step}
             replace_file(self.path, lambda path: torch.save(state, path))
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Sets one learning rate for all parameter groups.
+
+    Args:
+        optimizer: changed in place.
+        rate: the new learning rate.
+    """
     for group in optimizer.param_groups:
         group["lr"] = rate
 
 
-def cosine(share: float) -> float:
-    """1 at share 0, 0 at share 1 and after."""
-    return 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+def cosine_decay(fraction: float) -> float:
+    """Half a cosine: 1 at fraction 0 of the training, 0 at fraction 1 and beyond."""
+    return 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))

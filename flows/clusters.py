@@ -17,7 +17,7 @@ from storage import Store
 def align_where(config: RunConfig, store: str = "store", until: Until | None = None) -> dict[str, Any]:
     """`align` with the task runner that `config.resources` names. Returns the run's record."""
     files = Store(store).files
-    if config.resources.runner != "threads" and files.local:
+    if config.resources.runner != "threads" and files.is_local:
         store = files.base  # workers may have another working directory
     with one_server(config.resources):
         return align.with_options(task_runner=task_runner_of(config.resources))(config, store, until)

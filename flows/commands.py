@@ -14,8 +14,8 @@ from rich.table import Table
 
 from atom.config import RunConfig, load_config
 from atom.errors import AtomError
-from atom.progress import StageBars
-from storage import Store, killed
+from atom.progress_bars import StageProgressBars
+from storage import Store, process_is_gone
 
 StoreOption = Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")]
 runs = typer.Typer(help="What has been run.", no_args_is_help=True)
@@ -23,7 +23,7 @@ tune = typer.Typer(help="Find settings of the tuning.", no_args_is_help=True)
 
 
 def run(
-    config: Annotated[Path | None, typer.Option(help="YAML file; see atom/config.py for its fields")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file; see atom/config for its fields")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.field=value, as often as needed")] = None,
     store: StoreOption = "store",
     resume: Annotated[
@@ -51,7 +51,7 @@ def run(
     if settings.service.key_block is None:  # a block is on the server, which is not there yet
         for remark in check_run(settings, Store(store)):
             Console(stderr=True).print(remark, markup=False)
-    with StageBars(Console(stderr=True)) as bars, listening(bars.update):
+    with StageProgressBars(Console(stderr=True)) as bars, listening(bars.update):
         record = align_where(settings, store, until)
     _print(record, store)
 
@@ -117,7 +117,7 @@ def sweep(
     ] = None,
     point: Annotated[
         list[str] | None,
-        typer.Option("--try", help="one more setting, such as 'tuning.loss=simpo tuning.log_probability=average'"),
+        typer.Option("--try", help="one more setting, such as 'tuning.loss_type=simpo tuning.average_log_prob=true'"),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file that all settings share")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.field=value of all settings")] = None,
@@ -145,10 +145,10 @@ def sweep(
     def keep(table: Any) -> None:
         table.to_parquet(output / "sweep.parquet", index=False)
         by_judge = {judge: rows.to_dict("records") for judge, rows in ranked(table).groupby("judge", sort=False)}
-        (output / "sweep.png").write_bytes(plots.settings(by_judge).png)
+        (output / "sweep.png").write_bytes(plots.plot_sweep(by_judge).png)
         console.print(f"{table['setting'].nunique()} of {len(trials)} settings done", highlight=False)
 
-    with StageBars(console) as bars, listening(bars.update):
+    with StageProgressBars(console) as bars, listening(bars.update):
         table = run_trials(
             trials,
             store,
@@ -204,7 +204,7 @@ def show(
 
 def state_of(record: dict[str, Any]) -> str:
     """As recorded, but "crashed" for one of this machine whose process is gone without a word."""
-    return "crashed" if record["state"] == "running" and killed(record) else record["state"]
+    return "crashed" if record["state"] == "running" and process_is_gone(record) else record["state"]
 
 
 def _print(record: dict[str, Any], store: str) -> None:
@@ -241,10 +241,10 @@ def _print(record: dict[str, Any], store: str) -> None:
                 )
             out.print(table)
     if rows := record.get("metrics"):
-        from atom.evaluation.compare import BASE, TUNED
-        from atom.report.metrics import metrics_table
+        from atom.evaluation.comparison import BASE, TUNED
+        from atom.report.metrics_table import build_metrics_table
 
-        shown = metrics_table([row for row in rows if row["arm"] in ("real", BASE, TUNED)])  # the report has all
+        shown = build_metrics_table([row for row in rows if row["arm"] in ("real", BASE, TUNED)])  # the report has all
         table = Table(f"{shown['note']['evaluator']} evaluator", *shown["arms"], box=None)
         for name, cells in shown["rows"].items():
             table.add_row(name, *cells)

@@ -11,8 +11,8 @@ from typing import Any
 from atom.config import RunConfig
 from atom.errors import AtomError
 from atom.events import Split
+from atom.external.motion_set import ExternalMotion, ExternalMotionSet, prompts_of, read_motion_set
 from atom.generation.checkpoint import codes_of
-from atom.generation.made_elsewhere import MadeMotion, MotionSet, prompts_of, read_motion_set
 from atom.planning.plan import check_tokens
 from atom.preferences.importing import import_preferences
 from atom.preferences.training_rows import UNSURE
@@ -24,18 +24,18 @@ from storage import MOTIONS, PREFERENCES, PROMPTS, ArtifactRef, Recipe, Store
 
 def check(config: RunConfig) -> None:
     """AtomError when what is to be tuned on has no tokens, before any work is done."""
-    if config.imported.tune and config.imported.candidates:
-        check_tokens(_motion_set(config.imported.candidates, "train"), config.imported.candidates)
+    if config.external.tune and config.external.candidates:
+        check_tokens(_motion_set(config.external.candidates, "train"), config.external.candidates)
 
 
 def make_prompts(root: str, config: RunConfig) -> ShardResult:
     """The prompts of all imported motions: those of the candidates train, those of base and tuned test. Texts that
     can't be read as events are left out and counted; `atom motions check` tells why."""
-    store, imported = Store(root), config.imported
+    store, imported = Store(root), config.external
     wanted: list[tuple[str, Split]] = []
-    if imported.candidates:
-        wanted.append((imported.candidates, "train"))
-    wanted += [(path, "test") for path in (imported.base, imported.tuned) if path]
+    if external.candidates:
+        wanted.append((external.candidates, "train"))
+    wanted += [(path, "test") for path in (external.base, external.tuned) if path]
     sets = [(_motion_set(path, split), split) for path, split in wanted]
     recipe = Recipe("prompts", 1, PROMPTS, config={"imported": [[split, _digest(made)] for made, split in sets]})
 
@@ -104,15 +104,17 @@ def make_motions(root: str, prompts: ArtifactRef, path: str, split: Split, start
 def make_preferences(root: str, config: RunConfig) -> ShardResult:
     """Pairs that others labelled, or that were exported; what can't be used is left out and counted, and so are pairs
     whose annotator was unsure, if the config does not want them."""
-    assert config.imported.preferences is not None
-    found = import_preferences(config.imported.preferences, codes_of(config.generation.checkpoint))
-    recipe = Recipe("preferences", 3, PREFERENCES, config={"imported": found.digest, "unsure": config.imported.unsure})
+    assert config.external.preferences is not None
+    found = import_preferences(config.external.preferences, codes_of(config.generation.checkpoint))
+    recipe = Recipe(
+        "preferences", 3, PREFERENCES, config={"imported": found.digest, "unsure": config.external.include_unsure_pairs}
+    )
 
     def compute(writer: Any) -> None:
         rows = [
             row
             for row in found.rows
-            if config.imported.unsure or (row["decided_by"], row["degree"]) != ("annotator", UNSURE)
+            if config.external.include_unsure_pairs or (row["decided_by"], row["degree"]) != ("annotator", UNSURE)
         ]
         writer.rows(rows)
         writer.stats = {"quarantined": len(found.quarantined) + len(found.rows) - len(rows)}
@@ -141,24 +143,24 @@ def preferences_of_runs(store: Store, config: RunConfig) -> list[ArtifactRef]:
     generator."""
     refs: dict[str, ArtifactRef] = {}
     for record in store.runs():
-        if record["state"] != "completed" or record["config"]["name"] not in config.imported.runs:
+        if record["state"] != "completed" or record["config"]["name"] not in config.external.runs:
             continue
         paired = record["config"]["generation"]["checkpoint"]
         if paired != config.generation.checkpoint:
             raise AtomError(
                 f"run {record['run_id']} paired motions of {paired!r}, and {config.generation.checkpoint!r} is to be "
-                "tuned: leave its name out of imported.runs"
+                "tuned: leave its name out of external.runs"
             )
         for stage in record["stages"]:
             if stage["name"] == "preferences" or stage["name"].startswith("preferences round "):
                 found = (store.find("preferences", key) for key in stage["keys"])
                 refs |= {ref.key: ref for ref in found if ref}
     if not refs:
-        raise AtomError(f"no finished run in the store is named {' or '.join(config.imported.runs)}")
+        raise AtomError(f"no finished run in the store is named {' or '.join(config.external.runs)}")
     return [refs[key] for key in sorted(refs)]
 
 
-def _motion_set(path: str, split: Split) -> MotionSet:
+def _motion_set(path: str, split: Split) -> ExternalMotionSet:
     """The motions of a set that are meant for this split or for any. All motions are hashed to read a set, so it is
     kept while the files that name them stay as they are."""
     folder = Path(path)
@@ -172,18 +174,18 @@ def _motion_set(path: str, split: Split) -> MotionSet:
 
 
 @lru_cache(maxsize=4)
-def _read(path: str, stamps: tuple[tuple[str, int, int], ...]) -> MotionSet:
+def _read(path: str, stamps: tuple[tuple[str, int, int], ...]) -> ExternalMotionSet:
     return read_motion_set(path)
 
 
-def _digest(made: MotionSet) -> str:
+def _digest(made: ExternalMotionSet) -> str:
     """Of what its rows ask for."""
     asked = sorted({repr((entry.prompt_id, entry.text, entry.events, entry.task)) for entry in made.entries})
     return hashlib.sha256("\n".join(asked).encode()).hexdigest()
 
 
-def _by_prompt(made: MotionSet) -> dict[str, list[MadeMotion]]:
-    groups: dict[str, list[MadeMotion]] = {}
+def _by_prompt(made: ExternalMotionSet) -> dict[str, list[ExternalMotion]]:
+    groups: dict[str, list[ExternalMotion]] = {}
     for entry in made.entries:
         groups.setdefault(entry.prompt_id, []).append(entry)
     return groups

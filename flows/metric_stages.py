@@ -13,13 +13,13 @@ import numpy as np
 from atom.config import MetricsConfig, RunConfig
 from atom.errors import AtomError
 from atom.evaluation.evaluator.loading import load_evaluator
-from atom.evaluation.measuring import (
-    Made,
-    asked_of_dataset,
-    asked_of_prompts,
-    embed_made,
-    embed_truth,
-    metric_rows,
+from atom.evaluation.metric_rows import (
+    GeneratedSample,
+    references_from_dataset,
+    references_from_prompts,
+    embed_generated,
+    embed_references,
+    compute_metric_rows,
 )
 from atom.motion.features import joints_to_features
 from flows import stages
@@ -49,7 +49,7 @@ def captions_of(settings: MetricsConfig, seed: int) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=2)
 def _captions(settings: MetricsConfig, seed: int, stamp: int) -> list[tuple[str, str]]:
-    return [(asked.key, asked.text.text) for asked in asked_of_dataset(settings, seed)]
+    return [(asked.key, asked.text.text) for asked in references_from_dataset(settings, seed)]
 
 
 @needs("gpu")
@@ -103,20 +103,20 @@ def make_metrics(
     def compute(writer: Any) -> None:
         left_out: list[tuple[str, str]] = []
         if settings.dataset:
-            asked = asked_of_dataset(settings, config.seed, left_out)
+            asked = references_from_dataset(settings, config.seed, left_out)
         else:
-            asked = asked_of_prompts(stages.prompts_of(store, prompts, "test"), config.seed)
-        truth = embed_truth(evaluator, asked)
+            asked = references_from_prompts(stages.prompts_of(store, prompts, "test"), config.seed)
+        truth = embed_references(evaluator, asked)
         writer.stats = {"quarantined": len(left_out)}
         if len(truth.keys) < LEAST_TEXTS:
             return
-        arms = {arm: embed_made(evaluator, truth, _made(store, config, refs)) for arm, refs in motions.items()}
-        writer.rows(metric_rows(truth, arms, settings, evaluator.name, config.seed))
+        arms = {arm: embed_generated(evaluator, truth, _made(store, config, refs)) for arm, refs in motions.items()}
+        writer.rows(compute_metric_rows(truth, arms, settings, evaluator.name, config.seed))
 
     return stages.once(store, recipe, compute)
 
 
-def _made(store: Store, config: RunConfig, refs: Sequence[ArtifactRef]) -> Iterator[Made]:
+def _made(store: Store, config: RunConfig, refs: Sequence[ArtifactRef]) -> Iterator[GeneratedSample]:
     """Features of all motions, shard by shard: decoded again from the codes where there are any, else of the joints.
     For an answer without a motion the peers take the one code 0."""
     for ref in refs:

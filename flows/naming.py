@@ -30,9 +30,9 @@ def today() -> date:
 
 def _work(config: RunConfig) -> str:
     """`temporal · 512 prompts`, or what else the run begins with."""
-    imported: dict[str, Any] = config.imported.model_dump()
-    if config.imported.runs:
-        return f"pairs of {', '.join(config.imported.runs)}"
+    imported: dict[str, Any] = config.external.model_dump()
+    if config.external.runs:
+        return f"pairs of {', '.join(config.external.runs)}"
     if brought := [name for name in ("candidates", "base", "preferences") if imported[name]]:
         return f"imported {' and '.join(brought)}"
     prompts = config.prompts

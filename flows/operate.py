@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from atom.errors import AtomError
-from atom.local_server import answers
+from atom.local_server import is_answering
 from flows.operating.processes import Processes, python
 from flows.operating.server import STARTUP_TIMEOUT, make_login, read_login, server_settings
 from storage import Store, StoreError
@@ -65,7 +65,7 @@ def up(
     with out.status("waiting for the server"):
         _wait_until_healthy(processes, "server", f"{api}/health")
     if "reports" not in alive:
-        command = python("-m", "atom.commands.reports", "--store", root, "--port", str(reports_port))
+        command = python("-m", "atom.commands.serve_reports", "--store", root, "--port", str(reports_port))
         processes.start("reports", command, environment, port=reports_port, store=root)
     _provision(out, api, login, root, webhook)
     if was_all_gone:  # not before the server listens to its automations, which tell of it
@@ -149,7 +149,7 @@ def _provision(out: Console, api: str, login: str | None, root: str, webhook: st
 def _mark_crashed(out: Console, api: str, login: str | None, reason: str) -> None:
     from flows.operating import provision
 
-    if not answers(f"{api}/health"):
+    if not is_answering(f"{api}/health"):
         return
     with provision.talking_to(api, login):
         runs = asyncio.run(provision.mark_crashed(f"{reason}; the deployment resume/resume takes its run up again"))
@@ -195,7 +195,7 @@ def _check_free(port: int, option: str) -> None:
 def _wait_until_healthy(processes: Processes, name: str, address: str) -> None:
     """AtomError when the program ends before it answers there, or does not answer at all."""
     deadline = time.monotonic() + STARTUP_TIMEOUT
-    while not answers(address):
+    while not is_answering(address):
         log = processes.log(name)
         if name not in processes.alive():
             told = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
@@ -207,7 +207,7 @@ def _wait_until_healthy(processes: Processes, name: str, address: str) -> None:
 
 def _wait_for(address: str) -> None:
     deadline = time.monotonic() + STARTUP_TIMEOUT
-    while not answers(address):
+    while not is_answering(address):
         if time.monotonic() > deadline:
             raise AtomError(f"no Prefect server answers at {address}; check --api, or PREFECT_API_URL")
         time.sleep(1)

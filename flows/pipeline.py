@@ -20,12 +20,12 @@ from atom import gates
 from atom.config import ResourceConfig, RunConfig
 from atom.errors import AtomError
 from atom.evaluation.agreement import agreement
-from atom.evaluation.compare import compare
+from atom.evaluation.comparison import compare
 from atom.preferences.summary import summarise_pairs
 from atom.report import plots
+from atom.report.report_files import PAGE, write_report
 from atom.report.run_tables import RunTables
-from atom.report.writing import PAGE, write_report
-from atom.tuning.validation import validation_of
+from atom.tuning.validation import build_validation
 from flows import imported_stages, metric_stages, stages, tensorboard, vision_stages
 from flows.naming import run_name
 from flows.running import Reached, Shards, StageRunner
@@ -59,7 +59,7 @@ def align(config: RunConfig, store: str = "store", until: Until | None = None) -
     metric_stages.check(config)
     tensorboard.check(config)
     if config.tunes:
-        validation_of(config)  # says now if its prompts can't be written
+        build_validation(config)  # says now if its prompts can't be written
     for remark in check_run(config, artifacts):
         get_run_logger().warning(remark)
     run = _Run(config, store, artifacts, None if until == "evaluation" else until)
@@ -107,7 +107,9 @@ class _Run(StageRunner):
             "tuned": self._motions("test motions tuned", prompts, "test", tuned),
         }
         if on_policy:
-            motions[f"{config.tuning.loss} alone"] = self._motions("test motions pairs", prompts, "test", adapters[-1])
+            motions[f"{config.tuning.loss_type} alone"] = self._motions(
+                "test motions pairs", prompts, "test", adapters[-1]
+            )
         for name in config.evaluation.baselines:
             motions[name] = self._baseline(name, prompts)
         self._evaluate(prompts, motions)
@@ -118,8 +120,8 @@ class _Run(StageRunner):
         config, tables = self.config, RunTables(self.store, self.record)
         if tables.preferences:
             self.record["preferences"] = summarise_pairs(tables.preferences)
-            if not (config.imported.preferences or config.imported.runs):
-                self.record["preferences"]["of_prompts"] = len(tables.asked)
+            if not (config.external.preferences or config.external.runs):
+                self.record["preferences"]["of_prompts"] = len(tables.training_prompts)
         if not tables.evaluation.empty:
             self.record["evaluation"] = compare(
                 tables.evaluation, resamples=config.evaluation.bootstrap, seed=config.seed
@@ -134,16 +136,16 @@ class _Run(StageRunner):
 
     def _of_elsewhere(self) -> None:
         """Motions that another generator made: its candidates are paired, its base and its tuned model are compared."""
-        imported = self.config.imported
+        imported = self.config.external
         (prompts,) = self.stage("prompts", [(imported_stages.make_prompts, self.root, self.config)])
         self._gate("prompts", gates.of_prompts(rows_of(self.store, prompts)))
-        if imported.candidates:
-            motions = self._imported_motions("motions", prompts, imported.candidates, "train")
+        if external.candidates:
+            motions = self._imported_motions("motions", prompts, external.candidates, "train")
             self._pairs(self.config, prompts, motions, "")
-        if imported.base and imported.tuned:
+        if external.base and external.tuned:
             arms = {
                 arm: self._imported_motions(f"test motions {arm}", prompts, path, "test")
-                for arm, path in (("base", imported.base), ("tuned", imported.tuned))
+                for arm, path in (("base", external.base), ("tuned", external.tuned))
             }
             self._evaluate(prompts, arms)
             self._measure(prompts, arms, None)
@@ -204,15 +206,15 @@ class _Run(StageRunner):
         for number in range(config.rounds):
             adapter = adapters[-1] if adapters else None
             suffix = label + (f" round {number + 1}" if number else "")
-            if config.imported.preferences:
+            if config.external.preferences:
                 job = (imported_stages.make_preferences, self.root, config)
                 (preferences,) = self.stage(f"preferences{suffix}", [job])
-            elif config.imported.runs:
+            elif config.external.runs:
                 job = (imported_stages.gather_preferences, self.root, config)
                 (preferences,) = self.stage(f"preferences{suffix}", [job])
-            elif config.imported.candidates:
+            elif config.external.candidates:
                 (asked,) = self.stage(f"imported prompts{suffix}", [(imported_stages.make_prompts, self.root, config)])
-                candidates = self._imported_motions(f"motions{suffix}", asked, config.imported.candidates, "train")
+                candidates = self._imported_motions(f"motions{suffix}", asked, config.external.candidates, "train")
                 preferences = self._pairs(config, asked, candidates, suffix)
             else:
                 name = f"motions{suffix}"
@@ -223,22 +225,22 @@ class _Run(StageRunner):
             adapters += self.stage(f"adapter{suffix}", [(stages.make_adapter, self.root, config, preferences, adapter)])
             rows = rows_of(self.store, adapters[-1])
             name = f"tuning{suffix}".replace(" ", "_")
-            show_picture(self.store, self.run_id, name, plots.curves(rows).png, f"Tuning{suffix}")
-            if plots.validated(rows):
+            show_picture(self.store, self.run_id, name, plots.plot_tuning_curve(rows).png, f"Tuning{suffix}")
+            if plots.select_validated(rows):
                 show_picture(
                     self.store,
                     self.run_id,
                     f"validation_{name}",
-                    plots.validation(rows).png,
+                    plots.plot_validation(rows).png,
                     f"Validation in tuning{suffix}",
                 )
             gain = next((row["validation_gain"] for row in rows if row["kept"]), 0.0)
-            if config.round_gain is not None and gain < config.round_gain and number + 1 < config.rounds:
+            if config.min_round_gain is not None and gain < config.min_round_gain and number + 1 < config.rounds:
                 get_run_logger().info(
-                    "round %d gained %+.3f in validation, less than round_gain=%g: it is the last",
+                    "round %d gained %+.3f in validation, less than min_round_gain=%g: it is the last",
                     number + 1,
                     gain,
-                    config.round_gain,
+                    config.min_round_gain,
                 )
                 break
         return pairs, adapters
@@ -255,7 +257,7 @@ class _Run(StageRunner):
         job = (stages.make_preferences, self.root, config, prompts, candidates, scores, ties)
         (preferences,) = self.stage(f"preferences{suffix}", [job])
         looked_at = ["decided_by", "margin", "chosen_motion_id", "rejected_motion_id", "split"]
-        self._gate(f"preferences{suffix}", gates.of_preferences(list(self._rows([preferences], looked_at))))
+        self._gate(f"preferences{suffix}", gates.check_preferences(list(self._rows([preferences], looked_at))))
         return preferences
 
     def _imported_motions(self, name: str, prompts: ArtifactRef, path: str, split: str) -> Shards:
@@ -271,9 +273,9 @@ class _Run(StageRunner):
 
     def _baseline(self, name: str, prompts: ArtifactRef) -> Shards:
         """Test motions of a plainer way to the same end."""
-        if name == "cooler":
-            return self._motions("test motions cooler", prompts, "test", cooler=True)
-        plainer = self.config.model_copy(update={"tuning": self.config.tuning.model_copy(update={"loss": name})})
+        if name == "low_temperature":
+            return self._motions("test motions low_temperature", prompts, "test", low_temperature=True)
+        plainer = self.config.model_copy(update={"tuning": self.config.tuning.model_copy(update={"loss_type": name})})
         _, adapters = self._tune(plainer, prompts, label=f" {name}")
         return self._motions(f"test motions {name}", prompts, "test", adapters[-1])
 
@@ -285,15 +287,15 @@ class _Run(StageRunner):
         adapter: ArtifactRef | None = None,
         part: int = 0,
         parts: int = 1,
-        cooler: bool = False,
+        low_temperature: bool = False,
     ) -> Shards:
         """Motions of one of several equal parts of a split's prompts."""
         config, size = self.config, self.config.prompts_per_shard
         temperature = config.generation.temperature
         if split == "test" and config.evaluation.temperature is not None:
             temperature = config.evaluation.temperature
-        if cooler:
-            temperature *= config.evaluation.cooler
+        if low_temperature:
+            temperature *= config.evaluation.low_temperature_factor
         sampling = config.generation.model_copy(update={"temperature": temperature})
         config = config.model_copy(update={"generation": sampling})
         total = len(stages.prompts_of(self.store, prompts, split))
@@ -309,7 +311,7 @@ class _Run(StageRunner):
     def _checked_motions(self, name: str, jobs: Sequence[tuple[Any, ...]]) -> Shards:
         motions = self.stage(name, jobs)
         tables = (self.store.read(ref, columns=["prompt_id", "joints"]) for ref in motions)
-        self._gate(name, gates.of_motions(tables, self.config.gates))
+        self._gate(name, gates.check_motions(tables, self.config.gates))
         return motions
 
     def _scores(self, name: str, prompts: ArtifactRef, motions: Shards, judge: str, pictures: Shards) -> Shards:
@@ -322,7 +324,7 @@ class _Run(StageRunner):
         else:
             jobs = [(stages.make_scores, self.root, self.config, prompts, ref, judge) for ref in motions]
         scores = self.stage(name, jobs)
-        self._gate(name, gates.of_scores(self._rows(scores, ["score"])))
+        self._gate(name, gates.check_scores(self._rows(scores, ["score"])))
         if judge == "vision":
             self._check_scored(name, [row["error"] for row in self._rows(scores, ["error"])])
         return scores
@@ -333,7 +335,7 @@ class _Run(StageRunner):
 
     def _gate(self, name: str, checks: list[gates.Check]) -> None:
         """What the next stage works on is sound, or the run ends here."""
-        gates.refuse(name, checks)
+        gates.require_passed(name, checks)
         get_run_logger().info("%s: %s", name, ", ".join(f"{check.share:.0%} {check.what}" for check in checks))
 
     def _show_scores(self, name: str, scores: Shards) -> None:
@@ -342,7 +344,13 @@ class _Run(StageRunner):
             if row["judge"] == self.config.judging.judge and row["score"] is not None:
                 by_task.setdefault(row["task"], []).append(row["score"])
         if by_task:
-            show_picture(self.store, self.run_id, name.replace(" ", "_"), plots.scores(by_task).png, f"{name}, 1 to 5")
+            show_picture(
+                self.store,
+                self.run_id,
+                name.replace(" ", "_"),
+                plots.plot_score_histograms(by_task).png,
+                f"{name}, 1 to 5",
+            )
 
     def _pictures(self, name: str, prompts: ArtifactRef, motions: Shards) -> Shards:
         """What the vision judge sees of the motions."""
@@ -366,11 +374,11 @@ class _Run(StageRunner):
     def _check_scored(self, name: str, errors: list[str | None]) -> None:
         """AtomError when so many motions have no score that what is built on the others can't be trusted."""
         missing = Counter(error.split(":")[0] for error in errors if error is not None)
-        least = self.config.judging.vision.least_scored
+        least = self.config.judging.vision.min_scored_fraction
         if errors and 1 - missing.total() / len(errors) < least:
             commonest = ", ".join(f"{reason} ({times})" for reason, times in missing.most_common(3))
             raise AtomError(
-                f"{name}: {missing.total()} of {len(errors)} have no score, more than judging.vision.least_scored="
+                f"{name}: {missing.total()} of {len(errors)} have no score, more than judging.vision.min_scored_fraction="
                 f"{least:g} allows: {commonest}; mend that and ask again for these with --set judging.vision.attempt="
                 f"{self.config.judging.vision.attempt + 1}"
             )

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from atom.chat.journal import Journal
-from atom.chat.running import check_service, journal_of, read_key, with_service
-from atom.chat.service import Service
 from atom.config import RunConfig, ServiceConfig
 from atom.errors import AtomError
+from atom.llm_client.client import LLMClient
+from atom.llm_client.journal import Journal
+from atom.llm_client.runtime import check_service, journal_path, read_api_key, run_with_client
 from atom.prompts.seeds import read_seeds
 from flows.progress import Counted
 from storage import Store
@@ -21,10 +21,10 @@ from storage import Store
 T = TypeVar("T")
 
 
-def ask(config: RunConfig, store: Store, work: Callable[[Service], Awaitable[T]], told: Counted) -> T:
+def ask(config: RunConfig, store: Store, work: Callable[[LLMClient], Awaitable[T]], told: Counted) -> T:
     """Runs `work` on the run's service and tells its progress; equal settings share one service in this process."""
-    result = with_service(
-        config.service, service_key(config.service), journal_of(config.service, store), config.name, work, told.tell
+    result = run_with_client(
+        config.service, service_key(config.service), journal_path(config.service, store), config.name, work, told.tell
     )
     told.tell()
     return result
@@ -34,7 +34,7 @@ def check_run(config: RunConfig, store: Store) -> list[str]:
     """AtomError when the run would fail at its first question; remarks that a person should read."""
     remarks = []
     if models := models_of(config):
-        journal_of(config.service, store)
+        journal_path(config.service, store)
         remarks += check_service(config.service, models, service_key(config.service))
     if config.prompts.seeds:
         seeds = read_seeds(config.prompts.seeds)
@@ -49,9 +49,9 @@ def spent_by(config: RunConfig, store: Store) -> dict[str, Any] | None:
     """What runs of this name have spent so far, all together; None for a run that asks no model."""
     if not models_of(config):
         return None
-    journal = Journal(journal_of(config.service, store))
+    journal = Journal(journal_path(config.service, store))
     try:
-        return asdict(journal.spent(config.name))
+        return asdict(journal.get_spending(config.name))
     finally:
         journal.close()
 
@@ -67,7 +67,7 @@ def models_of(config: RunConfig) -> list[str]:
 def service_key(settings: ServiceConfig) -> SecretStr | None:
     """The key from the Prefect Secret block, else from the environment; read where it is used and never passed on."""
     if settings.key_block is None:
-        return read_key(settings)
+        return read_api_key(settings)
     try:
         return SecretStr(str(Secret.load(settings.key_block).get()))
     except ValueError:

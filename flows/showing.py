@@ -13,7 +13,7 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact, c
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 
-from atom.report.serving import report_url
+from atom.report.report_server import report_url
 from storage import ArtifactRef, Store
 
 ADDRESS = "ATOM_REPORTS_URL"

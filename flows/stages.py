@@ -18,28 +18,28 @@ from atom.config import RunConfig
 from atom.errors import AtomError
 from atom.evaluation.diversity import motion_descriptor
 from atom.events import Event
+from atom.external.motion_generator import sample_seed
 from atom.generation.checkpoint import template_of, weights_hash
 from atom.generation.generator import Generator
-from atom.generation.protocol import sample_seed
 from atom.judging.judgement import Judgement
-from atom.judging.judges import judge_weights, make_judge
-from atom.judging.votes import SECOND, settled
+from atom.judging.judges import judge_weight_hashes, make_judge
+from atom.judging.votes import SECOND_JUDGE, aggregate_votes
 from atom.motion.physics import foot_skate, mean_jerk
-from atom.preferences.pairs import ScoredMotion, build_pairs, decided_pairs
+from atom.preferences.pairs import ScoredMotion, build_pairs, find_decided_pairs
 from atom.prompts.grammar import expected_length, write_prompts
 from atom.prompts.seeds import read_seeds
 from atom.prompts.writer import VERSION as WRITER_VERSION
-from atom.prompts.writer import write_prompts_with
-from atom.rendering import check_joints, contact_sheet, write_video
+from atom.prompts.writer import write_prompts_with_llm
+from atom.rendering import check_joints, render_contact_sheet, write_video
 from atom.tuning.adapter import FILES as ADAPTER_FILES
+from atom.tuning.distributed import PAIRS_FILE, tune_distributed
 from atom.tuning.on_policy import tune_on_policy
 from atom.tuning.pairs import PairFile, TrainingPair
+from atom.tuning.preference_trainer import tune
 from atom.tuning.reward_model import FILES as REWARD_MODEL_FILES
 from atom.tuning.reward_model import RewardModel, RewardPair, train_reward_model
-from atom.tuning.rewards import AskedPrompt, JudgeReward, Reward
-from atom.tuning.together import PAIRS, tune_together
-from atom.tuning.trainer import tune
-from atom.tuning.validation import validation_of
+from atom.tuning.rewards import JudgeReward, RewardFunction, RolloutPrompt
+from atom.tuning.validation import build_validation
 from flows.needs import needs
 from flows.progress import Counted, Progress
 from flows.services import ask
@@ -69,7 +69,7 @@ PAIR_COLUMNS = [
     "chosen_score",
     "rejected_score",
 ]
-LORA_FIELDS = {"rank", "alpha", "rank_stabilised", "dora", "targets", "vocabulary"}
+LORA_FIELDS = {"r", "lora_alpha", "use_rslora", "use_dora", "target_modules", "vocabulary"}
 
 _loading = threading.Lock()
 _loaded: dict[tuple[str | None, ...], Generator] = {}  # the generator used last, for all threads
@@ -195,7 +195,10 @@ def _make_prompts_by_model(store: Store, config: RunConfig) -> ShardResult:
     def compute(writer: Any) -> None:
         told = Counted("prompts written")
         written = ask(
-            config, store, lambda service: write_prompts_with(service, config.prompts, config.seed, told.count), told
+            config,
+            store,
+            lambda service: write_prompts_with_llm(service, config.prompts, config.seed, told.count),
+            told,
         )
         rows = [prompt.to_dict() | {"rejected": None, "answer": None} for prompt in written.prompts]
         for turned_down in written.rejected:
@@ -286,7 +289,7 @@ def make_scores(
     if judge == "kinematic":
         settings |= config.judging.model_dump(include={"sensitivity"})
     recipe = Recipe(
-        "scores", 4, SCORES, config=settings, weights=judge_weights(judge), inputs=[prompts.key, motions.key]
+        "scores", 4, SCORES, config=settings, weights=judge_weight_hashes(judge), inputs=[prompts.key, motions.key]
     )
 
     def compute(writer: Any) -> None:
@@ -370,7 +373,7 @@ def make_clips(root: str, config: RunConfig, motions: ArtifactRef, motion_ids: S
                 broken += 1
                 continue
             write_video(writer.folder / f"{name}.mp4", joints, size=settings.size, view=settings.view)
-            sheet = contact_sheet(joints, every=settings.every, size=settings.size // 2, view=settings.view)
+            sheet = render_contact_sheet(joints, every=settings.every, size=settings.size // 2, view=settings.view)
             sheet.save(writer.folder / f"{name}.png")
             rows.append(
                 {
@@ -395,13 +398,15 @@ def candidates_of(
     """The motions of a shard that the judge gave a score, with that of the second judge where there is one."""
     told = store.read(motions, columns=["motion_id", "tokens", "stop_reason", "frames"])
     made = {row["motion_id"]: row for row in told.to_pylist()}
-    by_judge = settled(store.read(scores, columns=["motion_id", "prompt_id", "judge", "score", "exact"]).to_pylist())
+    by_judge = aggregate_votes(
+        store.read(scores, columns=["motion_id", "prompt_id", "judge", "score", "exact"]).to_pylist()
+    )
     candidates = []
     for (motion_id, name), score in by_judge.items():
         if name != judge or score["score"] is None:
             continue
         prompt, motion = asked[score["prompt_id"]], made[motion_id]
-        second = by_judge.get((motion_id, SECOND), {})
+        second = by_judge.get((motion_id, SECOND_JUDGE), {})
         candidates.append(
             ScoredMotion(
                 motion_id=motion_id,
@@ -440,7 +445,7 @@ def make_preferences(
             for motion_ref, score_ref in zip(motions, scores, strict=True)
             for candidate in candidates_of(store, asked, motion_ref, score_ref, config.judging.judge)
         ]
-        decided = decided_pairs(row for ref in comparisons for row in store.read(ref).to_pylist())
+        decided = find_decided_pairs(row for ref in comparisons for row in store.read(ref).to_pylist())
         rows = [
             {
                 "prompt_id": pair.prompt_id,
@@ -493,7 +498,9 @@ def make_adapter(
     round before. A tuning that was cut off goes on from its last checkpoint."""
     store = Store(root)
     inputs = [preferences.key, *([initial.key] if initial else [])]
-    settings = config.tuning.model_dump(exclude={"at_once", "recompute", "tasks"})  # the first two change no result
+    settings = config.tuning.model_dump(
+        exclude={"micro_batch_size", "gradient_checkpointing", "tasks"}
+    )  # the first two change no result
     settings |= _tasks(config) | _validation_settings(config)
     recipe = Recipe(
         "adapter",
@@ -520,9 +527,9 @@ def make_adapter(
             before = stack.enter_context(store.folder(initial)) if initial else None
             work.mkdir(parents=True, exist_ok=True)
             batches = pairs_to_train_on(store, preferences, config)
-            pairs = PairFile.write(work / PAIRS, ([_training_pair(row) for row in rows] for rows in batches))
+            pairs = PairFile.write(work / PAIRS_FILE, ([_training_pair(row) for row in rows] for rows in batches))
             if config.resources.processes > 1:
-                rows = tune_together(config, writer.folder, work, before, told)
+                rows = tune_distributed(config, writer.folder, work, before, told)
             else:
                 rows = tune(
                     generator_to_tune(config),
@@ -533,7 +540,7 @@ def make_adapter(
                     told,
                     work,
                     init_adapter=before,
-                    validation=validation_of(config),
+                    validation=build_validation(config),
                 )
         for name in ADAPTER_FILES:
             writer.record(name)
@@ -590,7 +597,7 @@ def make_reward_model(root: str, config: RunConfig, preferences: Sequence[Artifa
             for row in rows
         ]
         generator = generator_to_tune(config)
-        progress = Progress("epochs of the reward model", settings.epochs)
+        progress = Progress("epochs of the reward model", settings.num_train_epochs)
 
         def told(done: int, total: int, row: dict[str, Any]) -> None:
             progress.update(done, f"held-out accuracy {row['accuracy']:.2f}")
@@ -635,7 +642,7 @@ def make_on_policy_adapter(
 
     def compute(writer: Any) -> None:
         asked = [
-            AskedPrompt(row["text"], row["task"], events_of(row))
+            RolloutPrompt(row["text"], row["task"], events_of(row))
             for row in prompts_of(store, prompts, "train")
             if _is_tuned_on(row["task"], config)
         ]
@@ -664,7 +671,7 @@ def make_on_policy_adapter(
                 told,
                 work,
                 init_adapter=before,
-                validation=validation_of(config),
+                validation=build_validation(config),
             )
         for name in ADAPTER_FILES:
             writer.record(name)
@@ -682,7 +689,7 @@ def _tasks(config: RunConfig) -> dict[str, Any]:
     return {} if config.tuning.tasks is None else {"tasks": sorted(set(config.tuning.tasks))}
 
 
-def _reward(store: Store, config: RunConfig, generator: Generator, model: ArtifactRef | None) -> Reward:
+def _reward(store: Store, config: RunConfig, generator: Generator, model: ArtifactRef | None) -> RewardFunction:
     if model is not None:
         with store.folder(model) as folder:
             return RewardModel.load(folder, generator)
@@ -725,10 +732,10 @@ def make_evaluation(
                     row["motion_id"]: _evaluated(row, asked[row["prompt_id"]], arm)
                     for row in motions_of(store.read(motions))
                 }
-                for (motion_id, judge), score in settled(
+                for (motion_id, judge), score in aggregate_votes(
                     row for ref in scores for row in store.read(ref, columns=columns).to_pylist()
                 ).items():
-                    if judge != SECOND:
+                    if judge != SECOND_JUDGE:
                         told = {"judge": judge, "score": score["score"], "exact": score["exact"]}
                         rows.append(made[motion_id] | told)
         judges = config.evaluation.judges

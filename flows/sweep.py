@@ -13,13 +13,18 @@ import pandas as pd
 
 from atom.config import RunConfig, load_config
 from atom.errors import AtomError
-from atom.evaluation.compare import TUNED, compare
+from atom.evaluation.comparison import TUNED, compare
 from atom.report.run_tables import RunTables
 from flows.clusters import align_where
 from storage import Store
 
 FIGURES = ("overall", "integrity", "temporal", "frequency", "exact_match", "length_ratio", "foot_skate", "diversity")
-LEAN = ("evaluation.baselines=[]", "evaluation.metrics=null", "evaluation.gallery=0", "rendering.preview_prompts=0")
+LEAN = (
+    "evaluation.baselines=[]",
+    "evaluation.metrics=null",
+    "evaluation.num_examples=0",
+    "rendering.preview_prompts=0",
+)
 """What a comparison of settings does without, unless it is asked for."""
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from atom.chat.request import Answer, Picture
-from atom.chat.running import gather_settled
-from atom.chat.service import Service
 from atom.config import RunConfig
 from atom.errors import AtomError
 from atom.judging.vision import questions, sight
-from atom.judging.vision.judge import Subject, compare_motions, judge_motion
-from atom.judging.votes import SECOND
+from atom.judging.vision.vision_judge import JudgeInput, compare_motions, judge_motion
+from atom.judging.votes import SECOND_JUDGE
+from atom.llm_client.client import LLMClient
+from atom.llm_client.request import Answer, Picture
+from atom.llm_client.runtime import gather_settled
 from atom.preferences.pairs import near_ties
 from flows import stages
 from flows.needs import needs
@@ -24,7 +24,7 @@ from storage import COMPARISONS, PICTURES, SCORES, ArtifactRef, Recipe, Store
 
 def make_pictures(root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef) -> ShardResult:
     """What a vision-language model sees of each motion of a shard. One that can't be drawn has no pictures."""
-    store, seen = Store(root), config.judging.vision.sight
+    store, seen = Store(root), config.judging.vision.frames
     recipe = Recipe("pictures", sight.VERSION, PICTURES, config=seen.model_dump(), inputs=[prompts.key, motions.key])
 
     def compute(writer: Any) -> None:
@@ -35,11 +35,15 @@ def make_pictures(root: str, config: RunConfig, prompts: ArtifactRef, motions: A
                 continue
             try:
                 task = asked[motion["prompt_id"]]["task"]
-                pictures = sight.pictures_of(stages.joints_of(motion), seen, task)
+                pictures = sight.draw_pictures(stages.joints_of(motion), seen, task)
             except AtomError:
                 pictures = []
             rows.append(
-                {"motion_id": motion["motion_id"], "prompt_id": motion["prompt_id"], "shown": sight.to_cells(pictures)}
+                {
+                    "motion_id": motion["motion_id"],
+                    "prompt_id": motion["prompt_id"],
+                    "shown": sight.pictures_to_cells(pictures),
+                }
             )
         writer.rows(rows)
         writer.stats = {"quarantined": sum(not row["shown"] for row in rows)}
@@ -61,7 +65,7 @@ def make_vision_scores(
         config={
             "judge": "vision",
             "wording": questions.VERSION,
-            **settings.model_dump(exclude={"sight", "near_ties", "least_scored"}),
+            **settings.model_dump(exclude={"frames", "near_ties", "min_scored_fraction"}),
         },
     )
 
@@ -83,7 +87,7 @@ def make_vision_scores(
                     wanted += [(row | {"vote": vote}, subject) for vote in range(settings.votes)]
         told = Counted("motions judged", len(wanted))
 
-        async def one(service: Service, row: dict[str, Any], subject: Subject) -> dict[str, Any]:
+        async def one(service: LLMClient, row: dict[str, Any], subject: JudgeInput) -> dict[str, Any]:
             opinion = await judge_motion(service, subject, settings, row["model"], row["vote"])
             told.one_more()
             found = stages.judged(opinion.judgement) if opinion.judgement else _UNSCORED
@@ -136,7 +140,7 @@ def make_comparisons(
         orders = [order for one, other in ties for order in ((one, other), (other, one))]
         told = Counted("pairs compared", len(orders))
 
-        async def compare(service: Service, first: str, second: str) -> dict[str, Any]:
+        async def compare(service: LLMClient, first: str, second: str) -> dict[str, Any]:
             prompt = asked[made[first]["prompt_id"]]
             subjects = [_subject(made[motion_id], prompt, shown) for motion_id in (first, second)]
             found = await compare_motions(service, *subjects, settings, settings.model)
@@ -175,16 +179,16 @@ def spent(answers: Sequence[Answer]) -> dict[str, Any]:
 
 def _judges(config: RunConfig) -> Iterable[tuple[str, str]]:
     settings = config.judging.vision
-    return [("vision", settings.model)] + ([(SECOND, settings.second_model)] if settings.second_model else [])
+    return [("vision", settings.model)] + ([(SECOND_JUDGE, settings.second_model)] if settings.second_model else [])
 
 
 def _shown(store: Store, pictures: ArtifactRef) -> dict[str, list[Picture]]:
     rows = store.read(pictures).to_pylist()
-    return {row["motion_id"]: sight.from_cells(row["shown"]) for row in rows if row["shown"]}
+    return {row["motion_id"]: sight.pictures_from_cells(row["shown"]) for row in rows if row["shown"]}
 
 
-def _subject(motion: dict[str, Any], prompt: dict[str, Any], shown: dict[str, list[Picture]]) -> Subject:
-    return Subject(
+def _subject(motion: dict[str, Any], prompt: dict[str, Any], shown: dict[str, list[Picture]]) -> JudgeInput:
+    return JudgeInput(
         shown[motion["motion_id"]], motion["frames"], prompt["text"], stages.events_of(prompt), prompt["task"]
     )
 

@@ -1,4 +1,4 @@
-"""The artifact store on Parquet: what a stage makes is kept under a key that says what it was made from.
+"""The artifact store on Parquet: a stage's output is stored under a key, the hash of all that determines its content.
 
     store = Store("store")
     recipe = Recipe("prompts", version=1, table=PROMPTS, config=config, seed=0)
@@ -9,14 +9,15 @@
         ref = writer.ref
     table = store.read(ref)
 
-Any program can open the parts, one with `pandas.read_parquet(".../part-00000.parquet")`, all of a stage with DuckDB's
-`from 'store/prompts/*/*.parquet'` or `datasets.load_dataset("parquet", data_files="store/prompts/*/*.parquet")`. Where
-a stage has hundreds of artifacts, `compact` puts their rows into few large parts beside them.
+Any program can open the parts: a single one with `pandas.read_parquet(".../part-00000.parquet")`, all of a stage with
+DuckDB (`from 'store/prompts/*/*.parquet'`) or with `datasets.load_dataset("parquet",
+data_files="store/prompts/*/*.parquet")`.
+For stages with hundreds of artifacts, `compact` copies their rows into a few large parts.
 """
 
-from storage.compaction import Compacted, compact
+from storage.compaction import CompactionResult, compact
 from storage.errors import ArtifactError, StoreError, StoreUnreachable
-from storage.garbage import Garbage, find_garbage, killed, remove_garbage, runs_in_progress
+from storage.garbage import Garbage, find_garbage, find_runs_in_progress, process_is_gone, remove_garbage
 from storage.keys import Recipe, canonical_json
 from storage.manifest import Manifest
 from storage.schemas import (
@@ -33,9 +34,9 @@ from storage.schemas import (
     REWARD_MODEL_CURVES,
     SCORES,
     TABLES,
-    Table,
+    TableSchema,
 )
-from storage.statistics import StageStatistics, StoreStatistics, statistics_of
+from storage.statistics import StageStatistics, StoreStatistics, compute_statistics
 from storage.store import ArtifactRef, ArtifactWriter, Store
 
 __all__ = [
@@ -55,7 +56,7 @@ __all__ = [
     "ArtifactError",
     "ArtifactRef",
     "ArtifactWriter",
-    "Compacted",
+    "CompactionResult",
     "Garbage",
     "Manifest",
     "Recipe",
@@ -64,12 +65,12 @@ __all__ = [
     "StoreError",
     "StoreStatistics",
     "StoreUnreachable",
-    "Table",
+    "TableSchema",
     "canonical_json",
     "compact",
+    "compute_statistics",
     "find_garbage",
-    "killed",
+    "find_runs_in_progress",
+    "process_is_gone",
     "remove_garbage",
-    "runs_in_progress",
-    "statistics_of",
 ]

@@ -2,12 +2,12 @@
 
 
 class StoreError(Exception):
-    """A store that can't do what was asked: one line that says what is wrong, where, and what to do about it."""
+    """The store can't do something. The message is one line: what is wrong, where, and what to do about it."""
 
 
 class ArtifactError(StoreError):
-    """An artifact that is absent or can't be trusted; the stage that makes it has to run again."""
+    """An artifact is missing or damaged; the stage that computes it has to run again."""
 
 
 class StoreUnreachable(StoreError):
-    """The storage did not answer or refused, so nothing is known of what it holds."""
+    """The storage did not answer or refused access, so its content is unknown."""

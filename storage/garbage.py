@@ -1,4 +1,4 @@
-"""What a store holds that nothing needs: leftovers of crashed writers, and artifacts and runs no longer wanted."""
+"""Garbage collection: leftovers of crashed writers, old runs, and artifacts that no run uses."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 from storage.compaction import COMPACT
 from storage.errors import StoreError
-from storage.filesystem import UNFINISHED, locked
+from storage.filesystem import UNFINISHED, file_lock
 from storage.manifest import MANIFEST
-from storage.references import all_manifests, reachable
+from storage.references import find_reachable_keys, read_all_manifests
 from storage.store import Store
 
 HOUR = 3600.0
@@ -23,7 +23,7 @@ DAY = 24 * HOUR
 
 @dataclass(frozen=True)
 class Garbage:
-    """A file or folder, by its path below the root, that can go; `reason` says why."""
+    """A file or folder that can be deleted, by its path below the root; `reason` says why."""
 
     path: str
     bytes: int
@@ -39,55 +39,82 @@ def find_garbage(
     compacted: bool = False,
     abandoned_after: float = DAY,
 ) -> list[Garbage]:
-    """What could be deleted; deletes nothing.
+    """Find files and folders that can be deleted; deletes nothing.
 
-    Always: what crashed writers left. keep_runs: also all runs but the newest so many and, besides these, those whose
-    config's name is in `keep_names`. unreferenced: also committed artifacts that no remaining run used, itself or as an
-    input of another. compacted: also what `compact` wrote, which it can write again. Only what is older than
-    `older_than` seconds and in nobody's hands is named. Runs in progress (see there) stay, and while there is one no
-    committed artifact goes: which of them a run uses is on record only when each of its stages ends.
+    Leftovers of crashed writers are always among them. Runs in progress (see `find_runs_in_progress`) are never, and
+    while there is one, neither is any committed artifact, because a run records the artifacts that it uses only when
+    each of its stages ends.
+
+    Args:
+        store: the store.
+        older_than: seconds; younger files and folders stay, and so do those that a process has locked.
+        keep_runs: also drop all but this many of the newest runs; None keeps all.
+        unreferenced: also artifacts that no remaining run uses, directly or as an input of another artifact.
+        keep_names: names of configs whose runs are kept in addition to `keep_runs`.
+        compacted: also the copies that `compact` wrote and can write again.
+        abandoned_after: seconds without a change, after which a run in state "running" counts as killed.
+
+    Returns:
+        The files and folders, with size and reason.
+
+    Raises:
+        StoreError: `keep_runs` is less than 1.
     """
     if keep_runs is not None and keep_runs < 1:
         raise StoreError(f"keep_runs is {keep_runs}; keep at least one run")
     runs = store.runs()
-    working = runs_in_progress(store, runs, abandoned_after)
+    in_progress = find_runs_in_progress(store, runs, abandoned_after)
     dropped: list[dict[str, Any]] = []
     if keep_runs is not None:
-        others = [run for run in runs if run not in working and _name(run) not in keep_names]
+        others = [run for run in runs if run not in in_progress and _config_name(run) not in keep_names]
         dropped = others[keep_runs:]
-    found = [*_leftovers(store), *((f"runs/{run['run_id']}", "run beyond those kept") for run in dropped)]
-    if unreferenced and not working:
-        found += _unreferenced(store, [run for run in runs if run not in dropped])
+    found = [*_find_leftovers(store), *((f"runs/{run['run_id']}", "run beyond those kept") for run in dropped)]
+    if unreferenced and not in_progress:
+        found += _find_unreferenced(store, [run for run in runs if run not in dropped])
     if compacted:
-        found += [(f"{COMPACT}/{stage}", "compacted copy") for stage in store.files.folders_with(COMPACT, MANIFEST)]
+        found += [
+            (f"{COMPACT}/{stage}", "compacted copy") for stage in store.files.list_folders_with(COMPACT, MANIFEST)
+        ]
 
-    def measured(item: tuple[str, str]) -> Garbage | None:
+    def measure(item: tuple[str, str]) -> Garbage | None:
         path, reason = item
-        with suppress(FileNotFoundError):  # its writer finished, or another gc took it, since it was listed
-            size, age = store.files.usage(path)
-            if age > older_than and not _in_use(store, path):
+        with suppress(FileNotFoundError):  # its writer finished, or another gc deleted it, since it was listed
+            size, age = store.files.size_and_age(path)
+            if age > older_than and not _is_in_use(store, path):
                 return Garbage(path, size, reason)
         return None
 
-    return [garbage for garbage in store.files.each(measured, found) if garbage]
+    return [garbage for garbage in store.files.map(measure, found) if garbage]
 
 
-def runs_in_progress(
+def find_runs_in_progress(
     store: Store, runs: Iterable[dict[str, Any]], abandoned_after: float = DAY
 ) -> list[dict[str, Any]]:
-    """Those that call themselves running, unless their process is known to be gone or their folder has not changed for
-    `abandoned_after` seconds."""
-    working = []
+    """Find the runs in state "running" that are still alive.
+
+    Args:
+        store: the store.
+        runs: records of its runs.
+        abandoned_after: seconds without a change in its folder, after which a run counts as killed.
+
+    Returns:
+        The records of those whose folder changed in that time and whose process is not known to be gone.
+    """
+    in_progress = []
     for run in runs:
         with suppress(FileNotFoundError):  # removed since it was listed
-            silent = store.files.usage(f"runs/{run['run_id']}")[1] if run.get("state") == "running" else abandoned_after
-            if silent < abandoned_after and not killed(run):
-                working.append(run)
-    return working
+            idle = (
+                store.files.size_and_age(f"runs/{run['run_id']}")[1]
+                if run.get("state") == "running"
+                else abandoned_after
+            )
+            if idle < abandoned_after and not process_is_gone(run):
+                in_progress.append(run)
+    return in_progress
 
 
-def killed(run: Mapping[str, Any]) -> bool:
-    """Whether the run's record names a process of this machine, by `host` and `pid`, that is no more."""
+def process_is_gone(run: Mapping[str, Any]) -> bool:
+    """Whether the run's process, by `host` and `pid` of its record, ran on this machine and has ended."""
     process = run.get("process") or {}
     if process.get("host") != socket.gethostname() or not isinstance(process.get("pid"), int):
         return False
@@ -95,16 +122,17 @@ def killed(run: Mapping[str, Any]) -> bool:
         os.kill(process["pid"], 0)
     except ProcessLookupError:
         return True
-    except PermissionError:  # somebody else's, so it lives
+    except PermissionError:  # the process exists and belongs to another user
         pass
     return False
 
 
 def remove_garbage(store: Store, garbage: Iterable[Garbage]) -> None:
-    store.files.each(lambda item: store.files.remove(item.path), garbage)
+    """Delete what `find_garbage` found."""
+    store.files.map(lambda item: store.files.remove(item.path), garbage)
 
 
-def _leftovers(store: Store) -> Iterator[tuple[str, str]]:
+def _find_leftovers(store: Store) -> Iterator[tuple[str, str]]:
     for stage in [*store.stages(), "runs", COMPACT, ""]:
         unfinished = f"{stage}/{UNFINISHED}" if stage else UNFINISHED
         for name in store.files.names(unfinished):
@@ -116,21 +144,21 @@ def _leftovers(store: Store) -> Iterator[tuple[str, str]]:
                 yield f"{stage}/{key}", f"has no {MANIFEST}"
 
 
-def _unreferenced(store: Store, runs: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    manifests = all_manifests(store)
-    used = reachable(runs, manifests)
+def _find_unreferenced(store: Store, runs: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    manifests = read_all_manifests(store)
+    used = find_reachable_keys(runs, manifests)
     for stage, key in manifests:
         if key not in used:
             yield f"{stage}/{key}", "used by no run"
 
 
-def _name(run: Mapping[str, Any]) -> str | None:
+def _config_name(run: Mapping[str, Any]) -> str | None:
     config = run.get("config")
     return config.get("name") if isinstance(config, Mapping) else None
 
 
-def _in_use(store: Store, path: str) -> bool:
-    if not store.files.local:
+def _is_in_use(store: Store, path: str) -> bool:
+    if not store.files.is_local:
         return False
-    with locked(Path(store.files.full(path)), wait=False) as free:
+    with file_lock(Path(store.files.full_path(path)), wait=False) as free:
         return not free

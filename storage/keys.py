@@ -1,4 +1,4 @@
-"""An artifact's key: the sha256 of everything that decides its content, and of nothing else."""
+"""Artifact keys: the sha256 of everything that determines an artifact's content, and of nothing else."""
 
 from __future__ import annotations
 
@@ -13,44 +13,51 @@ from typing import Any
 from pydantic import BaseModel
 
 from storage.errors import StoreError
-from storage.schemas import Table
+from storage.schemas import TableSchema
 
-KEY = re.compile(r"[0-9a-f]{64}")
-STAGE = re.compile(r"[a-z][a-z0-9_-]*")
+KEY_PATTERN = re.compile(r"[0-9a-f]{64}")
+STAGE_PATTERN = re.compile(r"[a-z][a-z0-9_-]*")
 RESERVED_STAGES = {"compact", "journal", "runs"}
 
 
 def canonical_json(value: Any) -> str:
-    """The one JSON text of a value, the same in every process and version: sorted keys, no spaces, ASCII, exact floats.
+    """The canonical JSON of a value, the same in any process and version: sorted keys, no spaces, ASCII, exact floats.
 
-    Takes None, bool, int, finite float, str, lists and tuples (the same thing), dicts with str keys, dataclasses and
-    pydantic models (as dicts of their fields). Anything else raises StoreError, because what can't be written exactly
-    could give one key to two different things: NaN, sets, bytes, paths, numpy scalars, secrets, subclasses of str.
+    It takes None, bool, int, finite float, str, lists and tuples (written alike), dicts with str keys, dataclasses and
+    pydantic models (as dicts of their fields). Anything else raises StoreError, because a value that can't be written
+    exactly could give two different artifacts one key: NaN, sets, bytes, paths, numpy scalars, secrets, subclasses of
+    str.
     """
-    return _text(_plain(value, "value"))
+    return _dump_json(_to_plain_json(value, "value"))
 
 
-def digest(value: Any) -> str:
-    """The sha256 of the canonical JSON of values that need no check: what was read from JSON, or a recipe's `record()`,
-    whose key it is. ValueError where there is NaN or an infinity among them."""
-    return hashlib.sha256(_text(value).encode("ascii")).hexdigest()
+def hash_json(value: Any) -> str:
+    """The sha256 of the canonical JSON of plain JSON values, such as a recipe's `record()`, whose key it is.
+
+    Types are not checked, so the value must have been read from JSON or come from `record()`. NaN and infinities raise
+    ValueError.
+    """
+    return hashlib.sha256(_dump_json(value).encode("ascii")).hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """All that decides an artifact's content; two equal recipes mean the same artifact.
+    """Everything that determines an artifact's content; equal recipes describe the same artifact.
 
-    stage: the folder it is kept under ("motions").
-    version: of the stage's code, raised by hand when its results change.
-    table: the schema of its rows.
-    config: what `canonical_json` takes; only what affects the result, so no path, device, batch size or worker count.
-    weights: name -> hash of models and prompt templates.
-    inputs: keys of the artifacts it is made from, in an order that matters.
+    Attributes:
+        stage: name of the stage, and of the artifact's folder, such as "motions".
+        version: version of the stage's code, raised by hand when its results change.
+        table: schema of the artifact's rows.
+        config: settings that affect the result, as `canonical_json` takes them; no path, device, batch size or number
+            of workers.
+        seed: random seed, None for a stage that draws nothing.
+        weights: hashes of models and prompt templates, by name.
+        inputs: keys of the artifacts that it is computed from; their order matters.
     """
 
     stage: str
     version: int
-    table: Table
+    table: TableSchema
     config: Any = None
     seed: int | None = None
     weights: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -63,7 +70,8 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        return digest(self.record())
+        """The artifact's key, 64 hexadecimal digits."""
+        return hash_json(self.record())
 
     def record(self) -> dict[str, Any]:
         """The recipe as plain JSON values; the key is the hash of exactly this."""
@@ -76,11 +84,12 @@ class Recipe:
             "weights": dict(self.weights),
             "inputs": list(self.inputs),
         }
-        return _plain(record, self.stage)
+        return _to_plain_json(record, self.stage)
 
 
 def check_stage(stage: str) -> str:
-    if not STAGE.fullmatch(stage) or stage in RESERVED_STAGES:
+    """The stage's name; raises StoreError unless it can name a folder of artifacts."""
+    if not STAGE_PATTERN.fullmatch(stage) or stage in RESERVED_STAGES:
         raise StoreError(
             f"{stage!r} can't name a stage; use lower-case letters, digits, - and _, "
             f"and none of {', '.join(sorted(RESERVED_STAGES))}"
@@ -89,46 +98,47 @@ def check_stage(stage: str) -> str:
 
 
 def check_key(key: str) -> str:
-    if not KEY.fullmatch(key):
-        raise StoreError(f"{key!r} is no artifact key; a key is 64 hexadecimal digits, as Recipe.key gives")
+    """The key; raises StoreError unless it is 64 hexadecimal digits."""
+    if not KEY_PATTERN.fullmatch(key):
+        raise StoreError(f"{key!r} is no artifact key; a key is 64 hexadecimal digits, see Recipe.key")
     return key
 
 
-def _text(plain: Any) -> str:
+def _dump_json(plain: Any) -> str:
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def _plain(value: Any, where: str) -> Any:
-    # Exact types only: numpy.float64 is a float and StrEnum a str, yet what they print as isn't theirs to promise.
+def _to_plain_json(value: Any, where: str) -> Any:
+    # Exact types only: numpy.float64 is a float and StrEnum a str, but how they print may change between versions.
     kind = type(value)
     if value is None or kind in (bool, int):
         return value
     if kind is str:
         if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            raise StoreError(f"{where} holds a lone surrogate, which is no text; decode it properly first")
+            raise StoreError(f"{where} holds a lone surrogate, which is not valid text; decode it properly first")
         return value
     if kind is float:
         if not math.isfinite(value):
             raise StoreError(f"{where} is {value}, which has no exact JSON form; use None or a finite number")
         return value
     if kind in (list, tuple):
-        return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+        return [_to_plain_json(item, f"{where}[{index}]") for index, item in enumerate(value)]
     if kind is dict:
-        return {_name(name, where): _plain(item, f"{where}.{name}") for name, item in value.items()}
+        return {_check_dict_key(name, where): _to_plain_json(item, f"{where}.{name}") for name, item in value.items()}
     if isinstance(value, BaseModel):
-        return {name: _plain(item, f"{where}.{name}") for name, item in value}
+        return {name: _to_plain_json(item, f"{where}.{name}") for name, item in value}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
-            field.name: _plain(getattr(value, field.name), f"{where}.{field.name}")
+            field.name: _to_plain_json(getattr(value, field.name), f"{where}.{field.name}")
             for field in dataclasses.fields(value)
         }
     raise StoreError(
-        f"{where} is a {kind.__module__}.{kind.__qualname__}, which can't be part of a key exactly; "
+        f"{where} is a {kind.__module__}.{kind.__qualname__}, which a key can't represent exactly; "
         "convert it to None, bool, int, float, str, list or dict first"
     )
 
 
-def _name(name: Any, where: str) -> str:
+def _check_dict_key(name: Any, where: str) -> str:
     if type(name) is not str:
-        raise StoreError(f"{where} has the dict key {name!r}, which is no str; make it one first")
-    return _plain(name, f"a dict key of {where}")
+        raise StoreError(f"{where} has the dict key {name!r}, which is not a str; convert it first")
+    return _to_plain_json(name, f"a dict key of {where}")

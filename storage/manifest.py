@@ -1,4 +1,4 @@
-"""The manifest: the last file of an artifact, which says what the others must be and where they came from."""
+"""The manifest: the last file written of an artifact, with the hashes of its other files and their provenance."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from storage.errors import ArtifactError
-from storage.keys import canonical_json, digest
+from storage.keys import canonical_json, hash_json
 
 MANIFEST = "manifest.json"
-FORMAT = 1
-PACKAGES = (
+FORMAT_VERSION = 1
+RECORDED_PACKAGES = (
     "atom-motion",
     "numpy",
     "pandas",
@@ -32,7 +32,7 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A file of an artifact; `path` is relative to the artifact's folder. `rows` is None unless it is a part."""
+    """A file of an artifact. `path` is relative to the artifact's folder; `rows` is None unless the file is a part."""
 
     path: str
     sha256: str
@@ -42,7 +42,19 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Manifest:
-    """recipe: what the key is the hash of. stats: counts the stage wants kept, such as how many rows it quarantined."""
+    """What an artifact contains and where it comes from.
+
+    Attributes:
+        key: the artifact's key, the hash of `recipe`.
+        table: name of its table schema.
+        recipe: the recipe's record, see `Recipe.record`.
+        files: its files, parts among them.
+        created_at: time of the commit, ISO 8601 in UTC.
+        seconds: how long the stage computed.
+        stats: counts that the stage keeps, such as the number of quarantined rows.
+        provenance: git commit, package versions and platform.
+        format: version of the manifest's own layout.
+    """
 
     key: str
     table: str
@@ -52,7 +64,7 @@ class Manifest:
     seconds: float
     stats: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
-    format: int = FORMAT
+    format: int = FORMAT_VERSION
 
     @property
     def stage(self) -> str:
@@ -75,7 +87,7 @@ class Manifest:
         return sum(file.bytes for file in self.files)
 
     def to_json(self) -> bytes:
-        """Readable JSON that carries the sha256 of its own content."""
+        """Indented JSON that contains the sha256 of its own content."""
         content = asdict(self)
         content["rows"] = self.rows
         content["sha256"] = hashlib.sha256(canonical_json(content).encode("ascii")).hexdigest()
@@ -83,12 +95,12 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: bytes) -> Manifest:
-        """Raises ArtifactError when the text is not what `to_json` wrote, to the last digit."""
+        """Parse a manifest; raises ArtifactError unless the text is exactly what `to_json` wrote."""
         try:
             content = json.loads(data)
-            if content["format"] != FORMAT:
-                raise ArtifactError(f"manifest has format {content['format']}, this version reads {FORMAT}")
-            if content.pop("sha256") != digest(content):
+            if content["format"] != FORMAT_VERSION:
+                raise ArtifactError(f"manifest has format {content['format']}, this version reads {FORMAT_VERSION}")
+            if content.pop("sha256") != hash_json(content):
                 raise ArtifactError("manifest was changed after it was written")
             del content["rows"]
             content["files"] = [FileRecord(**file) for file in content["files"]]
@@ -98,23 +110,23 @@ class Manifest:
                     raise ValueError(f"the file {file.path!r} is outside of the artifact")
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"manifest can't be read: {error!r}") from error
-        if manifest.key != digest(manifest.recipe):
+        if manifest.key != hash_json(manifest.recipe):
             raise ArtifactError("manifest's recipe doesn't give its key")
         return manifest
 
 
 @lru_cache(maxsize=1)
-def provenance() -> dict[str, Any]:
-    """Where results of this process come from: git commit (None outside a checkout), package versions, platform."""
+def collect_provenance() -> dict[str, Any]:
+    """The provenance of this process's results: git commit (None outside a checkout), package versions, platform."""
     return {
         "git": _git_state(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": {name: version for name in RECORDED_PACKAGES if (version := _package_version(name))},
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
 
 
-def _version(package: str) -> str | None:
+def _package_version(package: str) -> str | None:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -123,16 +135,19 @@ def _version(package: str) -> str | None:
 
 def _git_state() -> dict[str, Any] | None:
     root = Path(__file__).resolve().parents[1]
-    place = _git(root, "rev-parse", "--show-toplevel", "HEAD")
-    # An environment inside some other checkout says nothing about this code.
-    if place is None or Path(place[0]) != root:
+    top_level_and_commit = _run_git(root, "rev-parse", "--show-toplevel", "HEAD")
+    # An environment that lies inside another project's checkout must not report that project's commit.
+    if top_level_and_commit is None or Path(top_level_and_commit[0]) != root:
         return None
-    return {"commit": place[1], "changed": bool(_git(root, "status", "--porcelain", "--untracked-files=no"))}
+    return {
+        "commit": top_level_and_commit[1],
+        "changed": bool(_run_git(root, "status", "--porcelain", "--untracked-files=no")),
+    }
 
 
-def _git(folder: Path, *arguments: str) -> list[str] | None:
+def _run_git(folder: Path, *arguments: str) -> list[str] | None:
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+        result = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.splitlines()
+    return result.stdout.splitlines()

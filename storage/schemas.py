@@ -1,11 +1,13 @@
-"""Every table of the store, declared once: columns, types, units and version.
+"""The schemas of all tables in the store: columns, types, units and versions.
 
-All columns open as they are in pandas, DuckDB and Hugging Face `datasets` (a test holds it). Two choices need saying:
+pandas, DuckDB and Hugging Face `datasets` open all columns as they are (a test checks it). Two choices:
 
 - Joints are metres as float32, flattened from (frames, 22, 3), rounded to 1/8192 m (0.12 mm) and stored with Parquet's
-  byte-stream-split, which makes a full motion of 196 frames about 23 KB. float16 opens everywhere too and is as small,
-  but at some metres from the origin it errs by millimetres, and at 20 fps that noise alone looks like a sliding foot.
-- A field that a row may lack is nullable; every other column must be in every row, and no other column may be.
+  byte-stream-split encoding, so a full motion of 196 frames takes about 23 KB. float16 opens everywhere too and is as
+  small, but a few metres from the origin it errs by millimetres, and at 20 fps that noise alone looks like foot skate.
+- A field that a row may lack is nullable. Every row has all other columns, and no column that the schema lacks.
+
+Descriptions are part of the files' metadata.
 """
 
 from __future__ import annotations
@@ -24,17 +26,17 @@ from storage.errors import StoreError
 
 
 @dataclass(frozen=True)
-class Table:
-    """A named, versioned Parquet schema. Raise `version` whenever a column changes: every key depends on it."""
+class TableSchema:
+    """A named, versioned Parquet schema. Raise `version` whenever a column changes: it is part of every key."""
 
     name: str
     version: int
     schema: pa.Schema
 
     def from_rows(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-        """An Arrow table of the rows; a numpy array of any shape goes into a list column flattened, in C order.
+        """Convert rows to an Arrow table. A numpy array in a list column is flattened in C order.
 
-        Raises StoreError that names the row and column when one is unknown, missing or of the wrong type.
+        Raises StoreError, which names the row and column, when a value is unknown, missing or of the wrong type.
         """
         for index, row in enumerate(rows):
             _check_fields(row, self.schema, f"row {index} of table {self.name!r}")
@@ -42,7 +44,7 @@ class Table:
         return pa.Table.from_arrays(columns, schema=self.schema)
 
     def conform(self, table: pa.Table) -> pa.Table:
-        """The same table with this schema's types and column order; StoreError when that would lose something."""
+        """Cast a table to this schema's types and column order; raises StoreError when the cast would lose data."""
         if set(table.column_names) != set(self.schema.names):
             raise StoreError(
                 f"table {self.name!r} needs exactly the columns {self.schema.names}, got {table.column_names}"
@@ -53,25 +55,25 @@ class Table:
             raise StoreError(f"the columns don't fit table {self.name!r}: {_one_line(error)}") from error
         for index, field in enumerate(self.schema):
             if table[field.name].null_count and not field.nullable:
-                raise StoreError(f"column {field.name!r} of table {self.name!r} holds nulls and may not")
-            if step := _step(field):
-                rounded = [_rounded(chunk, step) for chunk in table[field.name].chunks]
+                raise StoreError(f"column {field.name!r} of table {self.name!r} holds nulls, but is not nullable")
+            if step := _rounding_step(field):
+                rounded = [_round_to_step(chunk, step) for chunk in table[field.name].chunks]
                 table = table.set_column(index, field, pa.chunked_array(rounded, field.type))
         return table
 
     def to_parquet(self, table: pa.Table) -> pa.Buffer:
-        """A Parquet file, zstd compressed; the same rows give the same bytes."""
+        """Encode a table as a Parquet file, zstd compressed; equal rows give equal bytes."""
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, **self.encoding)
         return sink.getvalue()
 
     @cached_property
     def encoding(self) -> dict[str, Any]:
-        """How the columns are stored, as options of pyarrow's Parquet writers."""
+        """Compression and column encodings, as options of pyarrow's Parquet writers."""
         return {
             "compression": "zstd",
-            "use_dictionary": [leaf for leaf in self._leaves if leaf not in self._split_leaves],
-            "use_byte_stream_split": self._split_leaves,
+            "use_dictionary": [leaf for leaf in self._leaf_columns if leaf not in self._byte_stream_split_columns],
+            "use_byte_stream_split": self._byte_stream_split_columns,
         }
 
     def _column(self, values: list[Any], field: pa.Field) -> pa.Array:
@@ -82,20 +84,20 @@ class Table:
             raise StoreError(
                 f"column {field.name!r} of table {self.name!r} must be {field.type}: {_one_line(error)}"
             ) from error
-        return _rounded(column, step) if (step := _step(field)) else column
+        return _round_to_step(column, step) if (step := _rounding_step(field)) else column
 
     @cached_property
-    def _leaves(self) -> list[str]:
-        """Parquet's own names of the flat columns, such as `events.list.element.action`."""
+    def _leaf_columns(self) -> list[str]:
+        """Parquet's names of the flat columns, such as `events.list.element.action`."""
         buffer = io.BytesIO()
         pq.write_table(self.schema.empty_table(), buffer)
         parquet = pq.ParquetFile(buffer).schema
         return [parquet.column(index).path for index in range(len(parquet))]
 
     @cached_property
-    def _split_leaves(self) -> list[str]:
-        stepped = {field.name for field in self.schema if _step(field)}
-        return [leaf for leaf in self._leaves if leaf.split(".")[0] in stepped]
+    def _byte_stream_split_columns(self) -> list[str]:
+        rounded = {field.name for field in self.schema if _rounding_step(field)}
+        return [leaf for leaf in self._leaf_columns if leaf.split(".")[0] in rounded]
 
 
 def _check_fields(row: Any, fields: Any, where: str) -> None:
@@ -113,7 +115,7 @@ def _check_fields(row: Any, fields: Any, where: str) -> None:
 
 
 def _check_value(value: Any, kind: pa.DataType, where: str) -> None:
-    """What Arrow would let pass: names in a struct that it drops, fractions in an integer that it cuts off."""
+    """Refuse what Arrow converts with a silent loss: unknown fields of a struct, the fraction of an integer."""
     if pa.types.is_struct(kind):
         _check_fields(value, kind, where)
     elif pa.types.is_list(kind) and not isinstance(value, np.ndarray):
@@ -121,18 +123,19 @@ def _check_value(value: Any, kind: pa.DataType, where: str) -> None:
             raise StoreError(f"{where} is {type(value).__name__}, the column holds lists")
         for index, item in enumerate(value):
             _check_value(item, kind.value_type, f"[{index}] of {where}")
-    elif pa.types.is_list(kind):
+    elif pa.types.is_list(kind):  # all elements of an array have one type, so the first one is enough
         _check_value(value.ravel()[0] if value.size else 0, kind.value_type, where)
     elif pa.types.is_integer(kind) and isinstance(value, float | np.floating):
         raise StoreError(f"{where} is {value}, a float; the column holds {kind}")
 
 
-def _step(field: pa.Field) -> float | None:
+def _rounding_step(field: pa.Field) -> float | None:
     text = (field.metadata or {}).get(b"step")
     return float(text) if text else None
 
 
-def _rounded(column: pa.ListArray, step: float) -> pa.ListArray:
+def _round_to_step(column: pa.ListArray, step: float) -> pa.ListArray:
+    # Rounded to a power of two, most low mantissa bits are zero, which zstd compresses after the byte-stream split.
     values = column.values.to_numpy(zero_copy_only=False)
     rounded = values / np.float32(step)
     np.rint(rounded, out=rounded)
@@ -153,17 +156,17 @@ def _field(
     return pa.field(name, kind, nullable=nullable, metadata=metadata)
 
 
-def _table(name: str, version: int, *fields: pa.Field) -> Table:
-    return Table(name, version, pa.schema(fields, metadata={"table": name, "version": str(version)}))
+def _table(name: str, version: int, *fields: pa.Field) -> TableSchema:
+    return TableSchema(name, version, pa.schema(fields, metadata={"table": name, "version": str(version)}))
 
 
 def _struct(*fields: tuple[str, pa.DataType], nullable: Sequence[str] = ()) -> pa.StructType:
     return pa.struct([pa.field(name, kind, nullable=name in nullable) for name, kind in fields])
 
 
-TOKENS = pa.list_(pa.int16())
-EVENTS = pa.list_(_struct(("action", pa.string()), ("phrase", pa.string()), ("count", pa.int8())))
-SEEN_EVENTS = pa.list_(
+TOKEN_LIST = pa.list_(pa.int16())
+EVENT_LIST = pa.list_(_struct(("action", pa.string()), ("phrase", pa.string()), ("count", pa.int8())))
+DETECTED_EVENT_LIST = pa.list_(
     _struct(
         ("action", pa.string()),
         ("count", pa.int16()),
@@ -172,13 +175,13 @@ SEEN_EVENTS = pa.list_(
         ("confidence", pa.float32()),
     )
 )
-FILE = _struct(("path", pa.string()), ("sha256", pa.string()), ("bytes", pa.int64()))
+FILE_TYPE = _struct(("path", pa.string()), ("sha256", pa.string()), ("bytes", pa.int64()))
 
 PROMPT_ID = _field("prompt_id", pa.string(), "the prompt")
 MOTION_ID = _field("motion_id", pa.string(), "the motion")
 PROMPT = _field("prompt", pa.string(), "the sentence the motions were made for")
 TASK = _field("task", pa.string(), "integrity, temporal or frequency")
-ASKED = _field("events", EVENTS, "what the text asks for, in order: action, its wording, how often")
+PROMPT_EVENTS = _field("events", EVENT_LIST, "what the text asks for, in order: action, its wording, how often")
 SPLIT = _field("split", pa.string(), "train, val or test, by composition")
 SAMPLE = _field("sample", pa.int16(), "number of the sample among those of its prompt, from 0")
 SEED = _field("seed", pa.int64(), "what it was drawn with")
@@ -186,7 +189,7 @@ FRAMES = _field("frames", pa.int32(), "length in frames at 20 a second")
 JUDGE = _field("judge", pa.string(), "who scored")
 SCORE = _field("score", pa.float32(), "1 to 5 by the task's rubric; null when the judge failed", nullable=True)
 MODEL = _field("model", pa.string(), "the language model that was asked; null without one", nullable=True)
-SPENT_TOKENS = _field("tokens", pa.int32(), "tokens of the answers; rows that share an answer all count it")
+USED_TOKENS = _field("tokens", pa.int32(), "tokens of the answers; rows that share an answer all count it")
 COST = _field("cost", pa.float64(), "their US dollars; null where the model's price is not known", nullable=True)
 EXACT = _field("exact", pa.bool_(), "all events, right counts, right order; null when the judge failed", nullable=True)
 
@@ -196,7 +199,7 @@ PROMPTS = _table(
     PROMPT_ID,
     _field("text", pa.string(), "the sentence given to the generator"),
     TASK,
-    ASKED,
+    PROMPT_EVENTS,
     SPLIT,
     _field("source", pa.string(), "who wrote it: grammar, or the name of a language model"),
     SEED,
@@ -211,7 +214,7 @@ MOTIONS = _table(
     PROMPT_ID,
     SAMPLE,
     SEED,
-    _field("tokens", TOKENS, "codebook entries, 0 to 511, 4 frames each"),
+    _field("tokens", TOKEN_LIST, "codebook entries, 0 to 511, 4 frames each"),
     FRAMES,
     _field(
         "joints",
@@ -227,8 +230,8 @@ CLIPS = _table(
     1,
     MOTION_ID,
     PROMPT_ID,
-    _field("video", FILE, "mp4 beside this part: path in the artifact's folder, sha256, size", nullable=True),
-    _field("sheet", FILE, "contact sheet beside this part: path, sha256, size", nullable=True),
+    _field("video", FILE_TYPE, "mp4 beside this part: path in the artifact's folder, sha256, size", nullable=True),
+    _field("sheet", FILE_TYPE, "contact sheet beside this part: path, sha256, size", nullable=True),
     _field("frame_indices", pa.list_(pa.int32()), "frames that the sheet shows"),
     _field("size", pa.int32(), "pixels of a frame's side"),
     _field("fps", pa.float32(), "frames a second of the video"),
@@ -263,7 +266,11 @@ SCORES = _table(
     _field("vote", pa.int16(), "number of the vote when a judge is asked more than once, from 0"),
     SCORE,
     EXACT,
-    _field("events", SEEN_EVENTS, "what was seen, in order: action, count, first frame, frame after the last, 0 to 1"),
+    _field(
+        "events",
+        DETECTED_EVENT_LIST,
+        "what was seen, in order: action, count, first frame, frame after the last, 0 to 1",
+    ),
     _field(
         "verdicts",
         pa.list_(
@@ -282,7 +289,7 @@ SCORES = _table(
     _field("rationale", pa.string(), "why, in words"),
     MODEL,
     _field("answers", pa.list_(pa.string()), "what the model sent, each whole completion as JSON; the last one counts"),
-    SPENT_TOKENS,
+    USED_TOKENS,
     COST,
     _field("latency", pa.float32(), "seconds that the answers of a model took; 0 for judges of joints"),
     _field("error", pa.string(), "why there is no score", nullable=True),
@@ -299,7 +306,7 @@ COMPARISONS = _table(
     _field("rationale", pa.string(), "why, in words"),
     MODEL,
     _field("answers", pa.list_(pa.string()), "what the model sent, each whole completion as JSON; the last one counts"),
-    SPENT_TOKENS,
+    USED_TOKENS,
     COST,
     _field("error", pa.string(), "why there is no answer", nullable=True),
 )
@@ -316,9 +323,13 @@ PREFERENCES = _table(
         nullable=True,
     ),
     SPLIT,
-    ASKED,
-    _field("chosen_tokens", TOKENS, "codebook entries of the better motion; empty if its generator has no codebook"),
-    _field("rejected_tokens", TOKENS, "codebook entries of the worse motion; empty if its generator has no codebook"),
+    PROMPT_EVENTS,
+    _field(
+        "chosen_tokens", TOKEN_LIST, "codebook entries of the better motion; empty if its generator has no codebook"
+    ),
+    _field(
+        "rejected_tokens", TOKEN_LIST, "codebook entries of the worse motion; empty if its generator has no codebook"
+    ),
     _field("chosen_score", pa.float32(), "1 to 5; null where only the order is known", nullable=True),
     _field("rejected_score", pa.float32(), "1 to 5; null where only the order is known", nullable=True),
     _field(
@@ -332,7 +343,7 @@ PREFERENCES = _table(
     _field("rejected_motion_id", pa.string(), "the worse motion"),
 )
 
-VALIDATION = (
+VALIDATION_COLUMNS = (
     _field(
         "validation", pa.float32(), "mean score of the held-out motions; null where none was measured", nullable=True
     ),
@@ -355,7 +366,7 @@ CURVES = _table(
     _field("gradient_norm", pa.float32(), "before clipping"),
     _field("learning_rate", pa.float32(), "in this step"),
     _field("seconds", pa.float32(), "since the tuning began"),
-    *VALIDATION,
+    *VALIDATION_COLUMNS,
 )
 
 REWARD_CURVES = _table(
@@ -369,7 +380,7 @@ REWARD_CURVES = _table(
     _field("gradient_norm", pa.float32(), "before clipping"),
     _field("learning_rate", pa.float32(), "in this step"),
     _field("seconds", pa.float32(), "since the tuning began"),
-    *VALIDATION,
+    *VALIDATION_COLUMNS,
 )
 
 REWARD_MODEL_CURVES = _table(
@@ -422,7 +433,7 @@ METRICS = _table(
     _field("data", pa.string(), "where texts and real motions come from: corpus or HumanML3D"),
 )
 
-TABLES: dict[str, Table] = {
+TABLES: dict[str, TableSchema] = {
     table.name: table
     for table in (
         PROMPTS,

@@ -1,4 +1,4 @@
-"""What a store holds, in figures: by stage, from manifests and from the records of runs."""
+"""Statistics of a store by stage, from manifests and run records."""
 
 from __future__ import annotations
 
@@ -10,17 +10,28 @@ from typing import Any
 from storage.compaction import COMPACT
 from storage.garbage import find_garbage
 from storage.manifest import Manifest
-from storage.references import Manifests, all_manifests
+from storage.references import ManifestsByKey, read_all_manifests
 from storage.store import Store
 
-BESIDES = ("runs", "journal", COMPACT)
+NON_ARTIFACT_FOLDERS = ("runs", "journal", COMPACT)
 
 
 @dataclass(frozen=True)
 class StageStatistics:
-    """bytes: of all files. part_bytes: mean of a Parquet part. computed, reused: how often runs made one of these
-    artifacts or found it. quarantined: rows set aside, by the manifests. damaged: manifests that can't be trusted.
-    oldest, newest: when artifacts were made, ISO 8601 in UTC; None without any."""
+    """The artifacts of one stage.
+
+    Attributes:
+        stage: the stage's name.
+        artifacts: how many have a manifest, damaged ones included.
+        rows: rows in all parts.
+        bytes: size of all files.
+        part_bytes: mean size of a Parquet part.
+        computed: how often runs computed one of these artifacts.
+        reused: how often runs found one in the store.
+        quarantined: quarantined rows, by the manifests.
+        damaged: manifests that are damaged.
+        oldest, newest: times of the first and the last commit, ISO 8601 in UTC; None without artifacts.
+    """
 
     stage: str
     artifacts: int
@@ -37,8 +48,14 @@ class StageStatistics:
 
 @dataclass(frozen=True)
 class StoreStatistics:
-    """stages: the biggest first. besides: bytes of what is no artifact. freeable: bytes that a gc of all unreferenced
-    artifacts would free, by reason. runs: how many there are by state."""
+    """A whole store.
+
+    Attributes:
+        stages: largest first.
+        besides: bytes of files that belong to no artifact, by folder.
+        freeable: bytes that `gc --unreferenced` would free, by reason.
+        runs: number of runs by state.
+    """
 
     stages: list[StageStatistics]
     besides: dict[str, int]
@@ -47,33 +64,34 @@ class StoreStatistics:
 
     @property
     def bytes(self) -> int:
+        """Size of all files in the store."""
         return sum(stage.bytes for stage in self.stages) + sum(self.besides.values())
 
 
-def statistics_of(store: Store) -> StoreStatistics:
-    """Reads every manifest and run record, and no part."""
-    manifests = all_manifests(store)
+def compute_statistics(store: Store) -> StoreStatistics:
+    """Compute the statistics of a store; reads all manifests and run records, but no part."""
+    manifests = read_all_manifests(store)
     runs = store.runs()
-    computed, reused = _made(runs, manifests)
+    computed, reused = _count_computed_and_reused(runs, manifests)
     found: dict[str, list[Manifest | None]] = {}
     for (stage, _), manifest in manifests.items():
         found.setdefault(stage, []).append(manifest)
-    stages = [_stage(stage, each, computed[stage], reused[stage]) for stage, each in found.items()]
+    stages = [_stage_statistics(stage, each, computed[stage], reused[stage]) for stage, each in found.items()]
     freeable: Counter[str] = Counter()
     for item in find_garbage(store, unreferenced=True):
         freeable[item.reason] += item.bytes
     return StoreStatistics(
         stages=sorted(stages, key=lambda stage: (-stage.bytes, stage.stage)),
-        besides={name: size for name in BESIDES if (size := sum(store.files.sizes(name).values()))},
+        besides={name: size for name in NON_ARTIFACT_FOLDERS if (size := sum(store.files.file_sizes(name).values()))},
         freeable=dict(freeable.most_common()),
         runs=dict(Counter(str(run.get("state")) for run in runs).most_common()),
     )
 
 
-def _stage(stage: str, found: list[Manifest | None], computed: int, reused: int) -> StageStatistics:
+def _stage_statistics(stage: str, found: list[Manifest | None], computed: int, reused: int) -> StageStatistics:
     whole = [manifest for manifest in found if manifest]
     parts = [part.bytes for manifest in whole for part in manifest.parts]
-    made = [manifest.created_at for manifest in whole]
+    created_at = [manifest.created_at for manifest in whole]
     return StageStatistics(
         stage=stage,
         artifacts=len(found),
@@ -84,16 +102,18 @@ def _stage(stage: str, found: list[Manifest | None], computed: int, reused: int)
         reused=reused,
         quarantined=sum(manifest.stats.get("quarantined", 0) for manifest in whole),
         damaged=len(found) - len(whole),
-        oldest=min(made, default=None),
-        newest=max(made, default=None),
+        oldest=min(created_at, default=None),
+        newest=max(created_at, default=None),
     )
 
 
-def _made(runs: Iterable[Mapping[str, Any]], manifests: Manifests) -> tuple[Counter[str], Counter[str]]:
-    """How many artifacts runs computed and how many they found, by the stage's folder.
+def _count_computed_and_reused(
+    runs: Iterable[Mapping[str, Any]], manifests: ManifestsByKey
+) -> tuple[Counter[str], Counter[str]]:
+    """How many artifacts runs computed and how many they reused, by the stage's folder.
 
-    A run gives its stages names of its own ("motions round 2"), so the folder is that of the keys; of a stage whose
-    artifacts are all gone nothing can be told.
+    A run's stage names ("motions round 2") are not folder names, so the folder is looked up by the keys. A stage whose
+    artifacts are all deleted is left out.
     """
     folders = {key: stage for stage, key in manifests}
     computed: Counter[str] = Counter()

@@ -10,8 +10,8 @@ import torch
 
 from atom.corpus.dataset import make_clip
 from atom.evaluation.evaluator.networks import MotionEncoder, MovementEncoder, TextEncoder
+from atom.motion.feature_statistics import measure_statistics
 from atom.motion.skeleton import MIN_FRAMES
-from atom.motion.statistics import measured_statistics
 from atom.prompts.wording import caption
 
 TAGS = "a/DET person/NOUN do/VERB something/NOUN"
@@ -34,7 +34,7 @@ def write_dataset(folder: Path, train: int = 40, test: int = 40) -> None:
         (folder / f"texts/{name}.txt").write_text(f"{caption(clip.events, rng)[0]}#{TAGS}#0.0#0.0\n")
     (folder / "train.txt").write_text("\n".join(ids[:train]) + "\n")
     (folder / "test.txt").write_text("\n".join(ids[train:]) + "\n")
-    statistics = measured_statistics(clips)
+    statistics = measure_statistics(clips)
     np.save(folder / "Mean.npy", statistics.mean)
     np.save(folder / "Std.npy", statistics.std)
 

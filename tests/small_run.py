@@ -4,7 +4,7 @@ prompts with three candidates each, two judges, and three pairs."""
 import numpy as np
 
 from atom.config import RunConfig
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.events import Event
 from storage import MOTIONS, PREFERENCES, PROMPTS, SCORES, Recipe, Store
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.events import Event
 
 

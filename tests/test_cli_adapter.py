@@ -39,7 +39,7 @@ def test_adapters_are_combined_shown_and_merged(atom, base, parts, tmp_path):
 
 def test_an_adapter_tells_its_tuning_where_that_is_not_as_by_default(atom, base, tmp_path):
     adapter = write_adapter(tmp_path / "tuned", base, use_rslora=True)
-    tuning = {"loss": "ipo", "beta": 0.3, "rank": 16, "tasks": ["temporal", "frequency"]}
+    tuning = {"loss_type": "ipo", "beta": 0.3, "r": 16, "tasks": ["temporal", "frequency"]}
     origin = {
         "base_weights": "a" * 64,
         "template": "{}",

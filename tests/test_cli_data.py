@@ -12,7 +12,7 @@ from atom.commands.data import data_app
 from atom.corpus.dataset import make_clip
 from atom.errors import AtomError
 from atom.humanml3d.dataset import HumanML3D
-from atom.motion.statistics import measured_statistics, read_statistics
+from atom.motion.feature_statistics import measure_statistics, read_statistics
 
 SPLITS = {"train": ["000000", "000001", "000002"], "val": ["000003"], "test": ["000004"]}
 
@@ -27,7 +27,7 @@ def folder(tmp_path):
     for id in chain(*SPLITS.values()):
         np.save(folder / f"new_joint_vecs/{id}.npy", make_clip(rng).features[:60])
         (folder / f"texts/{id}.txt").write_text("a person walks#a/DET person/NOUN walk/VERB#0#0\n")
-    statistics = measured_statistics(map(HumanML3D(folder).clip, SPLITS["train"]))
+    statistics = measure_statistics(map(HumanML3D(folder).clip, SPLITS["train"]))
     np.save(folder / "Mean.npy", statistics.mean)
     np.save(folder / "Std.npy", statistics.std)
     return folder

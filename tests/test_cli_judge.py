@@ -6,11 +6,11 @@ import socket
 import numpy as np
 import pandas as pd
 import pytest
+from atom.judging.vision.frames import draw_pictures
 
-from atom.corpus.compose import make_motion
-from atom.double import ClipIndex, DoubleSettings, running
+from atom.corpus.composition import make_motion
 from atom.events import Event
-from atom.judging.vision.sight import pictures_of
+from atom.mock_service import MockServiceSettings, MotionIndex, run_in_thread
 from storage import Store
 
 TEXT = "a person jumps twice, then waves with the left hand"
@@ -22,14 +22,14 @@ def double(tmp_path):
     """The double, which knows two motions, and the options that lead to it."""
     from atom.config import VisionConfig
 
-    index = ClipIndex(store=Store(str(tmp_path / "store")))
+    index = MotionIndex(store=Store(str(tmp_path / "store")))
     for name, events in (("right", RIGHT), ("wrong", WRONG)):
         joints = make_motion(events, np.random.default_rng(0)).joints
         np.save(tmp_path / f"{name}.npy", joints)
         for task in ("temporal", "frequency"):
-            for picture in pictures_of(joints, VisionConfig().sight, task):
+            for picture in draw_pictures(joints, VisionConfig().sight, task):
                 index.add(picture.data, joints)
-    with running(DoubleSettings(), index) as there:
+    with run_in_thread(MockServiceSettings(), index) as there:
         yield (
             there,
             [

@@ -8,11 +8,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from atom.commands.motions import motions_app
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
 from atom.motion.features import joints_to_features
-from atom.motion.files import read_motion
+from atom.motion.motion_files import read_motion
 
 BVH = """HIERARCHY
 ROOT Hips

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from atom.commands.preferences import preferences_app
 from atom.config import RunConfig
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
 from atom.preferences.importing import import_preferences

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from atom.cli import commands
-from atom.commands.on_demand import OnDemand
+from atom.commands.lazy_commands import LazyCommand
 
 HEAVY = ("torch", "pyarrow", "pandas", "prefect", "numpy", "scipy", "numba", "transformers", "fastapi")
 CALL = "import sys; sys.argv = ['atom', *{arguments}]; from atom.cli import main\ntry: main()\nexcept SystemExit: ...\n"
@@ -37,7 +37,7 @@ def test_the_list_of_commands_says_of_each_what_its_own_help_says():
     text, _ = called("--help")
     words = set(text.split())
     for name, place in commands().items():
-        command = OnDemand(name, place)
+        command = LazyCommand(name, place)
         own = command.load().help
         assert own and command.read_help() == own, name
         assert {name, *own.split("\n\n")[0].split()[:3]} <= words

@@ -5,7 +5,7 @@ import pytest
 
 from atom import gates
 from atom.config import GateConfig, PromptConfig
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
 from atom.prompts.grammar import write_prompts
@@ -42,19 +42,19 @@ EMPTY = np.zeros((0, 22, 3), np.float32)
 
 
 def test_sound_rows_pass():
-    gates.refuse("prompts", gates.of_prompts(prompts()))
-    gates.refuse("motions", gates.of_motions(motions(walk(0), walk(1), walk(2)), GateConfig()))
-    gates.refuse("scores", gates.of_scores([{"score": 1.0}, {"score": 5.0}, {"score": None}]))
+    gates.require_passed("prompts", gates.check_prompts(prompts()))
+    gates.require_passed("motions", gates.check_motions(motions(walk(0), walk(1), walk(2)), GateConfig()))
+    gates.require_passed("scores", gates.check_scores([{"score": 1.0}, {"score": 5.0}, {"score": None}]))
 
 
 def test_prompts_twice_and_in_both_splits_are_refused():
     rows = prompts()
     with pytest.raises(AtomError, match="texts that occur twice"):
-        gates.refuse("prompts", gates.of_prompts([*rows, rows[0] | {"prompt_id": "other"}]))
+        gates.require_passed("prompts", gates.check_prompts([*rows, rows[0] | {"prompt_id": "other"}]))
     with pytest.raises(AtomError, match="compositions in training and test"):
-        gates.refuse("prompts", gates.of_prompts([*rows, rows[0] | {"text": "another", "split": "test"}]))
+        gates.require_passed("prompts", gates.check_prompts([*rows, rows[0] | {"text": "another", "split": "test"}]))
     rejected = rows[0] | {"rejected": "not understood"}
-    gates.refuse("prompts", gates.of_prompts([*rows, rejected]))
+    gates.require_passed("prompts", gates.check_prompts([*rows, rejected]))
 
 
 @pytest.mark.parametrize(
@@ -68,20 +68,20 @@ def test_prompts_twice_and_in_both_splits_are_refused():
 )
 def test_motions_with_a_fault_are_refused_in_one_line_that_says_what_to_do(joints, fault):
     with pytest.raises(AtomError, match=fault) as caught:
-        gates.refuse("motions", gates.of_motions(motions(*joints), GateConfig()))
+        gates.require_passed("motions", gates.check_motions(motions(*joints), GateConfig()))
     assert "\n" not in str(caught.value) and "motions can't be built on" in str(caught.value)
 
 
 def test_the_limits_are_the_configs():
     rows = motions(EMPTY, walk(0), walk(1))
-    gates.refuse("motions", gates.of_motions(rows, GateConfig(empty_motions=0.34)))
+    gates.require_passed("motions", gates.check_motions(rows, GateConfig(empty_motions=0.34)))
     with pytest.raises(AtomError):
-        gates.refuse("motions", gates.of_motions(rows, GateConfig(empty_motions=0.33)))
+        gates.require_passed("motions", gates.check_motions(rows, GateConfig(empty_motions=0.33)))
 
 
 def test_the_same_motion_for_two_prompts_is_no_repetition():
-    checks = gates.of_motions(motions(walk(0), walk(0), prompt_ids=["p", "q"]), GateConfig(repeated_motions=0))
-    gates.refuse("motions", checks)
+    checks = gates.check_motions(motions(walk(0), walk(0), prompt_ids=["p", "q"]), GateConfig(repeated_motions=0))
+    gates.require_passed("motions", checks)
 
 
 def pair(**changes):
@@ -105,5 +105,5 @@ def pair(**changes):
 )
 def test_wrong_pairs_are_refused(changes, fault):
     with pytest.raises(AtomError, match=fault):
-        gates.refuse("preferences", gates.of_preferences([pair(), pair(**changes)]))
-    gates.refuse("preferences", gates.of_preferences([pair(), pair(margin=-0.2, decided_by="comparison")]))
+        gates.require_passed("preferences", gates.check_preferences([pair(), pair(**changes)]))
+    gates.require_passed("preferences", gates.check_preferences([pair(), pair(margin=-0.2, decided_by="comparison")]))

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from atom.config import Combination, OnPolicyConfig, Section, TuningConfig
+from atom.config import Combination, ConfigSection, OnPolicyConfig, TuningConfig
 
 adapter_app = typer.Typer(help="Show, merge and combine LoRA adapters.", no_args_is_help=True)
 
@@ -75,7 +75,7 @@ def combine(
     ] = None,
 ) -> None:
     """Write one adapter in the place of several: the weighted sum of what they change, or nearly so."""
-    from atom.tuning.combining import combine_adapters
+    from atom.tuning.adapter_combination import combine_adapters
 
     console = Console(stderr=True)
     with console.status("combining"):
@@ -98,7 +98,7 @@ def _rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "pairs" in origin:
         yield "pairs", f"{origin['pairs']:,}, {_short(origin['pairs_hash'])}"
     if "tuning" in origin:
-        yield "tuning", _changed(origin["tuning"], TuningConfig, "loss")
+        yield "tuning", _changed(origin["tuning"], TuningConfig, "loss_type", "loss")
     if "on_policy" in origin:
         yield "judge in the loop", _changed(origin["on_policy"], OnPolicyConfig, "advantage", "steps")
     if "seed" in origin:
@@ -107,11 +107,11 @@ def _rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "went on from", _short(origin["went_on_from"])
     for part in origin.get("combined_of", ()):
         tuning = part["made_from"].get("tuning")
-        told = f", tuned with {_changed(tuning, TuningConfig, 'loss')}" if tuning else ""
+        told = f", tuned with {_changed(tuning, TuningConfig, 'loss_type', 'loss')}" if tuning else ""
         yield f"{origin['how']}, {part['weight']:g} of", f"{_short(part['name'])}, {_short(part['adapter'])}{told}"
 
 
-def _changed(told: Mapping[str, Any], kind: type[Section], *always: str) -> str:
+def _changed(told: Mapping[str, Any], kind: type[ConfigSection], *always: str) -> str:
     """The settings of `always`, and those that are not as by default."""
     usual = kind().model_dump(mode="json")
     kept = {name: value for name, value in told.items() if name in always or value != usual.get(name)}

@@ -26,10 +26,10 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="print the report as data")] = False,
 ) -> None:
     """Read every clip and caption, and say what is wrong. Exit status 1 when something is an error."""
-    from atom.humanml3d.checking import check_dataset
-    from atom.progress import StageBars
+    from atom.humanml3d.dataset_checks import check_dataset
+    from atom.progress_bars import StageProgressBars
 
-    with StageBars(Console(stderr=True)) as bars:
+    with StageProgressBars(Console(stderr=True)) as bars:
         report = check_dataset(folder, lambda done, total: bars.update("reading", done, total))
     console = Console()
     if json:
@@ -66,15 +66,15 @@ def tokenise(
 ) -> None:
     """Encode the clips of a split as a checkpoint's codes, in MotionGPT's layout. A cut-off call goes on."""
     from atom.humanml3d.dataset import HumanML3D
-    from atom.humanml3d.tokenising import tokenise as run
-    from atom.progress import StageBars
+    from atom.humanml3d.motion_tokens import tokenise as run
+    from atom.progress_bars import StageProgressBars
 
     dataset = HumanML3D(folder)
     dataset.ids(split)  # a wrong name is told before the networks are loaded
     from atom.generation.generator import Generator
 
     generator = Generator.load(checkpoint, device=device)
-    with StageBars(Console(stderr=True)) as bars:
+    with StageProgressBars(Console(stderr=True)) as bars:
         result = run(
             dataset,
             split,
@@ -110,9 +110,9 @@ def statistics(
     """
     import numpy as np
 
-    from atom.humanml3d.checking import sampled_clips
     from atom.humanml3d.dataset import HumanML3D
-    from atom.motion.statistics import BLOCKS, measured_statistics
+    from atom.humanml3d.dataset_checks import sample_clips
+    from atom.motion.feature_statistics import BLOCKS, measure_statistics
 
     dataset, console = HumanML3D(folder), Console()
     ids = dataset.ids("train")
@@ -120,7 +120,7 @@ def statistics(
         if taken := next((path for name in ("Mean", "Std") if (path := write / f"{name}.npy").exists()), None):
             raise AtomError(f"{taken} is there already: move it away first, or give another folder")
         with console.status("measuring"):
-            measured = measured_statistics(sampled_clips(dataset, ids, most=None))
+            measured = measure_statistics(sample_clips(dataset, ids, most=None))
         write.mkdir(parents=True, exist_ok=True)
         np.save(write / "Mean.npy", measured.mean)
         np.save(write / "Std.npy", measured.std)
@@ -130,7 +130,7 @@ def statistics(
         return
     given = dataset.statistics()
     with console.status("measuring"):
-        measured = measured_statistics(sampled_clips(dataset, ids))
+        measured = measure_statistics(sample_clips(dataset, ids))
     table = Table("block", *map(_right, ("std given", "std measured", "ratio", "mean off by, in std")))
     for name, block in BLOCKS.items():
         std, own = given.std[block].mean(), measured.std[block].mean()

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from atom.config import VIEW_WORDS, View
+from atom.config import View
+from atom.config.base import VIEW_HELP
 from atom.errors import AtomError
 
 console = Console(stderr=True)
@@ -28,7 +29,7 @@ def generate(
     ] = None,
     device: str = "cpu",
     size: Annotated[int, typer.Option(min=64, max=1024, help="pixels of the video's side")] = 512,
-    view: Annotated[View, typer.Option(help=VIEW_WORDS)] = "follow",
+    view: Annotated[View, typer.Option(help=VIEW_HELP)] = "follow",
 ) -> None:
     """Make one motion from a text and render it."""
     if not text.strip():
@@ -39,7 +40,7 @@ def generate(
         if not path.parent.is_dir():
             raise AtomError(f"the folder {path.parent} of {path.name} does not exist; make it first")
     from atom.generation.generator import Generator
-    from atom.motion.files import write_motion
+    from atom.motion.motion_files import write_motion
     from atom.rendering import write_video
 
     generator = Generator.load(checkpoint, str(adapter) if adapter else None, device, template)

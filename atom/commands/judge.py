@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from atom.commands.by_default import by_default
+from atom.commands.default_command import default_command_group
 from atom.config import RunConfig, load_config
 from atom.errors import AtomError
 from atom.events import TASKS
@@ -25,7 +25,7 @@ StoreOption = Annotated[str, typer.Option("--store", help="where answers, pictur
 
 
 judge_app = typer.Typer(
-    cls=by_default("motion"),
+    cls=default_command_group("motion"),
     no_args_is_help=True,
     help="Score a motion (`atom judge FILE TEXT`), compare two, calibrate a judge.",
 )
@@ -43,8 +43,8 @@ def judge_motion(
     as_json: Json = False,
 ) -> None:
     """Score how well a motion follows a text, 1 to 5, with the evidence for each event."""
-    from atom.judging.kinematic import KinematicJudge
-    from atom.motion.files import read_motion
+    from atom.judging.kinematic_judge import KinematicJudge
+    from atom.motion.motion_files import read_motion
     from atom.prompts.parsing import parse_events
 
     if task not in TASKS:
@@ -61,7 +61,7 @@ def judge_motion(
     if by == "kinematic":
         judgement, answers = KinematicJudge(settings.judging).judge(joints, parsed.events, task), []
     else:
-        from atom.judging.vision.judge import judge_motion as ask_about
+        from atom.judging.vision.vision_judge import judge_motion as ask_about
 
         vision = settings.judging.vision
         subject = _subject(joints, settings, text, parsed.events, task)
@@ -113,10 +113,10 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Ask a vision-language model which of two motions follows a text better, in both orders."""
-    from atom.chat.running import gather_settled
-    from atom.judging.vision.judge import compare_motions
-    from atom.motion.files import read_motion
-    from atom.preferences.pairs import decided_pairs
+    from atom.judging.vision.vision_judge import compare_motions
+    from atom.llm_client.runtime import gather_settled
+    from atom.motion.motion_files import read_motion
+    from atom.preferences.pairs import find_decided_pairs
 
     if task not in TASKS:
         raise AtomError(f"unknown task {task!r}; choose from {', '.join(TASKS)}")
@@ -141,7 +141,7 @@ def compare(
         }
         for names, comparison in zip(orders, found)
     ]
-    decided = decided_pairs(rows).get(("first", "second"))
+    decided = find_decided_pairs(rows).get(("first", "second"))
     if as_json:
         print(json.dumps({"better": decided, "orders": rows}))
         return
@@ -178,20 +178,20 @@ def calibrate(
 ) -> None:
     """Score clips whose events are known and tell how far each judge, and each form of pictures, can be trusted."""
     from atom.judging.calibration import calibrate as figures_of
-    from atom.judging.calibration import calibration_clips, compare_judges, labelled_clips, level_counts
-    from atom.report.calibration import calibration_page, calibration_plot
+    from atom.judging.calibration import make_calibration_clips, compare_judges, read_labelled_clips, level_counts
+    from atom.report.calibration_page import plot_calibration, render_calibration_page
 
     settings = load_config(config, [*(set_ or []), "on_policy.steps=0"])
     judges = by or ["vision"]
     if unknown := [name for name in judges if name not in ("vision", "kinematic", "learned")]:
         raise AtomError(f"unknown judge {unknown[0]!r}; choose vision, kinematic or learned")
-    clips = labelled_clips(labelled) if labelled else calibration_clips(prompts, seed)
+    clips = read_labelled_clips(labelled) if labelled else make_calibration_clips(prompts, seed)
     judged: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
     for name in judges:
         if name == "vision":
             for seen in _visions(settings, form):
-                title = f"{seen.model}, {seen.sight.form}, {seen.question}"
+                title = f"{seen.model}, {seen.frames.form}, {seen.question}"
                 judged[title], answered = _ask_about_clips(clips, settings, seen, store)
                 rows += [{"judge": title} | row for row in answered]
         else:
@@ -217,8 +217,8 @@ def calibrate(
         differences,
         rows,
         clips,
-        calibration_page(results, details, differences),
-        calibration_plot(results),
+        render_calibration_page(results, details, differences),
+        plot_calibration(results),
     )
     _tell_calibration(results)
     Console().print(f"report: {output / 'calibration.html'}", markup=False, soft_wrap=True)
@@ -232,8 +232,8 @@ def _visions(settings: RunConfig, forms: list[str] | None) -> list[Any]:
     vision = settings.judging.vision
     try:
         return [
-            VisionConfig.model_validate(vision.model_dump() | {"sight": vision.sight.model_dump() | {"form": form}})
-            for form in forms or [vision.sight.form]
+            VisionConfig.model_validate(vision.model_dump() | {"sight": vision.frames.model_dump() | {"form": form}})
+            for form in forms or [vision.frames.form]
         ]
     except ValidationError as error:
         raise AtomError(f"--form {error.errors()[0]['input']!r}: choose frames, sheet or 'sheet and path'") from None
@@ -241,16 +241,16 @@ def _visions(settings: RunConfig, forms: list[str] | None) -> list[Any]:
 
 def _ask_about_clips(clips: Any, settings: RunConfig, vision: Any, root: str) -> tuple[dict[str, Any], list[Any]]:
     """The votes of a model on the clips, and a row for each with what it said and cost."""
-    from atom.judging.vision.calibrating import ask_all, show
-    from atom.progress import StageBars
+    from atom.judging.vision.vision_calibration import ask_all, show
+    from atom.progress_bars import StageProgressBars
     from storage import Store
 
     counts = {"drawn": 0, "asked": 0}
-    with StageBars(Console(stderr=True)) as bars:
+    with StageProgressBars(Console(stderr=True)) as bars:
 
         def drawn() -> None:
             counts["drawn"] += 1
-            bars.update("clips drawn", counts["drawn"], len(clips), vision.sight.form)
+            bars.update("clips drawn", counts["drawn"], len(clips), vision.frames.form)
 
         def asked() -> None:
             counts["asked"] += 1
@@ -258,7 +258,7 @@ def _ask_about_clips(clips: Any, settings: RunConfig, vision: Any, root: str) ->
         def told() -> None:
             bars.update("clips judged", counts["asked"], len(clips) * vision.votes, vision.model)
 
-        shown = show(clips, vision.sight, Store(root), drawn)
+        shown = show(clips, vision.frames, Store(root), drawn)
         opinions = _asked(settings, root, lambda service: ask_all(service, shown, vision, asked), told)
         told()
     votes: dict[str, Any] = {}
@@ -349,20 +349,20 @@ def _in_brackets(figure: dict[str, Any]) -> str:
 
 
 def _subject(joints: Any, settings: RunConfig, text: str, events: Any, task: Any) -> Any:
-    from atom.judging.vision.judge import Subject
-    from atom.judging.vision.sight import pictures_of
+    from atom.judging.vision.frames import draw_pictures
+    from atom.judging.vision.vision_judge import JudgeInput
 
-    return Subject(pictures_of(joints, settings.judging.vision.sight, task), len(joints), text, events, task)
+    return JudgeInput(draw_pictures(joints, settings.judging.vision.frames, task), len(joints), text, events, task)
 
 
 def _asked(settings: RunConfig, root: str, work: Any, every_second: Any = lambda: None) -> Any:
     """Runs `work` on the service of the config, with its answers in the store's journal."""
-    from atom.chat.running import check_service, journal_of, read_key, with_service
+    from atom.llm_client.runtime import check_service, journal_path, read_api_key, run_with_client
     from storage import Store
 
-    key = read_key(settings.service)
+    key = read_api_key(settings.service)
     models = [settings.judging.vision.model, settings.judging.vision.second_model]
     for remark in check_service(settings.service, [model for model in models if model], key):
         Console(stderr=True).print(remark, markup=False)
-    journal = journal_of(settings.service, Store(root))
-    return with_service(settings.service, key, journal, settings.name, work, every_second)
+    journal = journal_path(settings.service, Store(root))
+    return run_with_client(settings.service, key, journal, settings.name, work, every_second)

@@ -16,12 +16,13 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from atom.config import VIEW_WORDS, View
+from atom.config import View
+from atom.config.base import VIEW_HELP
 from atom.errors import AtomError
 
 if TYPE_CHECKING:
-    from atom.generation.made_elsewhere import MotionSet
-    from atom.generation.protocol import MotionGenerator
+    from atom.external.motion_generator import MotionGenerator
+    from atom.external.motion_set import ExternalMotionSet
 
 motions_app = typer.Typer(
     help="Motions that were made elsewhere: check them, convert them, draw them, make them for our prompts.",
@@ -37,7 +38,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object, with every fault")] = False,
 ) -> None:
     """Say what is in a set of motions and what can't be used. Exit status 1 when nothing can."""
-    from atom.generation.made_elsewhere import prompts_of, read_motion_set
+    from atom.external.motion_set import prompts_of, read_motion_set
 
     errors = Console(stderr=True)
     with errors.status("reading the index") as status:
@@ -83,7 +84,7 @@ def convert(
     A .bvh has Mixamo's joint names and is in centimetres: import it into Blender at Scale 0.01.
 
     Exit status 1 when some files of a folder were no motion."""
-    from atom.motion.files import read_motion, write_motion
+    from atom.motion.motion_files import read_motion, write_motion
 
     if features and bvh:
         raise AtomError("a .bvh holds no features: choose --features or --bvh")
@@ -126,21 +127,21 @@ def render(
     output: Annotated[
         Path, typer.Option("-o", "--output", help=".mp4, .gif or .webp: a clip of all; .png or .jpg: a contact sheet")
     ],
-    view: Annotated[View, typer.Option(help=VIEW_WORDS)] = "follow",
+    view: Annotated[View, typer.Option(help=VIEW_HELP)] = "follow",
     size: Annotated[int | None, typer.Option(min=64, max=1024, help="pixels of a frame's side")] = None,
     columns: Annotated[int | None, typer.Option(min=1, help="motions, or frames of a sheet, in a row")] = None,
     every: Annotated[int, typer.Option(min=1, help="a sheet shows every n-th frame")] = 8,
     title: Annotated[str, typer.Option(help="stands above several motions")] = "",
 ) -> None:
     """Draw motions: one as a clip or a contact sheet, several beside each other under their file names."""
-    from atom.motion.files import read_motion
-    from atom.rendering import contact_sheet, write_grid, write_video
+    from atom.motion.motion_files import read_motion
+    from atom.rendering import render_contact_sheet, write_grid, write_video
 
     motions = [(label, read_motion(source)) for label, source in zip(_labels(sources), sources)]
     if output.suffix.lower() in (".png", ".jpg", ".jpeg"):
         if len(motions) > 1:
             raise AtomError(f"a contact sheet shows one motion, not {len(motions)}: name a .mp4 for all of them")
-        sheet = contact_sheet(motions[0][1], every, size or 224, columns, view=view)
+        sheet = render_contact_sheet(motions[0][1], every, size or 224, columns, view=view)
         try:
             sheet.save(output)
         except OSError as error:
@@ -161,10 +162,10 @@ def view(
     title: Annotated[str | None, typer.Option(help="what stands above; else the names of the files")] = None,
 ) -> None:
     """Write a page to turn motions, scrub through them and slow them down. It works offline, in any browser."""
-    from atom.files import replace_file
-    from atom.motion.files import read_motion
+    from atom.atomic_write import write_atomically
+    from atom.motion.motion_files import read_motion
     from atom.motion.skeleton import FPS
-    from atom.rendering.viewer import ViewedMotion, viewer_page
+    from atom.rendering.viewer import ViewedMotion, render_viewer_page
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise AtomError(f"{output}: a page is written as .html, give a name that ends in .html")
@@ -174,9 +175,9 @@ def view(
     for source, label in zip(sources, _labels(sources)):
         joints = read_motion(source)
         motions.append(ViewedMotion(label, joints, f"{len(joints)} frames, {len(joints) / FPS:.1f} s"))
-    page = viewer_page(motions, title or ", ".join(motion.label for motion in motions))
+    page = render_viewer_page(motions, title or ", ".join(motion.label for motion in motions))
     try:
-        replace_file(output, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+        write_atomically(output, lambda temporary: temporary.write_text(page, encoding="utf-8"))
     except OSError as error:
         raise AtomError(f"{output}: can't be written ({error.strerror}), choose another place") from None
     told = "one motion" if len(motions) == 1 else f"{len(motions)} motions side by side"
@@ -192,18 +193,18 @@ def prompts(
     seed: Annotated[int, typer.Option(min=0, help="the same seed and settings give a run the same prompts")] = 0,
 ) -> None:
     """Write the event-level prompts of the grammar: what a generator of yours should make motions for."""
-    from atom.config import PromptConfig, settings_of
-    from atom.files import replace_file
+    from atom.atomic_write import write_atomically
+    from atom.config import PromptConfig, load_section
     from atom.prompts.grammar import write_prompts
 
-    config = settings_of(PromptConfig, [override.removeprefix("prompts.") for override in set_ or []])
+    config = load_section(PromptConfig, [override.removeprefix("prompts.") for override in set_ or []])
     if config.writer != "grammar":
         raise AtomError("only the grammar's prompts are written here; those of a language model are in a run's store")
     written = write_prompts(config, seed)
     columns = ("prompt_id", "text", "task", "events", "split")
     lines = [json.dumps({name: prompt.to_dict()[name] for name in columns}) + "\n" for prompt in written]
     try:
-        replace_file(output, lambda temporary: temporary.write_text("".join(lines)))
+        write_atomically(output, lambda temporary: temporary.write_text("".join(lines)))
     except OSError as error:
         raise AtomError(f"{output}: can't be written ({error.strerror}), choose another place") from None
     splits = Counter(prompt.split for prompt in written)
@@ -215,16 +216,18 @@ def prompts(
 def make(
     prompts_file: Annotated[Path, typer.Argument(metavar="PROMPTS.jsonl", help="as `atom motions prompts` writes it")],
     output: Annotated[Path, typer.Argument(help="the folder to write; a cut-off run goes on here")],
-    by: Annotated[str, typer.Option("--by", help="FILE.py:NAME, a class as atom/generation/protocol.py describes it")],
+    by: Annotated[
+        str, typer.Option("--by", help="FILE.py:NAME, a class as atom/external/motion_generator.py describes it")
+    ],
     samples: Annotated[int, typer.Option(min=1, help="motions of each prompt")] = 8,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     split: Annotated[str, typer.Option(help="train, val, test, or all")] = "train",
     batch_size: Annotated[int, typer.Option(min=1, help="motions that the generator is asked for at once")] = 32,
 ) -> None:
     """Make motions for prompts with a generator of your own. The file named by --by is run."""
-    from atom.generation.made_elsewhere import read_prompts
-    from atom.generation.protocol import make_motion_folder
-    from atom.progress import StageBars
+    from atom.external.motion_generator import make_motion_folder
+    from atom.external.motion_set import read_prompts
+    from atom.progress_bars import StageProgressBars
 
     if split not in ("train", "val", "test", "all"):
         raise AtomError(f"unknown split {split!r}; choose train, val, test or all")
@@ -232,7 +235,7 @@ def make(
     if not asked:
         raise AtomError(f"{prompts_file}: holds no prompt of the split {split}, choose another --split")
     generator = _generator(by)
-    with StageBars(Console(stderr=True)) as bars:
+    with StageProgressBars(Console(stderr=True)) as bars:
         counts = make_motion_folder(
             generator, asked, output, samples, seed, batch_size, lambda done, total: bars.update("motions", done, total)
         )
@@ -269,7 +272,7 @@ def _generator(by: str) -> MotionGenerator:
     return generator
 
 
-def _lengths(made: MotionSet, errors: Console) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def _lengths(made: ExternalMotionSet, errors: Console) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Frames of each motion that can be read, by its row, and what is wrong with the others."""
     frames: dict[str, int] = {}
     faults = []

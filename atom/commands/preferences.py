@@ -15,8 +15,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from atom.errors import AtomError
-from atom.preferences.card import Form, about_run
-from atom.progress import StageBars
+from atom.preferences.card import ExportFormat, about_run
+from atom.progress_bars import StageProgressBars
 from storage import PREFERENCES, ArtifactRef, Store, StoreError
 
 preferences_app = typer.Typer(help="Export preference pairs of a run, check those of others.", no_args_is_help=True)
@@ -31,7 +31,8 @@ def export(
     run: Annotated[str, typer.Argument(help="a run, or 'latest'")] = "latest",
     store: Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")] = "store",
     form: Annotated[
-        Form, typer.Option(help="datasets (Hugging Face), atom (preference_labels.jsonl and its token files) or trl")
+        ExportFormat,
+        typer.Option(help="datasets (Hugging Face), atom (preference_labels.jsonl and its token files) or trl"),
     ] = "datasets",
     round_: Annotated[int | None, typer.Option("--round", min=1, help="of this round; the last one by default")] = None,
     all_: Annotated[bool, typer.Option("--all", help="of all rounds")] = False,
@@ -53,7 +54,7 @@ def export(
         raise AtomError(f"run {record['run_id']} has no round {round_}, it has {', '.join(map(str, rounds))}")
     rows = [row for number in chosen for key in rounds[number] for row in _pairs(artifacts, record, key)]
     joints = _motions(artifacts, record, chosen, rows) if motions else None
-    with StageBars(Console(stderr=True)) as bars:
+    with StageProgressBars(Console(stderr=True)) as bars:
         export_preferences(
             rows,
             to,
@@ -61,7 +62,7 @@ def export(
             about=about_run(record, chosen),
             motions=joints,
             template=template,
-            told=lambda done, total: bars.update("pairs written", done, total),
+            progress=lambda done, total: bars.update("pairs written", done, total),
         )
     named = "round" if len(chosen) == 1 else "rounds"
     Console().print(

@@ -17,13 +17,13 @@ def pretrain(
     set_: Annotated[list[str] | None, typer.Option("--set", help="field=value, e.g. --set steps=1000")] = None,
 ) -> None:
     """Train a built-in generator from the procedural corpus and measure it."""
-    from atom.config import settings_of
+    from atom.config import load_section
     from atom.generation.pretrain import PretrainConfig
     from atom.generation.pretrain import pretrain as run
-    from atom.progress import StageBars
+    from atom.progress_bars import StageProgressBars
 
-    config = settings_of(PretrainConfig, set_ or [])
-    with StageBars(console) as bars:
+    config = load_section(PretrainConfig, set_ or [])
+    with StageProgressBars(console) as bars:
         figures = run(output, config, work, bars.update)
     console.print_json(data=figures)
 
@@ -34,12 +34,12 @@ def pretrain_judge(
     set_: Annotated[list[str] | None, typer.Option("--set", help="field=value, e.g. --set steps=500")] = None,
 ) -> None:
     """Train the learned judge from the procedural corpus and measure it."""
-    from atom.config import settings_of
-    from atom.judging.learned_training import JudgeTraining, pretrain_judge
-    from atom.progress import StageBars
+    from atom.config import load_section
+    from atom.judging.learned_judge_training import JudgeTrainingConfig, pretrain_judge
+    from atom.progress_bars import StageProgressBars
 
-    config = settings_of(JudgeTraining, set_ or [])
-    with StageBars(console) as bars:
+    config = load_section(JudgeTrainingConfig, set_ or [])
+    with StageProgressBars(console) as bars:
         figures = pretrain_judge(output, config, work, bars.update)
     console.print_json(data=figures)
 
@@ -50,11 +50,11 @@ def pretrain_evaluator(
     set_: Annotated[list[str] | None, typer.Option("--set", help="field=value, e.g. --set steps=500")] = None,
 ) -> None:
     """Train the built-in text-motion evaluator from the procedural corpus and measure it."""
-    from atom.config import settings_of
-    from atom.evaluation.evaluator.small_training import SmallEvaluatorTraining, pretrain_evaluator
-    from atom.progress import StageBars
+    from atom.config import load_section
+    from atom.evaluation.evaluator.small_evaluator_training import SmallEvaluatorTrainingConfig, pretrain_evaluator
+    from atom.progress_bars import StageProgressBars
 
-    config = settings_of(SmallEvaluatorTraining, set_ or [])
-    with StageBars(console) as bars:
+    config = load_section(SmallEvaluatorTrainingConfig, set_ or [])
+    with StageProgressBars(console) as bars:
         figures = pretrain_evaluator(output, config, work, bars.update)
     console.print_json(data=figures)

@@ -28,15 +28,15 @@ def show(
     store: StoreOption = "store",
 ) -> None:
     """Print the report of a run."""
-    from atom.report.gathering import gather
-    from atom.report.markdown import markdown_report
-    from atom.report.sections import sections_of
+    from atom.report.markdown_report import render_markdown_report
+    from atom.report.report_builder import build_report
+    from atom.report.sections import build_sections
 
-    report = gather(_tables(store, run))
+    report = build_report(_tables(store, run))
     if as_json:
         print(report.model_dump_json())
     else:
-        Console().print(Markdown(markdown_report(report, sections_of(report), plots=False)))
+        Console().print(Markdown(render_markdown_report(report, build_sections(report), plots=False)))
 
 
 @report_app.command()
@@ -48,7 +48,7 @@ def write(
     ] = None,
 ) -> None:
     """Write the report of a run again: report.html, report.md with its plots, report.json, and both cards."""
-    from atom.report.writing import PAGE, write_report
+    from atom.report.report_files import PAGE, write_report
 
     tables = _tables(store, run)
     with Console(stderr=True).status("writing the report"):
@@ -63,12 +63,12 @@ def compare(
     store: StoreOption = "store",
 ) -> None:
     """Write one page that sets runs side by side: gains, metrics, cost, and what differs between their configs."""
-    from atom.report.comparing import render_comparison
-    from atom.report.gathering import gather
+    from atom.report.report_builder import build_report
+    from atom.report.run_comparison import render_comparison
 
     if output.suffix != ".html" or not output.parent.is_dir():
         raise AtomError(f"can't write a page to {output}: name a .html file in a folder that is there")
-    page = render_comparison([gather(_tables(store, run)) for run in runs])
+    page = render_comparison([build_report(_tables(store, run)) for run in runs])
     output.write_text(page, encoding="utf-8")
     Console().print(f"{output}: {len(runs)} runs compared", markup=False, soft_wrap=True)
 

@@ -32,7 +32,7 @@ def judges(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Compare all judges that scored motions of a run, and the people who voted: mean score, cost, agreement."""
-    from atom.report.judges import judges_compared
+    from atom.report.judge_comparison import compare_judge_scores
     from atom.report.run_tables import RunTables
 
     artifacts = Store(store)
@@ -43,7 +43,7 @@ def judges(
         rows = _rows(artifacts, tables, book)
         if rows.empty:
             raise AtomError(f"no judge scored a motion of run {tables.run_id}: name another run, or resume it")
-        found = judges_compared(rows)
+        found = compare_judge_scores(rows)
     if as_json:
         print(json.dumps(found, allow_nan=False))
     else:
@@ -52,13 +52,13 @@ def judges(
 
 def _rows(store: Store, tables: Any, book: Path | None) -> pd.DataFrame:
     """A row a motion and judge, people's last."""
-    from atom.report.judges import COLUMNS
-    from atom.review.reading import votes_file, votes_of
-    from atom.review.tally import judged_scores, people_scores
+    from atom.report.judge_comparison import COLUMNS
+    from atom.review.tally import aggregate_judge_scores, aggregate_people_scores
+    from atom.review.vote_files import locate_votes_file, read_votes
 
-    judged = judged_scores(tables.score_rows)
-    path = votes_file(store, tables.run_id, book) if book or store.files.local else None
-    people = people_scores(votes_of(path) if path and path.is_file() else []).assign(cost=None)
+    judged = aggregate_judge_scores(tables.score_rows)
+    path = locate_votes_file(store, tables.run_id, book) if book or store.files.is_local else None
+    people = aggregate_people_scores(read_votes(path) if path and path.is_file() else []).assign(cost=None)
     return pd.concat([table[list(COLUMNS)].astype(object) for table in (judged, people)])
 
 

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from atom.commands.by_default import by_default
+from atom.commands.default_command import default_command_group
 from atom.commands.review_results import export, results
-from atom.review.items import What
+from atom.review.review_items import ItemKind
 
 review_app = typer.Typer(
-    cls=by_default("serve"), no_args_is_help=True, help="Let people judge the motions of a run (`atom review RUN`)."
+    cls=default_command_group("serve"),
+    no_args_is_help=True,
+    help="Let people judge the motions of a run (`atom review RUN`).",
 )
 Run = Annotated[str, typer.Argument(metavar="RUN", help="a run, or 'latest'")]
 Root = Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")]
@@ -24,7 +26,7 @@ def serve(
     run: Run = "latest",
     root: Root = "store",
     what: Annotated[
-        What, typer.Option(help="pairs of base and tuned, training: chosen and rejected, or clips to be scored")
+        ItemKind, typer.Option(help="pairs of base and tuned, training: chosen and rejected, or clips to be scored")
     ] = "pairs",
     task: Annotated[list[str] | None, typer.Option(help="only this task; may be given several times")] = None,
     most: Annotated[int | None, typer.Option(min=1, help="items of one task")] = None,
@@ -40,17 +42,17 @@ def serve(
     """
     from atom.report.run_tables import RunTables
     from atom.review.assignment import Assignment
-    from atom.review.book import VoteBook
-    from atom.review.items import items_of
-    from atom.review.reading import votes_file
-    from atom.review.serving import serve as run_server
+    from atom.review.review_items import collect_review_items
+    from atom.review.review_server import serve as run_server
+    from atom.review.vote_files import locate_votes_file
+    from atom.review.vote_store import VoteStore
     from storage import Store
 
     store = Store(root)
     record = store.run(run)
     tables = RunTables(store, record)
-    items = items_of(tables, what, task or (), most, seed)
-    book = VoteBook(votes_file(store, record["run_id"], votes))
+    items = collect_review_items(tables, what, task or (), most, seed)
+    book = VoteStore(locate_votes_file(store, record["run_id"], votes))
     tables.joints(items[0].motion_ids[0])  # so that nobody waits until it is known where all motions lie
     print(f"run {record['run_id']}: {len(items):,} {what} to judge; votes are in {book.path}", flush=True)
     run_server(Assignment(book, items, people_per_item, shared, seed), tables.joints, port)

@@ -13,16 +13,16 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from atom.errors import AtomError
-from atom.preferences.card import Form
-from atom.review.preferences import DecidedAs
-from atom.review.reading import votes_file, votes_of, votes_table
+from atom.preferences.card import ExportFormat
+from atom.review.vote_files import locate_votes_file, read_votes, build_votes_table
+from atom.review.voted_preferences import DecisionSource
 from atom.review.votes import Vote
 from storage import Store, StoreError
 
 Run = Annotated[str, typer.Argument(help="a run, or 'latest'")]
 Root = Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")]
 Book = Annotated[Path | None, typer.Option("--votes", help="a file of votes; by default that of the run")]
-AsForm = Literal[Form, "votes"]
+AsForm = Literal[ExportFormat, "votes"]
 
 _SHOWN = 10  # disagreements
 
@@ -38,15 +38,15 @@ def results(
 ) -> None:
     """Say which model people prefer, how far they agree with each other and with the judges, and where they do not."""
     from atom.report.run_tables import RunTables
-    from atom.review.results import results as results_of
-    from atom.review.tally import judged_scores
+    from atom.review.tally import aggregate_judge_scores
+    from atom.review.vote_results import summarise_votes
 
     artifacts, record, votes = _voted(store, run, book)
     tables = RunTables(artifacts, record)
     errors = Console(stderr=True)
     with errors.status("counting the votes"):
         texts = {prompt_id: prompt["text"] for prompt_id, prompt in tables.prompts.items()}
-        found = results_of(votes, judged_scores(tables.score_rows), texts)
+        found = summarise_votes(votes, aggregate_judge_scores(tables.score_rows), texts)
     if write:
         _write(artifacts, tables, found, errors)
     if as_json:
@@ -61,25 +61,25 @@ def export(
     store: Root = "store",
     book: Book = None,
     decided_as: Annotated[
-        DecidedAs,
+        DecisionSource,
         typer.Option("--as", help="whose pairs: people's, the judge's, or the judge's turned round by most people"),
     ] = "human",
     form: Annotated[
         AsForm, typer.Option(help="atom (preference_labels.jsonl), datasets (Hugging Face), trl; or votes, one a row")
     ] = "atom",
 ) -> None:
-    """Write votes as preference pairs, which `atom run --set imported.preferences=FOLDER` tunes on, or as they are."""
+    """Write votes as preference pairs, which `atom run --set external.preferences=FOLDER` tunes on, or as they are."""
     from atom.preferences.exporting import export_preferences
     from atom.report.run_tables import RunTables
-    from atom.review.preferences import annotations_of, preferences_of
+    from atom.review.voted_preferences import annotations_from_votes, preferences_from_votes
 
     artifacts, record, votes = _voted(store, run, book)
     out = Console()
-    if form not in get_args(Form):
+    if form not in get_args(ExportFormat):
         path = _write_votes(output, votes)
         out.print(f"{path}: {len(votes):,} votes", markup=False, soft_wrap=True)
         return
-    rows = preferences_of(decided_as, votes, RunTables(artifacts, record))
+    rows = preferences_from_votes(decided_as, votes, RunTables(artifacts, record))
     if not rows:
         raise AtomError(f"no pair of run {record['run_id']} is decided: {_none_decided(decided_as)}")
     people = decided_as != "judge"
@@ -88,7 +88,7 @@ def export(
         output,
         form,
         about=_about(record, decided_as, votes if people else []),
-        annotations=annotations_of(votes) if people else None,
+        annotations=annotations_from_votes(votes) if people else None,
     )
     told = f"{output}: {len(rows):,} pairs, {sum(row['decided_by'] == 'annotator' for row in rows):,} decided by people"
     if held_out := sum(row["split"] != "train" for row in rows):
@@ -101,14 +101,14 @@ def _voted(root: str, run: str, book: Path | None) -> tuple[Store, dict[str, Any
     if not store.exists():
         raise StoreError(f"no store at {root!r}; `atom run` makes one, --store ROOT names another")
     record = store.run(run)
-    return store, record, votes_of(votes_file(store, record["run_id"], book))
+    return store, record, read_votes(locate_votes_file(store, record["run_id"], book))
 
 
-def _none_decided(decided_as: DecidedAs) -> str:
+def _none_decided(decided_as: DecisionSource) -> str:
     return "the run built no pairs that are left" if decided_as != "human" else "let people vote on pairs of motions"
 
 
-def _about(record: Mapping[str, Any], decided_as: DecidedAs, votes: Sequence[Vote]) -> dict[str, Any]:
+def _about(record: Mapping[str, Any], decided_as: DecisionSource, votes: Sequence[Vote]) -> dict[str, Any]:
     config = record["config"]
     return {
         "name": f"Motion preferences of {config['name']}",
@@ -128,9 +128,9 @@ def _about(record: Mapping[str, Any], decided_as: DecidedAs, votes: Sequence[Vot
 
 
 def _write(store: Store, tables: Any, found: Mapping[str, Any], errors: Console) -> None:
-    from atom.report.people import people_page
+    from atom.report.people_page import render_people_page
 
-    page = people_page(tables.run_id, found, tables.joints)
+    page = render_people_page(tables.run_id, found, tables.joints)
     human = json.dumps(found, indent=2, allow_nan=False) + "\n"
     for name, text in (("human.json", human), ("people.html", page)):
         errors.print(store.save_run_file(tables.run_id, name, text.encode()), markup=False, soft_wrap=True)
@@ -144,7 +144,7 @@ def _write_votes(folder: Path, votes: Sequence[Vote]) -> Path:
         raise AtomError(f"{path}: is there already, name a new folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        pq.write_table(votes_table(votes), path, compression="zstd")
+        pq.write_table(build_votes_table(votes), path, compression="zstd")
     except OSError as error:
         raise AtomError(f"{folder}: can't be written ({error.strerror or error}), choose another place") from error
     return path

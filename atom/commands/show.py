@@ -16,7 +16,7 @@ from rich.text import Text
 
 from atom.errors import AtomError
 from atom.events import TASKS
-from atom.report.run_rows import SCORE, Filters, What
+from atom.report.run_query import SCORE_COLUMN, RowFilters, RowKind
 from storage import Store, StoreError
 
 if TYPE_CHECKING:
@@ -38,14 +38,15 @@ _FOLDED = ("prompt", "motion", "seen, and why")  # where a terminal is narrow; t
 def show(
     run: Annotated[str, typer.Argument(help="a run, or 'latest'")] = "latest",
     store: Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")] = "store",
-    what: Annotated[What, typer.Option(help="which rows")] = "prompts",
+    what: Annotated[RowKind, typer.Option(help="which rows")] = "prompts",
     task: Annotated[str | None, typer.Option(help=f"only of this task: {', '.join(TASKS)}")] = None,
     split: Annotated[str | None, typer.Option(help="only of these prompts: train, val or test")] = None,
     arm: Annotated[str | None, typer.Option(help="only motions of base, tuned or candidate")] = None,
     judge: Annotated[str | None, typer.Option(help="the scores of this judge; by default the run's own")] = None,
     prompt: Annotated[str | None, typer.Option(help="only where the prompt holds this text")] = None,
     least: Annotated[
-        float | None, typer.Option("--min", help=f"the least score ({SCORE['prompts']} of prompts, margin of pairs)")
+        float | None,
+        typer.Option("--min", help=f"the least score ({SCORE_COLUMN['prompts']} of prompts, margin of pairs)"),
     ] = None,
     most: Annotated[float | None, typer.Option("--max", help="the highest score")] = None,
     sort: Annotated[str | None, typer.Option(help="by this column, -COLUMN from the highest")] = None,
@@ -66,7 +67,7 @@ def show(
 
     atom show --what scores --csv | duckdb -c "select judge, avg(score) from read_csv('/dev/stdin') group by all"
     """
-    from atom.report.run_rows import run_rows
+    from atom.report.run_query import query_run
     from atom.report.run_tables import RunTables
 
     if as_json and as_csv:
@@ -80,7 +81,7 @@ def show(
     if open_:
         _open(tables, open_, output, no_browser)
         return
-    rows = run_rows(tables, what, Filters(task, split, arm, judge, prompt, least, most), sort)
+    rows = query_run(tables, what, RowFilters(task, split, arm, judge, prompt, least, most), sort)
     if as_json:
         print(json.dumps(_plain(rows.head(limit or len(rows))), allow_nan=False))
     elif as_csv:
@@ -141,14 +142,14 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _open(tables: RunTables, motion_ids: Sequence[str], output: Path | None, no_browser: bool) -> None:
-    from atom.files import replace_file
-    from atom.rendering.viewer import ViewedMotion, viewer_page
-    from atom.report.run_rows import run_rows
+    from atom.atomic_write import write_atomically
+    from atom.rendering.viewer import ViewedMotion, render_viewer_page
+    from atom.report.run_query import query_run
 
     if output and output.suffix.lower() not in (".html", ".htm"):
         raise AtomError(f"{output}: a page is written as .html, give a name that ends in .html")
     viewed = [(motion_id, tables.joints(motion_id)) for motion_id in motion_ids]  # says which one the run lacks
-    known = run_rows(tables, "motions", Filters()).set_index("motion_id")
+    known = query_run(tables, "motions", RowFilters()).set_index("motion_id")
     motions = [
         ViewedMotion(known["arm"][motion_id], joints, _detail(motion_id, known["score"][motion_id]))
         for motion_id, joints in viewed
@@ -156,7 +157,9 @@ def _open(tables: RunTables, motion_ids: Sequence[str], output: Path | None, no_
     title = "; ".join(dict.fromkeys(known["prompt"][motion_id] for motion_id in motion_ids))
     path = output or Path(tempfile.mkdtemp(prefix="atom-show-")) / "motion.html"
     try:
-        replace_file(path, lambda temporary: temporary.write_text(viewer_page(motions, title), encoding="utf-8"))
+        write_atomically(
+            path, lambda temporary: temporary.write_text(render_viewer_page(motions, title), encoding="utf-8")
+        )
     except OSError as error:
         raise AtomError(f"{path}: can't be written ({error.strerror}), choose another place") from None
     print(path)

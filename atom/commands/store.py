@@ -18,12 +18,12 @@ from storage import (
     StoreError,
     StoreUnreachable,
     compact,
+    compute_statistics,
     find_garbage,
+    find_runs_in_progress,
     remove_garbage,
-    runs_in_progress,
-    statistics_of,
 )
-from storage.references import all_manifests
+from storage.references import read_all_manifests
 
 store_app = typer.Typer(help="Look into the artifact store, check it, clean it up.", no_args_is_help=True)
 Root = Annotated[str, typer.Option("--store", help="a folder, or an address such as s3://bucket/folder")]
@@ -58,12 +58,12 @@ def spending(
     journal: Annotated[str | None, typer.Option(help="the file of answers, if service.journal named one")] = None,
 ) -> None:
     """Show what runs have paid language models, by the runs' names."""
-    from atom.chat.journal import Journal
-    from atom.chat.running import journal_of
     from atom.config import ServiceConfig
+    from atom.llm_client.journal import Journal
+    from atom.llm_client.runtime import journal_path
 
-    path = journal_of(ServiceConfig(journal=journal), _existing(root))
-    accounts = Journal(path).accounts() if path.exists() else []
+    path = journal_path(ServiceConfig(journal=journal), _existing(root))
+    accounts = Journal(path).list_accounts() if path.exists() else []
     if not accounts:
         Console().print(f"no answer of a language model in {path}", soft_wrap=True)
         return
@@ -79,7 +79,7 @@ def verify(root: Root = "store") -> None:
     store = _existing(root)
     artifacts = [(stage, key) for stage in store.stages() for key in store.folders(stage)]
     steps = track(artifacts, "verifying", console=Console(stderr=True))
-    damage = {(stage, key): problems for stage, key in steps if (problems := store.problems(stage, key))}
+    damage = {(stage, key): problems for stage, key in steps if (problems := store.find_problems(stage, key))}
     console = Console()
     if not damage:
         console.print(f"{len(artifacts)} artifacts in {root}, all whole")
@@ -99,7 +99,7 @@ def stats(
 ) -> None:
     """Show what takes the room, how old it is, what runs made or found, and what gc could free."""
     store = _existing(root)
-    figures = statistics_of(store)
+    figures = compute_statistics(store)
     if as_json:
         print(json.dumps(asdict(figures) | {"bytes": figures.bytes}))
         return
@@ -137,7 +137,7 @@ def stats(
 def compact_stages(
     stages: Annotated[list[str] | None, typer.Argument(help="stages; all when none is named")] = None,
     root: Root = "store",
-    everything: Annotated[bool, typer.Option("--all", help="also artifacts that no completed run needs")] = False,
+    all_artifacts: Annotated[bool, typer.Option("--all", help="also artifacts that no completed run needs")] = False,
 ) -> None:
     """Copy the rows of many small artifacts into few large Parquet parts, for DuckDB, pandas and datasets.
 
@@ -147,19 +147,19 @@ def compact_stages(
     known = store.stages()
     if unknown := sorted(set(stages or []) - set(known)):
         raise StoreError(f"no stage {', '.join(unknown)} in {root}; it has {', '.join(known) or 'none'}")
-    manifests = all_manifests(store)
+    manifests = read_all_manifests(store)
     table = Table("stage", *_right("artifacts", "rows", "parts", "size"), "")
     steps = track(stages or known, "compacting", console=Console(stderr=True))
     problems = []
     for stage in steps:
         try:
-            done = compact(store, stage, everything, manifests)
+            done = compact(store, stage, all_artifacts, manifests)
         except StoreUnreachable:
             raise
         except StoreError as error:  # the other stages can still be done
             problems.append(str(error))
             continue
-        note = "up to date" if done.fresh else f"{len(done.damaged)} damaged left out" if done.damaged else ""
+        note = "up to date" if done.up_to_date else f"{len(done.damaged)} damaged left out" if done.damaged else ""
         table.add_row(done.stage, str(done.artifacts), f"{done.rows:,}", str(done.parts), decimal(done.bytes), note)
     Console().print(table)
     if problems:
@@ -185,7 +185,7 @@ def gc(
         store, older_than * 3600, keep_runs, unreferenced, keep or (), compacted, abandoned_after * 3600
     )
     console = Console()
-    if unreferenced and (working := runs_in_progress(store, store.runs(), abandoned_after * 3600)):
+    if unreferenced and (working := find_runs_in_progress(store, store.runs(), abandoned_after * 3600)):
         names = ", ".join(run["run_id"] for run in working)
         console.print(f"in progress: {names}; until it ends, artifacts that no run used stay", soft_wrap=True)
     if not garbage:

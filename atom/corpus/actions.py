@@ -1,4 +1,4 @@
-"""How each action of `atom.events` is performed: a function writes one event into a Phrase.
+"""How each action of `atom.events` is performed: a function writes one event into a EventAnimation.
 
 Every action starts and ends at rest (standing, or in the low posture it was given), so any two can follow each other.
 Times are nominal frames at 20 fps; angles are degrees; `prefix` is "l" or "r".
@@ -12,11 +12,11 @@ from collections.abc import Callable
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from atom.corpus.phrase import GRAVITY, Phrase, minimum_jerk
+from atom.corpus.event_animation import GRAVITY, EventAnimation, minimum_jerk
 from atom.corpus.rig import SIDES
 from atom.events import ACTIONS, Event
 
-Performance = Callable[[Phrase, int], None]
+Performance = Callable[[EventAnimation, int], None]
 
 
 def _other(prefix: str) -> str:
@@ -43,7 +43,7 @@ def _speed_profile(u: np.ndarray, ramp: float) -> np.ndarray:
 
 
 def _travel(
-    p: Phrase,
+    p: EventAnimation,
     *,
     distance: float,
     steps: int,
@@ -106,7 +106,7 @@ def _travel(
     p.home(end + 2, "bend")
 
 
-def walk_forward(p: Phrase, count: int) -> None:
+def walk_forward(p: EventAnimation, count: int) -> None:
     steps, step = int(p.rng.integers(4, 6)), p.vary(9.2, 0.1)
     stride = p.vary(0.58, 0.15) * p.style.size
     _travel(
@@ -124,7 +124,7 @@ def walk_forward(p: Phrase, count: int) -> None:
     )
 
 
-def walk_backward(p: Phrase, count: int) -> None:
+def walk_backward(p: EventAnimation, count: int) -> None:
     steps, step = int(p.rng.integers(4, 6)), p.vary(9.5, 0.1)
     stride = p.vary(0.42, 0.15) * p.style.size
     _travel(
@@ -142,7 +142,7 @@ def walk_backward(p: Phrase, count: int) -> None:
     )
 
 
-def run_forward(p: Phrase, count: int) -> None:
+def run_forward(p: EventAnimation, count: int) -> None:
     steps, step = int(p.rng.integers(6, 9)), p.vary(6.4, 0.06)
     stride = p.vary(0.92, 0.1) * p.style.size
     start, swing = 3.0, 1.36 * step
@@ -172,7 +172,7 @@ def run_forward(p: Phrase, count: int) -> None:
 
 
 def sidestep(prefix: str) -> Performance:
-    def perform(p: Phrase, count: int) -> None:
+    def perform(p: EventAnimation, count: int) -> None:
         sign, lead, trail = _sign(prefix), _foot(prefix), _foot(_other(prefix))
         width = p.vary(0.38, 0.15) * p.style.size
         swing, at, x = p.vary(6.2), 1.0, 0.0
@@ -190,7 +190,7 @@ def sidestep(prefix: str) -> Performance:
     return perform
 
 
-def _rotate(p: Phrase, angle: float, step: float) -> None:
+def _rotate(p: EventAnimation, angle: float, step: float) -> None:
     """Turns in place by `angle` degrees (left positive) with steps of at most some 50 degrees."""
     steps = max(2 * math.ceil(abs(angle) / 100), 2) + int(p.rng.integers(0, 2)) * 2
     start = 2.0
@@ -221,18 +221,20 @@ def turn(prefix: str) -> Performance:
     return lambda p, count: _rotate(p, _sign(prefix) * p.rng.uniform(78, 104), p.vary(5.4))
 
 
-def turn_around(p: Phrase, count: int) -> None:
+def turn_around(p: EventAnimation, count: int) -> None:
     _rotate(p, float(p.rng.choice([-1, 1])) * p.rng.uniform(165, 195), p.vary(5.4))
 
 
-def spin(p: Phrase, count: int) -> None:
+def spin(p: EventAnimation, count: int) -> None:
     _rotate(p, float(p.rng.choice([-1, 1])) * 360 * count, p.vary(3.7, 0.08))
 
 
 # --- jumps ------------------------------------------------------------------------------------------------------------
 
 
-def _flight(p: Phrase, at: float, frames: float, *, crouch: float, distance: float, base: float, arms: float) -> float:
+def _flight(
+    p: EventAnimation, at: float, frames: float, *, crouch: float, distance: float, base: float, arms: float
+) -> float:
     """One jump with both feet that starts to crouch at `at` and is upright again at the returned frame."""
     down, push, absorb = p.vary(4.5), 3.0, p.vary(3.5)
     off = at + down + push
@@ -261,7 +263,7 @@ def _flight(p: Phrase, at: float, frames: float, *, crouch: float, distance: flo
     return up
 
 
-def _jumps(p: Phrase, count: int, frames: float, distance: float, crouch: float) -> None:
+def _jumps(p: EventAnimation, count: int, frames: float, distance: float, crouch: float) -> None:
     at = 0.0
     for number in range(count):
         at = _flight(p, at, p.vary(frames, 0.06), crouch=crouch, distance=distance, base=number * distance, arms=75.0)
@@ -269,16 +271,16 @@ def _jumps(p: Phrase, count: int, frames: float, distance: float, crouch: float)
     p.now = at + 1
 
 
-def jump_up(p: Phrase, count: int) -> None:
+def jump_up(p: EventAnimation, count: int) -> None:
     _jumps(p, count, frames=p.rng.uniform(7.5, 9.2), distance=0.0, crouch=p.vary(0.22) * p.style.size)
 
 
-def jump_forward(p: Phrase, count: int) -> None:
+def jump_forward(p: EventAnimation, count: int) -> None:
     _jumps(p, count, frames=p.rng.uniform(7.0, 8.6), distance=p.rng.uniform(0.5, 0.8), crouch=p.vary(0.24))
 
 
 def hop(prefix: str) -> Performance:
-    def perform(p: Phrase, count: int) -> None:
+    def perform(p: EventAnimation, count: int) -> None:
         sign, side, other = _sign(prefix), _foot(prefix), _other(prefix)
         travel = p.rng.uniform(0.0, 0.22)
         flight = p.rng.uniform(5.2, 6.2)
@@ -327,7 +329,7 @@ def hop(prefix: str) -> Performance:
     return perform
 
 
-def jumping_jack(p: Phrase, count: int) -> None:
+def jumping_jack(p: EventAnimation, count: int) -> None:
     width, at = p.vary(0.30) * p.style.size, 0.0
     p.key(0.0, lift=0.0)
     for _ in range(count):
@@ -365,7 +367,7 @@ def jumping_jack(p: Phrase, count: int) -> None:
 # --- whole body, in place ---------------------------------------------------------------------------------------------
 
 
-def squat(p: Phrase, count: int) -> None:
+def squat(p: EventAnimation, count: int) -> None:
     depth = p.vary(0.40, 0.1) * p.style.size * p.body.leg / 0.83
     style = p.rng.integers(2)
     at = 0.0
@@ -389,7 +391,7 @@ def squat(p: Phrase, count: int) -> None:
     p.now = at
 
 
-def sit_down(p: Phrase, count: int) -> None:
+def sit_down(p: EventAnimation, count: int) -> None:
     end = p.vary(17)
     seat = p.body.foot[0] + 0.97 * p.body.bone("l_ankle")
     p.key(0.35 * end, bend=p.rest["bend"] + 20, tilt=12.0)
@@ -401,7 +403,7 @@ def sit_down(p: Phrase, count: int) -> None:
     p.now = end + 3
 
 
-def kneel_down(p: Phrase, count: int) -> None:
+def kneel_down(p: EventAnimation, count: int) -> None:
     knee = str(p.rng.choice(SIDES))
     front = _other(knee)
     shin, thigh = p.body.bone("l_ankle"), p.body.bone("l_knee")
@@ -421,7 +423,7 @@ def kneel_down(p: Phrase, count: int) -> None:
     p.now = 22
 
 
-def get_up(p: Phrase, count: int) -> None:
+def get_up(p: EventAnimation, count: int) -> None:
     neutral = p.body.neutral()
     seated = p.rest["shift_z"] < -0.1
     if seated:
@@ -442,7 +444,7 @@ def get_up(p: Phrase, count: int) -> None:
     p.now = end + 2
 
 
-def bow(p: Phrase, count: int) -> None:
+def bow(p: EventAnimation, count: int) -> None:
     depth = p.vary(62, 0.18)
     at = 0.0
     for _ in range(count):
@@ -460,7 +462,7 @@ def bow(p: Phrase, count: int) -> None:
     p.now = at
 
 
-def pick_up(p: Phrase, count: int) -> None:
+def pick_up(p: EventAnimation, count: int) -> None:
     hand = str(p.rng.choice(SIDES))
     low = p.vary(13)
     hold = low + p.vary(3, 0.3)
@@ -477,7 +479,7 @@ def pick_up(p: Phrase, count: int) -> None:
 
 
 def kick(prefix: str) -> Performance:
-    def perform(p: Phrase, count: int) -> None:
+    def perform(p: EventAnimation, count: int) -> None:
         sign, foot, other = _sign(prefix), _foot(prefix), _other(prefix)
         leg = p.body.leg
         height, reach = p.vary(0.78, 0.15) * leg * p.style.size, 0.95 * leg
@@ -512,7 +514,7 @@ def kick(prefix: str) -> Performance:
 
 
 def lunge(prefix: str) -> Performance:
-    def perform(p: Phrase, count: int) -> None:
+    def perform(p: EventAnimation, count: int) -> None:
         foot, other = _foot(prefix), _other(prefix)
         stride = p.vary(0.78, 0.08) * p.body.leg / 0.83 * p.style.size
         depth = p.vary(0.26, 0.12)
@@ -549,7 +551,7 @@ def lunge(prefix: str) -> Performance:
 
 
 def wave(prefix: str) -> Performance:
-    def perform(p: Phrase, count: int) -> None:
+    def perform(p: EventAnimation, count: int) -> None:
         cycles, period = float(p.rng.choice([3, 3.5, 4])), p.vary(7.4, 0.12)
         up = p.vary(8)
         end = up + cycles * period
@@ -567,7 +569,7 @@ def wave(prefix: str) -> Performance:
     return perform
 
 
-def _raise(p: Phrase, count: int, prefixes: tuple[str, ...]) -> None:
+def _raise(p: EventAnimation, count: int, prefixes: tuple[str, ...]) -> None:
     sideways = p.rng.random() < 0.4
     azimuth = 88.0 if sideways else p.rng.uniform(2, 20)
     at = 0.0
@@ -590,11 +592,11 @@ def raise_arm(prefix: str) -> Performance:
     return lambda p, count: _raise(p, count, (prefix,))
 
 
-def raise_arms(p: Phrase, count: int) -> None:
+def raise_arms(p: EventAnimation, count: int) -> None:
     _raise(p, count, ("l", "r"))
 
 
-def clap(p: Phrase, count: int) -> None:
+def clap(p: EventAnimation, count: int) -> None:
     period = p.vary(7.6, 0.12)
     ready = p.vary(7)
     # Palms meet where sin(el) sin(az) re arm reaches back over half the shoulder width.
@@ -613,7 +615,7 @@ def clap(p: Phrase, count: int) -> None:
 
 
 def punch(prefix: str) -> Performance:
-    def perform(p: Phrase, count: int) -> None:
+    def perform(p: EventAnimation, count: int) -> None:
         sign, other = _sign(prefix), _other(prefix)
         ready = p.vary(6.5)
         guard = {"el": 84.0, "az": -6.0, "re": 0.42, "out": 0.15}
@@ -638,7 +640,7 @@ def punch(prefix: str) -> Performance:
 
 
 def throw(prefix: str) -> Performance:
-    def perform(p: Phrase, count: int) -> None:
+    def perform(p: EventAnimation, count: int) -> None:
         sign, other = _sign(prefix), _other(prefix)
         back, release, follow = p.vary(10), 14.5, 19.0
         back = min(back, 11.0)
@@ -695,6 +697,6 @@ PERFORMANCES: dict[str, Performance] = {
 }
 
 
-def perform(phrase: Phrase, event: Event) -> None:
+def perform(phrase: EventAnimation, event: Event) -> None:
     """Writes `event` into the phrase; `phrase.now` is the nominal frame at which it ends."""
     PERFORMANCES[event.action](phrase, event.count)

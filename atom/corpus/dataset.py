@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.errors import AtomError
-from atom.events import ACTIONS, Action, Event, Split, postures_fit, split_of
+from atom.events import ACTIONS, Action, Event, Split, postures_fit, assign_split
 from atom.motion.features import joints_to_features
 
 SHARD_CLIPS = 250
@@ -27,7 +27,7 @@ for _action in ACTIONS.values():
 
 
 @dataclass(frozen=True)
-class Clip:
+class CorpusClip:
     """features (T,263) float32 with T a multiple of 4, and the events that truly happen in it."""
 
     features: np.ndarray
@@ -50,11 +50,11 @@ def draw_events(rng: np.random.Generator, split: Split = "train") -> tuple[Event
             events.append(Event(action.name, count))
             posture = posture if action.ends == "any" else action.ends
         repeated = any(a.action == b.action for a, b in pairwise(events))
-        if postures_fit(events) and not repeated and split_of(events) == split:
+        if postures_fit(events) and not repeated and assign_split(events) == split:
             return tuple(events)
 
 
-def make_clip(rng: np.random.Generator) -> Clip:
+def make_clip(rng: np.random.Generator) -> CorpusClip:
     """One random clip of the training split; compositions that can't be done in the longest clip are drawn again."""
     while True:
         events = draw_events(rng)
@@ -62,7 +62,7 @@ def make_clip(rng: np.random.Generator) -> Clip:
             motion = make_motion(events, rng)
         except AtomError:
             continue
-        return Clip(joints_to_features(motion.joints), motion.events)
+        return CorpusClip(joints_to_features(motion.joints), motion.events)
 
 
 def build_corpus(
@@ -84,7 +84,7 @@ def build_corpus(
     return paths
 
 
-def read_corpus(paths: list[Path]) -> Iterator[Clip]:
+def read_corpus(paths: list[Path]) -> Iterator[CorpusClip]:
     """The clips of the shards, in order."""
     for path in paths:
         with np.load(path, allow_pickle=False) as shard:
@@ -93,7 +93,7 @@ def read_corpus(paths: list[Path]) -> Iterator[Clip]:
         ends = np.cumsum(lengths)
         for start, end, composition in zip(ends - lengths, ends, compositions, strict=True):
             events = tuple(Event(action, count) for action, count in composition)
-            yield Clip(features[start:end].astype(np.float32), events)
+            yield CorpusClip(features[start:end].astype(np.float32), events)
 
 
 def _write_shard(path: Path, seed: int, number: int) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
-from atom.motion.skeleton import BONE_LENGTHS, INDEX, JOINTS
+from atom.motion.skeleton import BONE_LENGTHS, JOINT_INDEX, JOINTS
 
 SIDES = ("l", "r")
 
@@ -53,7 +53,7 @@ def _unit(vector: np.ndarray) -> np.ndarray:
     return vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-9)
 
 
-def two_bone(start: np.ndarray, end: np.ndarray, pole: np.ndarray, first: float, second: float):
+def solve_two_bone_ik(start: np.ndarray, end: np.ndarray, pole: np.ndarray, first: float, second: float):
     """Middle and end joint (T,3) of a chain from `start` toward `end` (T,3), bent toward `pole`; too far is clamped."""
     axis = end - start
     reach = np.linalg.norm(axis, axis=-1, keepdims=True)
@@ -84,7 +84,7 @@ class Body:
         return Body(bones * rng.uniform(0.88, 1.12), stance=rng.uniform(0.075, 0.12), toe_out=rng.uniform(2, 14))
 
     def bone(self, name: str) -> float:
-        return float(self.bones[INDEX[name]])
+        return float(self.bones[JOINT_INDEX[name]])
 
     @property
     def leg(self) -> float:
@@ -158,20 +158,22 @@ class Body:
         for prefix in SIDES:
             hip = pelvis + hip_offsets[prefix]
             thigh, shin = self.bone("l_knee"), self.bone("l_ankle")
-            knee, ankle = two_bone(hip, ankles[prefix], knee_poles[prefix], thigh, shin)
+            knee, ankle = solve_two_bone_ik(hip, ankles[prefix], knee_poles[prefix], thigh, shin)
             for name, value in (("hip", hip), ("knee", knee), ("ankle", ankle)):
-                joints[:, INDEX[f"{prefix}_{name}"]] = value
-            joints[:, INDEX[f"{prefix}_foot"]] = toes[prefix] + ankle - ankles[prefix]
+                joints[:, JOINT_INDEX[f"{prefix}_{name}"]] = value
+            joints[:, JOINT_INDEX[f"{prefix}_foot"]] = toes[prefix] + ankle - ankles[prefix]
 
         turn, third = pelvis_turn, 1 / 3
         here = pelvis
         for name, forward in (("spine1", 0.1), ("spine2", -0.1), ("spine3", -0.1)):
             turn = turn @ _ry(rad["turn"] * third) @ _rx(rad["bend"] * third) @ _rz(rad["lean"] * third)
             here = here + _apply(turn, _unit(np.array([0, 1, forward])) * self.bone(name))
-            joints[:, INDEX[name]] = here
+            joints[:, JOINT_INDEX[name]] = here
         neck = here + _apply(turn, np.array([0, 0.985, 0.17]) * self.bone("neck"))
-        joints[:, INDEX["neck"]] = neck
-        joints[:, INDEX["head"]] = neck + _apply(turn @ _rx(rad["nod"]), np.array([0, 0.86, 0.5]) * self.bone("head"))
+        joints[:, JOINT_INDEX["neck"]] = neck
+        joints[:, JOINT_INDEX["head"]] = neck + _apply(
+            turn @ _rx(rad["nod"]), np.array([0, 0.86, 0.5]) * self.bone("head")
+        )
 
         for prefix, sign in (("l", 1), ("r", -1)):
             collar = here + _apply(turn, _unit(np.array([sign * 0.55, 0.82, 0.05])) * self.bone("l_collar"))
@@ -190,7 +192,9 @@ class Body:
             hand = shoulder + _apply(turn, direction) * (ch[f"{prefix}_re"] * self.arm)[:, None]
             out = ch[f"{prefix}_out"][:, None]
             pole = (1 - out) * np.array([sign * 0.35, -0.5, -0.8]) + out * np.array([sign * 1.0, -0.35, 0.0])
-            elbow, wrist = two_bone(shoulder, hand, _apply(turn, pole), self.bone("l_elbow"), self.bone("l_wrist"))
+            elbow, wrist = solve_two_bone_ik(
+                shoulder, hand, _apply(turn, pole), self.bone("l_elbow"), self.bone("l_wrist")
+            )
             for name, value in (("collar", collar), ("shoulder", shoulder), ("elbow", elbow), ("wrist", wrist)):
-                joints[:, INDEX[f"{prefix}_{name}"]] = value
+                joints[:, JOINT_INDEX[f"{prefix}_{name}"]] = value
         return joints

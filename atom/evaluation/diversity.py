@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from atom.motion.skeleton import INDEX
+from atom.motion.skeleton import JOINT_INDEX
 
 MOMENTS = 12
 LIMBS = ("pelvis", "head", "l_elbow", "r_elbow", "l_wrist", "r_wrist", "l_knee", "r_knee", "l_ankle", "r_ankle")
-_LIMB_INDICES = [INDEX[name] for name in LIMBS]
+_LIMB_INDICES = [JOINT_INDEX[name] for name in LIMBS]
 
 
 def motion_descriptor(joints: np.ndarray) -> np.ndarray:

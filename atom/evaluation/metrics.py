@@ -53,7 +53,7 @@ def r_precision(ranks: np.ndarray, top: int = TOP) -> np.ndarray:
     return np.array([np.mean(ranks < k) for k in range(1, top + 1)])
 
 
-def gaussian(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fit_gaussian(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings (n, d) -> mean (d,) and covariance (d, d) with ddof 1, float64. AtomError for fewer than 2 rows."""
     if len(embeddings) < 2:
         raise AtomError(f"{len(embeddings)} embeddings have no covariance: give 2 or more")
@@ -118,9 +118,9 @@ def text_to_motion_metrics(
     texts, real, generated = np.asarray(texts), np.asarray(real), np.asarray(generated)
     _check(texts, real, generated, pool, replications)
     n, samples, _ = generated.shape
-    truth = gaussian(real)
+    truth = fit_gaussian(real)
     drawn = [generated[:, sample] for sample in range(min(samples, replications))]
-    fids = [frechet_distance(*truth, *gaussian(motions)) for motions in drawn]
+    fids = [frechet_distance(*truth, *fit_gaussian(motions)) for motions in drawn]
     real_fid = frechet_distance(*truth, *truth)
 
     values: dict[str, dict[str, list[float]]] = {"real": defaultdict(list), "generated": defaultdict(list)}

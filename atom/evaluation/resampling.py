@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from atom.evaluation.compare import LEAST_PROMPTS
+from atom.evaluation.comparison import MIN_PROMPTS
 
 Measure = Callable[..., Any]
 """A measure of atom.evaluation.agreement with its units: takes `weights`, gives one figure or one a resample."""
@@ -37,7 +37,7 @@ class PromptResamples:
         value = float(measure(weights=np.ones(len(places))))
         drawn = measure(weights=self._draws[:, places]) if len(places) else np.array([])
         drawn = drawn[np.isfinite(drawn)]
-        known = np.isfinite(value) and len(drawn) and self.count(units) >= LEAST_PROMPTS
+        known = np.isfinite(value) and len(drawn) and self.count(units) >= MIN_PROMPTS
         return {
             "value": round(value, 4) if np.isfinite(value) else None,
             "interval": [round(float(end), 4) for end in np.quantile(drawn, [0.025, 0.975])] if known else None,

@@ -18,8 +18,8 @@ from peft import __version__ as peft_version
 from safetensors.torch import save_file
 from torch import Tensor
 
+from atom.atomic_write import write_atomically
 from atom.errors import AtomError
-from atom.files import replace_file
 from atom.generation.adapter import CARD, CONFIG, WEIGHTS, load_adapter
 from atom.generation.checkpoint import load_checkpoint
 from atom.generation.conversion import new_folder, sha256_of
@@ -129,7 +129,7 @@ def export_policy(adapter: Path, output: Path, base: str) -> int:
     tuned = load_adapter(load_checkpoint(base).language_model, adapter)
     state = tuned.state_dict()
     try:
-        replace_file(output, lambda path: torch.save(state, path))
+        write_atomically(output, lambda path: torch.save(state, path))
     except (OSError, RuntimeError) as error:
         raise AtomError(f"can't write {output}: {' '.join(str(error).split())[:200]}") from error
     written = read_tensors(output)

@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
+from atom.atomic_write import write_atomically
 from atom.errors import AtomError
-from atom.files import replace_file
 from atom.generation.language_model import build_language_model
 from atom.generation.vqvae import VQVAE, VQVAEConfig
 from atom.generation.weights import load_weights, read_safetensors, without_copies
@@ -83,7 +83,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, half: bool = True) -> 
     if checkpoint.source is not None:
         config["source"] = dict(checkpoint.source)
     text = json.dumps(config, indent=1, sort_keys=True) + "\n"
-    replace_file(folder / _CONFIG, lambda path: path.write_text(text))
+    write_atomically(folder / _CONFIG, lambda path: path.write_text(text))
 
 
 def load_checkpoint(name: str) -> Checkpoint:
@@ -204,7 +204,7 @@ def _weights(module: torch.nn.Module) -> dict[str, Tensor]:
 
 def _save(path: Path, tensors: dict[str, Tensor]) -> None:
     # Never in place: the tensors may be mapped from the very file.
-    replace_file(path, lambda temporary: save_file(tensors, temporary))
+    write_atomically(path, lambda temporary: save_file(tensors, temporary))
 
 
 def _folder(name: str) -> Path:

@@ -12,7 +12,7 @@ from atom.errors import AtomError
 from atom.generation.checkpoint import save_checkpoint, stored_differently, template_of
 from atom.generation.motiongpt import read_motiongpt
 from atom.generation.weights import check_whole, listed
-from atom.motion.statistics import read_statistics
+from atom.motion.feature_statistics import read_statistics
 
 _NOTES = {
     "MotionGPT": "normalised by MotionGPT's own mean and std",

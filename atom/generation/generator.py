@@ -13,7 +13,7 @@ from peft import PeftModel
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
-from atom.devices import device_of
+from atom.devices import resolve_device
 from atom.errors import AtomError
 from atom.generation.adapter import adapter_hash, check_base, load_adapter
 from atom.generation.checkpoint import Checkpoint, load_checkpoint, template_of, weights_hash
@@ -44,7 +44,7 @@ class Generator:
     """
 
     def __init__(self, checkpoint: Checkpoint, weights: str = "", device: str = "cpu") -> None:
-        self.device = device_of(device)
+        self.device = resolve_device(device)
         self.vqvae = checkpoint.vqvae.to(self.device).eval().laid_out()
         self.language_model: torch.nn.Module = checkpoint.language_model.to(self.device).eval()
         self.tokenizer: PreTrainedTokenizerFast = checkpoint.tokenizer

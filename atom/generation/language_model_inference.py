@@ -15,7 +15,7 @@ from transformers import T5ForConditionalGeneration
 from transformers.activations import NewGELUActivation
 from transformers.models.t5.modeling_t5 import T5Attention, T5LayerFF
 
-from atom.fast_linear import Map, linear_map
+from atom.fast_linear import LinearMap, make_linear_map
 
 
 class Inference:
@@ -32,7 +32,7 @@ class Inference:
         self.encoder = [_Layer(block) for block in model.encoder.block]
         self.decoder = [_Layer(block) for block in model.decoder.block]
         weight, bias = _matrix(model.lm_head)
-        self.head = linear_map(weight[choices], None if bias is None else bias[choices], often=True)
+        self.head = make_linear_map(weight[choices], None if bias is None else bias[choices], reorder=True)
         self.scale = model.config.d_model**-0.5 if model.config.scale_decoder_outputs else 1.0
 
     def encode(self, inputs: Tensor, mask: Tensor) -> Tensor:
@@ -115,10 +115,10 @@ class _Layer:
 
 
 class _Attention:
-    def __init__(self, norm: nn.Module, attention: T5Attention, often: bool) -> None:
+    def __init__(self, norm: nn.Module, attention: T5Attention, reorder: bool) -> None:
         self.norm, self.heads, self.width = norm, attention.n_heads, attention.key_value_proj_dim
         layers = (attention.q, attention.k, attention.v, attention.o)
-        self.q, self.k, self.v, self.o = (linear_map(*_matrix(layer), often) for layer in layers)
+        self.q, self.k, self.v, self.o = (make_linear_map(*_matrix(layer), reorder) for layer in layers)
 
     def split(self, x: Tensor) -> Tensor:
         """(B, T, heads * d_kv) -> (B, heads, T, d_kv)."""
@@ -130,14 +130,14 @@ def _attended(q: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
     return ((q @ keys.mT + bias).softmax(-1) @ values).transpose(1, 2).flatten(2)
 
 
-def _feed_forward(part: T5LayerFF, often: bool) -> Map:
+def _feed_forward(part: T5LayerFF, reorder: bool) -> LinearMap:
     norm, dense = part.layer_norm, part.DenseReluDense
     act = tanh_gelu if isinstance(dense.act, NewGELUActivation) else dense.act
-    out = linear_map(*_matrix(dense.wo), often)
+    out = make_linear_map(*_matrix(dense.wo), reorder)
     if not hasattr(dense, "wi_0"):
-        wi = linear_map(*_matrix(dense.wi), often)
+        wi = make_linear_map(*_matrix(dense.wi), reorder)
         return lambda x: out(act(wi(norm(x))))
-    gate, wi = (linear_map(*_matrix(layer), often) for layer in (dense.wi_0, dense.wi_1))
+    gate, wi = (make_linear_map(*_matrix(layer), reorder) for layer in (dense.wi_0, dense.wi_1))
 
     def gated(x: Tensor) -> Tensor:
         y = norm(x)

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from transformers import T5ForConditionalGeneration
 
-from atom.config import Section
+from atom.config import ConfigSection
 from atom.errors import AtomError
 from atom.generation.vqvae_training import Precision
-from atom.training_state import Progress, TrainingState, cosine, set_learning_rate
+from atom.training_state import ProgressCallback, TrainingState, cosine_decay, set_learning_rate
 
 _SAVE_EVERY = 1_000
 
 
-class LanguageModelTraining(Section):
+class LanguageModelTraining(ConfigSection):
     """The T5's size and how it is trained."""
 
     d_model: int = 192
@@ -40,7 +40,7 @@ def train_language_model(
     config: LanguageModelTraining,
     seed: int,
     state_file: Path,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> None:
     """Teacher forcing with Adafactor, whose steps scale with each parameter: with AdamW a T5 trained from scratch
     stays a bag of words.
@@ -61,7 +61,11 @@ def train_language_model(
         clips = batches.pop()
         captions = [sources[i][rng.integers(len(sources[i]))] for i in clips]
         inputs, labels = _padded(captions, model.config.pad_token_id), _padded([targets[i] for i in clips], -100)
-        rate = config.learning_rate * min(1, (step + 1) / config.warmup) * (0.01 + 0.99 * cosine(step / config.steps))
+        rate = (
+            config.learning_rate
+            * min(1, (step + 1) / config.warmup)
+            * (0.01 + 0.99 * cosine_decay(step / config.steps))
+        )
         set_learning_rate(optimizer, rate)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
             mask = (inputs != model.config.pad_token_id).long()
@@ -77,7 +81,7 @@ def train_language_model(
         if done % 100 == 0:
             speed = (done - start) / (time.monotonic() - began)
             progress("language model", done, config.steps, f"loss {smooth:.3f}, {speed:.1f} steps/s")
-        state.keep(done)
+        state.save_if_due(done)
     model.eval()
 
 

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from atom.config import Section
-from atom.corpus.captions import CaptionNoise, imperfect_caption
+from atom.config import ConfigSection
+from atom.corpus.caption_noise import CaptionNoise, write_noisy_caption
 from atom.corpus.dataset import build_corpus, read_corpus
 from atom.events import Composition
 from atom.generation.checkpoint import Checkpoint, save_checkpoint, weights_hash
@@ -29,12 +29,12 @@ from atom.generation.tokenizer import MotionVocabulary, build_word_tokenizer
 from atom.generation.vqvae import encode_clips
 from atom.generation.vqvae_training import VQVAETraining, block_statistics, train_vqvae
 from atom.prompts.wording import vocabulary
-from atom.training_state import Progress
+from atom.training_state import ProgressCallback
 
 PROMPT_TEMPLATE = "{}"  # plain words: the small model gains nothing from an instruction
 
 
-class PretrainConfig(Section):
+class PretrainConfig(ConfigSection):
     """What the built-in generator is made with. The defaults are what the shipped weights were made with."""
 
     seed: int = Field(0, ge=0)
@@ -47,7 +47,7 @@ class PretrainConfig(Section):
     language_model: LanguageModelTraining = LanguageModelTraining()
 
 
-def pretrain(output: Path, config: PretrainConfig, work: Path, progress: Progress) -> dict[str, Any]:
+def pretrain(output: Path, config: PretrainConfig, work: Path, progress: ProgressCallback) -> dict[str, Any]:
     """Makes the checkpoint folder `output` and returns what it was made with and how good it is."""
     work.mkdir(parents=True, exist_ok=True)
     paths = build_corpus(
@@ -112,4 +112,6 @@ def corpus_captions(compositions: Sequence[Composition], config: PretrainConfig)
     """`captions_per_clip` captions of each clip, imperfect unless the config says otherwise: as in real data, what is
     wrong stays wrong."""
     rng, noise = np.random.default_rng([config.seed, 3]), CaptionNoise() if config.imperfect_captions else None
-    return [[imperfect_caption(events, rng, noise) for _ in range(config.captions_per_clip)] for events in compositions]
+    return [
+        [write_noisy_caption(events, rng, noise) for _ in range(config.captions_per_clip)] for events in compositions
+    ]

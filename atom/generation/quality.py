@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.corpus.dataset import draw_events
 from atom.errors import AtomError
-from atom.events import ACTIONS, TASKS, Composition, Event, postures_fit, split_of
+from atom.events import ACTIONS, TASKS, Composition, Event, postures_fit, assign_split
 from atom.generation.generator import Generator
 from atom.judging import rubric
-from atom.judging.kinematic import KinematicJudge
+from atom.judging.kinematic_judge import KinematicJudge
 from atom.motion.features import features_to_joints, joints_to_features
 from atom.prompts.grammar import sample_events
 from atom.prompts.wording import caption
@@ -88,7 +88,7 @@ def swap_test(generator: Generator, pairs: int = 100, seed: int = 1) -> Figures:
 def _two_events_in_either_order(rng: np.random.Generator) -> Composition:
     while True:
         first, second = (Event(str(name)) for name in rng.choice(sorted(ACTIONS), 2, replace=False))
-        if postures_fit((first, second)) and postures_fit((second, first)) and split_of((first, second)) != "train":
+        if postures_fit((first, second)) and postures_fit((second, first)) and assign_split((first, second)) != "train":
             return first, second
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from atom.motion.features import CONTACTS, FEATURES, HEIGHT, POSITIONS, ROTATIONS, STEP, VELOCITIES, YAW
-from atom.motion.skeleton import INDEX, JOINTS
+from atom.motion.skeleton import JOINT_INDEX, JOINTS
 
 # Weights of the features' parts. Joints are recovered from the root and the positions alone, so these come first; the
 # rotations and velocities, three quarters of the features, repeat what the positions say.
@@ -34,7 +34,7 @@ class ReconstructionLoss:
         self.weights = weights / weights.mean()
         joints = torch.ones(JOINTS)
         for name, weight in _TELLING.items():
-            joints[INDEX[name]] = weight
+            joints[JOINT_INDEX[name]] = weight
         self.joint_weights = joints / joints.mean()
 
     def __call__(self, decoded: Tensor, true: Tensor) -> Tensor:

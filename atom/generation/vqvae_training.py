@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from atom.config import Section
+from atom.config import ConfigSection
 from atom.generation.reconstruction import ReconstructionLoss
 from atom.generation.vqvae import VQVAE, VQVAEConfig
-from atom.training_state import Progress, TrainingState, cosine, set_learning_rate
+from atom.training_state import ProgressCallback, TrainingState, cosine_decay, set_learning_rate
 
 BLOCKS = (slice(0, 1), slice(1, 3), slice(3, 4), slice(4, 67), slice(67, 193), slice(193, 259), slice(259, 263))
 WINDOW = 64  # frames
@@ -22,7 +22,7 @@ _SAVE_EVERY = 500
 Precision = Literal["float32", "bfloat16"]
 
 
-class VQVAETraining(Section):
+class VQVAETraining(ConfigSection):
     """How the VQ-VAE is trained."""
 
     clips: int = 8_000
@@ -51,7 +51,7 @@ def train_vqvae(
     config: VQVAETraining,
     seed: int,
     state_file: Path,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> VQVAE:
     """A VQ-VAE of raw features (T, 263): MotionGPT's recipe with a loss that looks at the body in the world.
 
@@ -73,7 +73,7 @@ def train_vqvae(
         if step >= _SETTLED * config.steps:
             model.quantizer.eval()  # encoder and decoder settle around codes that stand still
         share = step / config.steps
-        rate = config.learning_rate * min(1, (step + 1) / config.warmup) * (0.02 + 0.98 * cosine(share))
+        rate = config.learning_rate * min(1, (step + 1) / config.warmup) * (0.02 + 0.98 * cosine_decay(share))
         set_learning_rate(optimizer, rate)
         chosen = rng.choice(usable, config.batch)
         offsets = begins[chosen] + rng.integers(0, lengths[chosen] - WINDOW + 1)
@@ -87,5 +87,5 @@ def train_vqvae(
         done = step + 1
         if done % 50 == 0:
             progress("VQ-VAE", done, config.steps, f"fit {fit.item():.4f}, {perplexity.item():.0f} codes in use")
-        state.keep(done)
+        state.save_if_due(done)
     return model.eval()

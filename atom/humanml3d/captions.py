@@ -20,7 +20,7 @@ class Caption:
     end: float = 0.0
 
     @property
-    def whole_clip(self) -> bool:
+    def is_whole_clip(self) -> bool:
         return self.start == 0 and self.end == 0
 
 

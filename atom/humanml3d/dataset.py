@@ -21,22 +21,22 @@ import numpy as np
 
 from atom.errors import AtomError
 from atom.humanml3d.captions import Caption, read_captions
-from atom.motion.arrays import read_array
+from atom.motion.feature_statistics import FeatureStatistics, read_statistics
 from atom.motion.features import FEATURES
+from atom.motion.npy_files import read_array
 from atom.motion.skeleton import FPS, MIN_FRAMES
-from atom.motion.statistics import Statistics, read_statistics
 
 SPLITS = ("train", "val", "test", "train_val", "all")
-TOO_LONG = 200  # frames: clips of so many or more are left out
+LENGTH_LIMIT = 200  # frames: clips of so many or more are left out
 
-Quarantined = tuple[str, str]
+QuarantineEntry = tuple[str, str]
 """Which clip or line, and why it was left out."""
 
 _ID = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True)
-class Item:
+class CaptionedMotion:
     """A caption and the features (T, 263) float32 that it describes: a whole clip, or the part in its time."""
 
     id: str
@@ -95,11 +95,13 @@ class HumanML3D:
         """The captions of a clip without its broken lines. AtomError if the file is missing or not UTF-8."""
         return read_captions(self.captions_path(id))[0]
 
-    def statistics(self) -> Statistics:
+    def statistics(self) -> FeatureStatistics:
         """Mean.npy and Std.npy; AtomError as `read_statistics` raises it."""
         return read_statistics(self.folder / "Mean.npy", self.folder / "Std.npy")
 
-    def items(self, split: str, quarantined: list[Quarantined] | None = None) -> Iterator[Item]:
+    def captioned_motions(
+        self, split: str, quarantined: list[QuarantineEntry] | None = None
+    ) -> Iterator[CaptionedMotion]:
         """Every caption of the split with its features, in the order of the split and of the caption files.
 
         Clips and parts of clips count from 40 frames to 199. What is left out joins `quarantined`, if given: clips of
@@ -108,7 +110,9 @@ class HumanML3D:
         for motion in self._motions(split, quarantined):
             yield from motion
 
-    def one_caption_each(self, split: str, seed: int, quarantined: list[Quarantined] | None = None) -> Iterator[Item]:
+    def draw_one_caption_each(
+        self, split: str, seed: int, quarantined: list[QuarantineEntry] | None = None
+    ) -> Iterator[CaptionedMotion]:
         """Every motion of the split once, as metrics need it; `seed` draws which of its captions stands for a clip.
 
         A caption with a time of its own makes a motion of its own, as in the original. The draw depends on the seed
@@ -118,8 +122,8 @@ class HumanML3D:
             draw = hashlib.sha256(f"{seed} {motion[0].id}".encode()).digest()
             yield motion[int.from_bytes(draw) % len(motion)]
 
-    def _motions(self, split: str, quarantined: list[Quarantined] | None) -> Iterator[list[Item]]:
-        """The items of one motion at a time: all that share a whole clip, and each part of a clip alone."""
+    def _motions(self, split: str, quarantined: list[QuarantineEntry] | None) -> Iterator[list[CaptionedMotion]]:
+        """The captioned_motions of one motion at a time: all that share a whole clip, and each part of a clip alone."""
         left_out = [] if quarantined is None else quarantined
         for id in self.ids(split):
             try:
@@ -128,34 +132,34 @@ class HumanML3D:
             except AtomError as error:
                 left_out.append((id, str(error)))
                 continue
-            if reason := wrong_length(len(features)):
+            if reason := find_length_problem(len(features)):
                 left_out.append((id, reason))
                 continue
             left_out += [(f"{id} line {line.line}", line.reason) for line in broken]
             if not captions:
                 left_out.append((id, "has no caption"))
-            if whole := [Item(id, caption, features) for caption in captions if caption.whole_clip]:
+            if whole := [CaptionedMotion(id, caption, features) for caption in captions if caption.is_whole_clip]:
                 yield whole
             for caption in captions:
-                if caption.whole_clip:
+                if caption.is_whole_clip:
                     continue
                 part = features[span(caption)]
-                if reason := wrong_length(len(part)):
+                if reason := find_length_problem(len(part)):
                     left_out.append((f"{id}, {caption.start:g} to {caption.end:g} s", reason))
                 else:
-                    yield [Item(id, caption, part)]
+                    yield [CaptionedMotion(id, caption, part)]
 
 
 def span(caption: Caption) -> slice:
     """The rows of a clip's features that the caption describes."""
-    return slice(None) if caption.whole_clip else slice(int(caption.start * FPS), int(caption.end * FPS))
+    return slice(None) if caption.is_whole_clip else slice(int(caption.start * FPS), int(caption.end * FPS))
 
 
-def wrong_length(frames: int) -> str | None:
+def find_length_problem(frames: int) -> str | None:
     """Why a motion of so many frames does not count, None if it does."""
-    if MIN_FRAMES <= frames < TOO_LONG:
+    if MIN_FRAMES <= frames < LENGTH_LIMIT:
         return None
-    return f"has {frames} frames, {MIN_FRAMES} to {TOO_LONG - 1} count"
+    return f"has {frames} frames, {MIN_FRAMES} to {LENGTH_LIMIT - 1} count"
 
 
 def _checked(name: str) -> str:

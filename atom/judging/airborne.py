@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from atom.judging.runs import Run, foot_of_peak, overlap, peaks
-from atom.judging.seen import SeenEvent, sureness
+from atom.judging.detected_events import DetectedEvent, confidence
+from atom.judging.peak_detection import Run, foot_of_peak, overlap, peaks
 from atom.judging.signals import Signals
 
 LIFT, STRIDE_LIFT = 0.055, 0.04  # leg lengths that both toes must clear the floor by: in a jump, in running
@@ -60,7 +60,7 @@ def _kind(s: Signals, start: int, end: int) -> Kind:
     return "stride" if stride > STRIDE else "both"
 
 
-def find_jacks(s: Signals, flights: list[Flight], strict: float) -> list[SeenEvent]:
+def find_jacks(s: Signals, flights: list[Flight], strict: float) -> list[DetectedEvent]:
     """Open poses (feet apart, both hands overhead) that were reached or left through the air, one event each."""
     spread = s.foot[:, 0, 0] - s.foot[:, 1, 0]
     openness = np.minimum(spread / (JACK_SPREAD * strict), s.arm_lift.min(1) / (JACK_ARMS * strict**0.3))
@@ -68,11 +68,11 @@ def find_jacks(s: Signals, flights: list[Flight], strict: float) -> list[SeenEve
     for peak in peaks(openness, 1.0, 0.35, distance=5):
         if any(abs(flight.peak - peak) <= JACK_REACH for flight in flights):
             start, end = max(peak - JACK_REACH, 0), min(peak + JACK_REACH, s.frames)
-            jacks.append(SeenEvent("jumping_jack", 1, start, end, sureness(float(openness[peak]), 1.0)))
+            jacks.append(DetectedEvent("jumping_jack", 1, start, end, confidence(float(openness[peak]), 1.0)))
     return jacks
 
 
-def find_jumps(s: Signals, flights: list[Flight], strict: float) -> list[SeenEvent]:
+def find_jumps(s: Signals, flights: list[Flight], strict: float) -> list[DetectedEvent]:
     """Jumps with both feet and hops, one event for each flight."""
     jumps = []
     for flight in flights:
@@ -91,10 +91,10 @@ def find_jumps(s: Signals, flights: list[Flight], strict: float) -> list[SeenEve
                 continue  # a leap to the side or back has no name here
         else:
             action = f"hop_{flight.kind}"
-        jumps.append(SeenEvent(action, 1, flight.start, flight.end, sureness(flight.height, LIFT * strict)))
+        jumps.append(DetectedEvent(action, 1, flight.start, flight.end, confidence(flight.height, LIFT * strict)))
     return jumps
 
 
-def unexplained(flights: list[Flight], events: list[SeenEvent]) -> list[Flight]:
+def unexplained(flights: list[Flight], events: list[DetectedEvent]) -> list[Flight]:
     """The flights that none of the events accounts for, not even nearly (the last bound of a run)."""
     return [f for f in flights if not any(overlap(f.run, (e.start, e.end)) > -3 for e in events)]

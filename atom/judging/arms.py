@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from atom.judging.runs import Run, foot_of_peak, hysteresis, overlap, peaks
-from atom.judging.seen import SeenEvent, sureness
+from atom.judging.detected_events import DetectedEvent, confidence
+from atom.judging.peak_detection import Run, foot_of_peak, hysteresis, overlap, peaks
 from atom.judging.signals import Signals
 
 SIDES = ("left", "right")
@@ -20,7 +20,7 @@ FOLDED = 10  # frames from which on hands that have met are folded
 TOGETHER = 7  # frames between two hands that rise together
 
 
-def find_arm_events(s: Signals, busy: list[Run], leaps: list[Run], strict: float) -> list[SeenEvent]:
+def find_arm_events(s: Signals, busy: list[Run], leaps: list[Run], strict: float) -> list[DetectedEvent]:
     """All arm events outside of the `busy` runs in which something else explains the arms; claps outside `leaps` too.
 
     A throw explains the reach of its release, a punch the guard in which both hands are held up.
@@ -32,14 +32,14 @@ def find_arm_events(s: Signals, busy: list[Run], leaps: list[Run], strict: float
         if not any(overlap(run, other) > 0.4 * (run[1] - run[0]) for other in busy)
     ]
     throws = {(i, run): _throw(s, i, run, strict) for i, run in lifted}
-    events = [SeenEvent(f"throw_{SIDES[i]}", 1, *throw) for (i, _), throw in throws.items() if throw]
+    events = [DetectedEvent(f"throw_{SIDES[i]}", 1, *throw) for (i, _), throw in throws.items() if throw]
     punches = _punches(s, [*busy, *((e.start, e.end) for e in events)], strict)
-    raised: tuple[list[SeenEvent], list[SeenEvent]] = ([], [])
+    raised: tuple[list[DetectedEvent], list[DetectedEvent]] = ([], [])
     for i, run in lifted:
         if throws[i, run] or any(overlap(run, (e.start + 5, e.end - 5)) > 0 for e in punches):
             continue
         if _waves(s, i, run, strict):
-            events.append(SeenEvent(f"wave_{SIDES[i]}", 1, *run))
+            events.append(DetectedEvent(f"wave_{SIDES[i]}", 1, *run))
         else:
             raised[i].extend(_raises(s, i, run, strict))
     events += punches + _pair_raises(*raised)
@@ -72,7 +72,7 @@ def _inner_peaks(signal: np.ndarray, prominence: float) -> list[int]:
     return [peak for peak in found if 1 < peak < len(signal) - 2]
 
 
-def _raises(s: Signals, i: int, run: Run, strict: float) -> list[SeenEvent]:
+def _raises(s: Signals, i: int, run: Run, strict: float) -> list[DetectedEvent]:
     lift, over = s.arm_lift[slice(*run), i], s.over_head[slice(*run), i]
     raises = []
     for peak in peaks(lift, 120.0 * strict**0.3, 35.0 * strict, distance=4):
@@ -80,21 +80,25 @@ def _raises(s: Signals, i: int, run: Run, strict: float) -> list[SeenEvent]:
             continue
         start, end = foot_of_peak(lift, peak, 0.5 * lift[peak])
         raises.append(
-            SeenEvent(
-                f"raise_arm_{SIDES[i]}", 1, start + run[0], end + run[0], sureness(float(over[peak]), OVERHEAD * strict)
+            DetectedEvent(
+                f"raise_arm_{SIDES[i]}",
+                1,
+                start + run[0],
+                end + run[0],
+                confidence(float(over[peak]), OVERHEAD * strict),
             )
         )
     return raises
 
 
-def _pair_raises(left: list[SeenEvent], right: list[SeenEvent]) -> list[SeenEvent]:
+def _pair_raises(left: list[DetectedEvent], right: list[DetectedEvent]) -> list[DetectedEvent]:
     both, alone = [], list(right)
     for event in left:
         partner = next((o for o in alone if abs(o.start + o.end - event.start - event.end) <= 2 * TOGETHER), None)
         if partner:
             alone.remove(partner)
             both.append(
-                SeenEvent(
+                DetectedEvent(
                     "raise_arms",
                     1,
                     min(event.start, partner.start),
@@ -107,7 +111,7 @@ def _pair_raises(left: list[SeenEvent], right: list[SeenEvent]) -> list[SeenEven
     return both + alone
 
 
-def _punches(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
+def _punches(s: Signals, busy: list[Run], strict: float) -> list[DetectedEvent]:
     """Fists that shoot from a guard near the shoulder to a stretched arm ahead and come back."""
     punches = []
     for i, side in enumerate(SIDES):
@@ -120,18 +124,18 @@ def _punches(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
             guarded = (reach[before] < GUARD) & (lift[before] > 50)
             returns = (reach[after] < 0.5 * (GUARD + reach[peak])) & (lift[after] > 45)
             if guarded.any() and returns.any():
-                punches.append(SeenEvent(f"punch_{side}", 1, start, end, sureness(float(reach[peak]), STRETCHED)))
+                punches.append(DetectedEvent(f"punch_{side}", 1, start, end, confidence(float(reach[peak]), STRETCHED)))
     return punches
 
 
-def _claps(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
+def _claps(s: Signals, busy: list[Run], strict: float) -> list[DetectedEvent]:
     """Palms that meet in front of the chest and part again soon; folded hands don't clap."""
     claps = []
     for peak in peaks(-s.hands_apart, -PALMS / strict, 0.15 * strict, distance=3):
         _, up, ahead = s.hands_ahead[peak]
         start, end = foot_of_peak(-s.hands_apart, peak, -s.hands_apart[peak] - 0.12)
         if end - start <= FOLDED and ahead > 0.2 and -0.5 < up < 0.35 and not _inside(peak, busy):
-            claps.append(SeenEvent("clap", 1, max(peak - 4, 0), min(peak + 5, s.frames)))
+            claps.append(DetectedEvent("clap", 1, max(peak - 4, 0), min(peak + 5, s.frames)))
     return claps
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from atom.events import ACTIONS, Event, Task
 from atom.judging import rubric
-from atom.judging.seen import SeenEvent
+from atom.judging.detected_events import DetectedEvent
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,19 @@ class Judgement:
 
     score: float
     exact: bool
-    seen: list[SeenEvent]
+    seen: list[DetectedEvent]
     verdicts: list[Verdict]
     rationale: str
 
 
-def judge_seen(seen: list[SeenEvent], asked: Sequence[Event], task: Task) -> Judgement:
+def judge_seen(seen: list[DetectedEvent], asked: Sequence[Event], task: Task) -> Judgement:
     """The judgement of the events that a judge saw. AtomError for an unknown task or when nothing was asked."""
     exact = rubric.exact(asked, seen)
     verdicts = _verdicts(asked, seen)
     return Judgement(rubric.score(task, asked, seen), exact, seen, verdicts, _rationale(verdicts, seen, exact))
 
 
-def _verdicts(asked: Sequence[Event], seen: Sequence[SeenEvent]) -> list[Verdict]:
+def _verdicts(asked: Sequence[Event], seen: Sequence[DetectedEvent]) -> list[Verdict]:
     pairs = rubric.matches([event.action for event in asked], [event.action for event in seen])
     place = {i: (seen[j], ordered) for i, j, ordered in pairs}
     verdicts = []
@@ -53,7 +53,7 @@ def _verdicts(asked: Sequence[Event], seen: Sequence[SeenEvent]) -> list[Verdict
     return verdicts
 
 
-def _rationale(verdicts: list[Verdict], seen: list[SeenEvent], exact: bool) -> str:
+def _rationale(verdicts: list[Verdict], seen: list[DetectedEvent], exact: bool) -> str:
     if exact:
         return "Everything asked happens, as often and in the order told, and nothing else."
     parts = []

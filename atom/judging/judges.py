@@ -11,8 +11,8 @@ import numpy as np
 from atom.config import JudgingConfig
 from atom.events import Event, Task
 from atom.judging.judgement import Judgement
-from atom.judging.kinematic import KinematicJudge
-from atom.judging.learned import BUILTIN, LearnedJudge
+from atom.judging.kinematic_judge import KinematicJudge
+from atom.judging.learned_judge import BUILTIN, LearnedJudge
 
 
 class Judge(Protocol):
@@ -25,7 +25,7 @@ def make_judge(name: str, config: JudgingConfig) -> Judge:
     return LearnedJudge.load() if name == "learned" else KinematicJudge(config)
 
 
-def judge_weights(name: str) -> dict[str, str]:
+def judge_weight_hashes(name: str) -> dict[str, str]:
     """Hashes of what a judge has learned, for the keys of its scores; empty where that is nothing."""
     if name != "learned":
         return {}

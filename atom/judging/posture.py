@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from atom.judging.airborne import Flight
-from atom.judging.runs import Run, foot_of_peak, peaks
-from atom.judging.seen import SeenEvent, sureness
+from atom.judging.detected_events import DetectedEvent, confidence
+from atom.judging.peak_detection import Run, foot_of_peak, peaks
 from atom.judging.signals import Signals
 
 DIP = 0.2  # leg lengths that the pelvis sinks at least
@@ -17,11 +17,11 @@ STAYS = 5  # frames at the bottom, for sitting and kneeling
 BOW = 33.0  # degrees
 
 
-def find_dips(s: Signals, flights: list[Flight], strict: float) -> list[SeenEvent]:
+def find_dips(s: Signals, flights: list[Flight], strict: float) -> list[DetectedEvent]:
     """Everything that lowers the pelvis, each dip told by what the body is like at its bottom."""
     drop = s.drop
     found = peaks(drop, DIP * strict, 0.12 * strict, distance=4)
-    events: list[SeenEvent] = []
+    events: list[DetectedEvent] = []
     for number, peak in enumerate(found):
         start, end = foot_of_peak(drop, peak, 0.1)
         if number and found[number - 1] >= start:
@@ -33,18 +33,18 @@ def find_dips(s: Signals, flights: list[Flight], strict: float) -> list[SeenEven
     return events
 
 
-def _name_dip(s: Signals, dip: Run, peak: int, stay: Run, flights: list[Flight], strict: float) -> list[SeenEvent]:
+def _name_dip(s: Signals, dip: Run, peak: int, stay: Run, flights: list[Flight], strict: float) -> list[DetectedEvent]:
     start, end = dip
     bottom = slice(*stay)
     depth = float(s.drop[peak])
-    sure = sureness(depth, DIP * strict)
+    sure = confidence(depth, DIP * strict)
     stays = stay[1] - stay[0] >= STAYS
     rises = end < s.frames or depth - s.drop[-1] > 0.5 * depth
     sinks = start > 0 or depth - s.drop[0] > 0.5 * depth
 
-    def settled(action: str) -> list[SeenEvent]:
-        down = [SeenEvent(action, 1, start, stay[0] + 1, sure)] if sinks else []
-        return down + ([SeenEvent("get_up", 1, stay[1] - 1, end, sure)] if rises else [])
+    def settled(action: str) -> list[DetectedEvent]:
+        down = [DetectedEvent(action, 1, start, stay[0] + 1, sure)] if sinks else []
+        return down + ([DetectedEvent("get_up", 1, stay[1] - 1, end, sure)] if rises else [])
 
     if s.knee_height[bottom].min() < KNEE_DOWN and stays:
         return settled("kneel_down")
@@ -53,18 +53,18 @@ def _name_dip(s: Signals, dip: Run, peak: int, stay: Run, flights: list[Flight],
         return []  # the crouch before a jump and the give after it
     apart = float(s.foot[peak, 0, 2] - s.foot[peak, 1, 2])
     if abs(apart) > LUNGE * strict:
-        return [SeenEvent(f"lunge_{'left' if apart > 0 else 'right'}", 1, start, end, sure)] if rises else []
+        return [DetectedEvent(f"lunge_{'left' if apart > 0 else 'right'}", 1, start, end, sure)] if rises else []
     if s.hand_height[start:end].min() < HAND_DOWN and s.pitch[start:end].max() > 40:
-        return [SeenEvent("pick_up", 1, start, end, sure)]
+        return [DetectedEvent("pick_up", 1, start, end, sure)]
     if depth < SQUAT * strict:
         return []
     behind = float(s.foot[bottom, :, 2].mean(1).max())
     if stays and (behind > SEAT_BEHIND or stay[1] - stay[0] > 25 or not (sinks and rises)):
         return settled("sit_down")
-    return [SeenEvent("squat", 1, start, end, sureness(depth, SQUAT * strict))] if sinks and rises else []
+    return [DetectedEvent("squat", 1, start, end, confidence(depth, SQUAT * strict))] if sinks and rises else []
 
 
-def find_bows(s: Signals, strict: float) -> list[SeenEvent]:
+def find_bows(s: Signals, strict: float) -> list[DetectedEvent]:
     """Forward leans with nearly straight legs, one event each; with a hand near the floor it is a pick-up."""
     bows = []
     for peak in peaks(s.pitch, BOW * strict, 0.5 * BOW * strict, distance=6):
@@ -72,5 +72,5 @@ def find_bows(s: Signals, strict: float) -> list[SeenEvent]:
             continue
         start, end = foot_of_peak(s.pitch, peak, 0.5 * s.pitch[peak])
         action = "pick_up" if s.hand_height[start:end].min() < HAND_DOWN else "bow"
-        bows.append(SeenEvent(action, 1, start, end, sureness(float(s.pitch[peak]), BOW * strict)))
+        bows.append(DetectedEvent(action, 1, start, end, confidence(float(s.pitch[peak]), BOW * strict)))
     return bows

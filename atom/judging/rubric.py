@@ -1,6 +1,6 @@
 """Scores from 1 to 5: pure functions of what was asked and what was seen.
 
-Three quantities, each in 0..1, on sequences in which repeats of one action in a row are merged:
+Three quantities, each in 0..1, on sequences in which repeats of one action in a row are merge_repeats:
 
 - recall R: share of the asked events that were seen, one seen event for each asked one;
 - precision P: share of the seen events that were asked;
@@ -26,8 +26,8 @@ from atom.errors import AtomError
 from atom.events import ACTIONS, TASKS, Task
 
 
-class Counted(Protocol):
-    """An asked Event or a SeenEvent."""
+class CountedAction(Protocol):
+    """An asked Event or a DetectedEvent."""
 
     @property
     def action(self) -> str: ...
@@ -35,10 +35,10 @@ class Counted(Protocol):
     def count(self) -> int: ...
 
 
-Events = Sequence[Counted]
+Events = Sequence[CountedAction]
 
 
-def merged(events: Events) -> list[tuple[str, int]]:
+def merge_repeats(events: Events) -> list[tuple[str, int]]:
     """(action, count) in order, repeats of one action in a row added up; what can't be counted counts once."""
     pairs: list[tuple[str, int]] = []
     for event in events:
@@ -81,7 +81,7 @@ def matches(asked: Sequence[str], seen: Sequence[str]) -> list[tuple[int, int, b
 
 def exact(asked: Events, seen: Events) -> bool:
     """Whether what was seen is what was asked: the same actions, counts and order, nothing else."""
-    return merged(asked) == merged(seen)
+    return merge_repeats(asked) == merge_repeats(seen)
 
 
 def score(task: Task, asked: Events, seen: Events) -> float:
@@ -90,7 +90,7 @@ def score(task: Task, asked: Events, seen: Events) -> float:
         raise AtomError(f"unknown task {task!r}; known tasks: {', '.join(TASKS)}")
     if not asked:
         raise AtomError("there is no asked event to judge a motion by; name at least one")
-    return float(min(max(_RUBRICS[task](merged(asked), merged(seen)), 1.0), 5.0))
+    return float(min(max(_RUBRICS[task](merge_repeats(asked), merge_repeats(seen)), 1.0), 5.0))
 
 
 Pairs = list[tuple[str, int]]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import correlate1d, gaussian_filter1d
 
-from atom.compiling import compiled
 from atom.errors import AtomError
-from atom.judging.runs import ranked
-from atom.motion.skeleton import FPS, INDEX, JOINTS
+from atom.jit import njit
+from atom.judging.peak_detection import ranked
+from atom.motion.skeleton import FPS, JOINT_INDEX, JOINTS
 
 MIN_FRAMES = 8  # shorter clips hold no event
 _SMOOTH = np.array([-3, 12, 17, 12, -3]) / 35  # Savitzky-Golay, 5 frames, order 2
@@ -49,17 +49,17 @@ class Signals:
     hands_ahead: np.ndarray  # (T,3) middle of the wrists from the middle of the shoulders
 
 
-@compiled
+@njit
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a[0] * b[0] + a[2] * b[2] + a[1] * b[1]  # in this order, so that scores stay what they were to the last bit
 
 
-@compiled
+@njit
 def _length(vectors: np.ndarray) -> np.ndarray:
     return np.sqrt(_dot(vectors, vectors))
 
 
-@compiled
+@njit
 def _facing(vectors: np.ndarray, cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
     """World vectors (3,...,T) seen from a heading (T,)."""
     seen = np.empty_like(vectors)
@@ -99,7 +99,7 @@ def measure(joints: np.ndarray) -> Signals | None:
     joints = correlate1d(np.ascontiguousarray(joints.T), _SMOOTH, mode="nearest")  # (3,22,T)
     hips, knees, ankles, toes = (_pair(joints, name) for name in ("hip", "knee", "ankle", "foot"))
     shoulders, elbows, wrists = (_pair(joints, name) for name in ("shoulder", "elbow", "wrist"))
-    pelvis, neck, head = (joints[:, INDEX[name]] for name in ("pelvis", "neck", "head"))
+    pelvis, neck, head = (joints[:, JOINT_INDEX[name]] for name in ("pelvis", "neck", "head"))
     thighs, shanks = knees - hips, ankles - knees
     leg = ranked((_length(thighs) + _length(shanks)).ravel(), 0.5)
     arm = ranked((_length(shoulders - elbows) + _length(elbows - wrists)).ravel(), 0.5)
@@ -151,7 +151,7 @@ def measure(joints: np.ndarray) -> Signals | None:
 
 def _pair(joints: np.ndarray, name: str) -> np.ndarray:
     """Left and right of a joint, (3,2,T): the two have neighbouring numbers."""
-    return joints[:, INDEX[f"l_{name}"] : INDEX[f"r_{name}"] + 1]
+    return joints[:, JOINT_INDEX[f"l_{name}"] : JOINT_INDEX[f"r_{name}"] + 1]
 
 
 def _middle(pair: np.ndarray) -> np.ndarray:

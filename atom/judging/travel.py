@@ -8,8 +8,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from atom.judging.airborne import Flight
-from atom.judging.runs import Run, hysteresis, overlap, peaks, ranked, runs
-from atom.judging.seen import SeenEvent, sureness
+from atom.judging.detected_events import DetectedEvent, confidence
+from atom.judging.peak_detection import Run, hysteresis, overlap, peaks, ranked, runs
 from atom.judging.signals import Signals
 
 WALK_SPEED, WALK_TRAVEL = 0.45, 0.5  # metres a second, metres
@@ -22,7 +22,7 @@ REST = 0.33  # share of the rates around it at which a rotation nearly rests
 KICK_HEIGHT, KICK_AHEAD = 0.45, 0.5  # leg lengths of the toe above the floor and ahead of the pelvis
 
 
-def find_turns(s: Signals, strict: float) -> list[SeenEvent]:
+def find_turns(s: Signals, strict: float) -> list[DetectedEvent]:
     """Turns in either direction; a continuous rotation is one turn of its whole angle."""
     rate = gaussian_filter1d(np.gradient(s.heading), 1.5)
     turns = []
@@ -37,7 +37,7 @@ def find_turns(s: Signals, strict: float) -> list[SeenEvent]:
                 action, count = "spin", round(angle / 360)
             elif angle >= 135:
                 action = "turn_around"
-            turns.append(SeenEvent(action, count, start, end, sureness(angle, TURN * strict)))
+            turns.append(DetectedEvent(action, count, start, end, confidence(angle, TURN * strict)))
     return turns
 
 
@@ -68,7 +68,7 @@ def _travelled(s: Signals, run: Run) -> float:
     return float(s.velocity[slice(*run), 1].sum()) / 20
 
 
-def find_walks(s: Signals, flights: list[Flight], strict: float) -> list[SeenEvent]:
+def find_walks(s: Signals, flights: list[Flight], strict: float) -> list[DetectedEvent]:
     """Walks either way and runs: the pelvis travels along the heading while the feet pass each other."""
     speed = gaussian_filter1d(s.velocity[:, 1], 2.0)
     strides = [flight for flight in flights if flight.kind == "stride"]
@@ -82,9 +82,11 @@ def find_walks(s: Signals, flights: list[Flight], strict: float) -> list[SeenEve
                         continue
                     rest = [part for run in rest for part in ((run[0], chain[0]), (chain[1], run[1]))]
                     rest = [run for run in rest if _walked(s, run, 0.9, 2)]
-                    events.append(SeenEvent("run_forward", 1, *chain, sureness(signed[slice(*chain)].max(), RUN_SPEED)))
+                    events.append(
+                        DetectedEvent("run_forward", 1, *chain, confidence(signed[slice(*chain)].max(), RUN_SPEED))
+                    )
             events += [
-                SeenEvent(action, 1, *run, sureness(abs(_travelled(s, run)), WALK_TRAVEL * strict))
+                DetectedEvent(action, 1, *run, confidence(abs(_travelled(s, run)), WALK_TRAVEL * strict))
                 for run in rest
                 if _walked(s, run, WALK_TRAVEL * strict, 1)
             ]
@@ -108,7 +110,7 @@ def _chains(strides: list[Flight], bout: Run) -> list[Run]:
     return [(max(c[0].start - 5, bout[0]), min(c[-1].end + 5, bout[1])) for c in chains if len(c) > 1]
 
 
-def find_sidesteps(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent]:
+def find_sidesteps(s: Signals, busy: list[Run], strict: float) -> list[DetectedEvent]:
     """One event each time the feet open and close again while the pelvis moves sideways."""
     spread = s.foot[:, 0, 0] - s.foot[:, 1, 0]
     standing = ranked(spread, 0.2)
@@ -121,11 +123,11 @@ def find_sidesteps(s: Signals, busy: list[Run], strict: float) -> list[SeenEvent
             continue
         if abs(sideways) >= SIDESTEP * strict and abs(sideways) > 1.2 * abs(ahead):
             action = "sidestep_left" if sideways > 0 else "sidestep_right"
-            steps.append(SeenEvent(action, 1, start, end, sureness(abs(sideways), SIDESTEP * strict)))
+            steps.append(DetectedEvent(action, 1, start, end, confidence(abs(sideways), SIDESTEP * strict)))
     return steps
 
 
-def find_kicks(s: Signals, strict: float) -> list[SeenEvent]:
+def find_kicks(s: Signals, strict: float) -> list[DetectedEvent]:
     """One event each time a foot swings up ahead above knee height while the other one stands."""
     kicks = []
     for i, side in enumerate(("left", "right")):
@@ -135,5 +137,7 @@ def find_kicks(s: Signals, strict: float) -> list[SeenEvent]:
             if ahead[near].max() < KICK_AHEAD * strict or s.toe_height[near, 1 - i].min() > 0.12:
                 continue
             start, end = max(peak - 6, 0), min(peak + 7, s.frames)
-            kicks.append(SeenEvent(f"kick_{side}", 1, start, end, sureness(float(height[peak]), KICK_HEIGHT * strict)))
+            kicks.append(
+                DetectedEvent(f"kick_{side}", 1, start, end, confidence(float(height[peak]), KICK_HEIGHT * strict))
+            )
     return kicks

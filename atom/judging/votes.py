@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
-SECOND = "second vision"  # the judge that only has a say where it disagrees with the first
+SECOND_JUDGE = "second vision"  # the judge that only has a say where it disagrees with the first
 
 
-def settled(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+def aggregate_votes(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
     """The rows of a scores table by motion and judge: the mean score of the votes that gave one, exact by more than
     half of them, and the other columns of the first such vote; score and exact are None where there is none."""
     votes: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)

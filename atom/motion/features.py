@@ -20,13 +20,22 @@ import math
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from atom.compiling import compiled
 from atom.errors import AtomError
-from atom.motion.rotation import Vector, between, conjugate, direction, multiply, to_6d, turn, unit
+from atom.jit import njit
+from atom.motion.rotation import (
+    Vector,
+    conjugate,
+    multiply,
+    quaternion_between,
+    rotate_about_y,
+    to_6d,
+    unit,
+    unit_vector,
+)
 from atom.motion.skeleton import (
-    CHAINS,
-    FACING,
+    FACING_JOINTS,
     JOINTS,
+    KINEMATIC_CHAINS,
     LEFT_FOOT,
     PARENTS,
     REST_DIRECTIONS,
@@ -40,12 +49,12 @@ STEP, POSITIONS, ROTATIONS = slice(1, 3), slice(4, 67), slice(67, 193)
 VELOCITIES, CONTACTS = slice(193, 259), slice(259, 263)
 
 HEADING_SIGMA = 20  # frames
-CONTACT_STEP = 0.002  # square metres: the squared step below which a foot joint counts as standing
+CONTACT_SQUARED_STEP = 0.002  # square metres: the squared step below which a foot joint counts as standing
 _LEG = (5, 8)  # the joints whose bones make up the leg length
 _LEAST_LEG = 1e-3  # metres
 _FRAMES_AT_ONCE = 1024  # so that what is computed on the way stays in a core's cache
 
-# What compiled loops read.
+# Constants that the compiled loops read.
 _STEP, _POSITIONS, _ROTATIONS = STEP.start, POSITIONS.start, ROTATIONS.start
 _VELOCITIES, _CONTACTS = VELOCITIES.start, CONTACTS.start
 _FEET = (*LEFT_FOOT, *RIGHT_FOOT)
@@ -55,7 +64,7 @@ _REST_DIRECTIONS = REST_DIRECTIONS.astype(np.float64)
 # The rotation that each joint's own one is relative to. Every chain starts again from the root's rotation, the two arm
 # chains as well although they begin at joint 9: a quirk of the original that trained models have learnt.
 _RELATIVE_TO = np.zeros(JOINTS, dtype=int)
-for _chain in CHAINS:
+for _chain in KINEMATIC_CHAINS:
     _RELATIVE_TO[list(_chain[2:])] = _chain[1:-1]
 
 
@@ -97,12 +106,12 @@ def features_to_joints(features: np.ndarray) -> np.ndarray:
 
 def angle_to_front(joints: np.ndarray) -> np.ndarray:
     """The angle (..., T) by which each frame has to turn about +Y to face +Z, in radians, by its hips and shoulders."""
-    right_hip, left_hip, right_shoulder, left_shoulder = np.moveaxis(joints[..., FACING, :], -2, 0)
+    right_hip, left_hip, right_shoulder, left_shoulder = np.moveaxis(joints[..., FACING_JOINTS, :], -2, 0)
     across = right_hip - left_hip + right_shoulder - left_shoulder
     return np.arctan2(-across[..., 2], -across[..., 0])
 
 
-def at_origin(joints: np.ndarray) -> np.ndarray:
+def move_to_origin(joints: np.ndarray) -> np.ndarray:
     """The lowest joint of all frames on the floor, the first root above the origin, the first frame facing +Z."""
     clips = np.asarray(joints, dtype=np.float64).reshape(-1, *joints.shape[-3:])
     angle = angle_to_front(clips[:, :1])[:, 0]
@@ -111,10 +120,10 @@ def at_origin(joints: np.ndarray) -> np.ndarray:
 
 def _write_features(joints: np.ndarray, target_offsets: np.ndarray, features: np.ndarray) -> None:
     """The features (clips, T-1, 263) of joints (clips, T, 22, 3)."""
-    joints = at_origin(_resized(joints, target_offsets))
+    joints = move_to_origin(_resized(joints, target_offsets))
     heading = _smooth_heading(joints)
     features[..., YAW] = np.arcsin(np.sin((heading[:, 1:] - heading[:, :-1]) / 2))
-    features[..., STEP] = turn(joints[:, 1:, 0] - joints[:, :-1, 0], heading[:, 1:])[..., ::2]
+    features[..., STEP] = rotate_about_y(joints[:, 1:, 0] - joints[:, :-1, 0], heading[:, 1:])[..., ::2]
     features[..., HEIGHT] = joints[:, :-1, 0, 1]
     _write_of_joints(joints, np.cos(heading), np.sin(heading), np.cos(heading / 2), np.sin(heading / 2), features)
 
@@ -125,7 +134,7 @@ def _smooth_heading(joints: np.ndarray) -> np.ndarray:
     There the two hips are mistaken for each other, so that they count against the shoulders. Every model trained on
     HumanML3D has learnt its headings.
     """
-    right_hip, left_hip, right_shoulder, left_shoulder = np.moveaxis(joints[..., FACING, :], -2, 0)
+    right_hip, left_hip, right_shoulder, left_shoulder = np.moveaxis(joints[..., FACING_JOINTS, :], -2, 0)
     across = unit(left_hip - right_hip + right_shoulder - left_shoulder)
     across = gaussian_filter1d(across[..., ::2], HEADING_SIGMA, axis=-2, mode="nearest")
     heading = np.arctan2(-across[..., 1], -across[..., 0])
@@ -143,7 +152,7 @@ def _resized(joints: np.ndarray, target_offsets: np.ndarray) -> np.ndarray:
     return _with_bones(joints, lengths, lengths[list(_LEG)].sum() / leg)
 
 
-@compiled
+@njit
 def _with_bones(joints: np.ndarray, lengths: np.ndarray, scale: np.ndarray) -> np.ndarray:
     resized = np.empty_like(joints)
     clips, frames = joints.shape[:2]
@@ -154,13 +163,13 @@ def _with_bones(joints: np.ndarray, lengths: np.ndarray, scale: np.ndarray) -> n
                 new[0, axis] = pose[0, axis] * scale[clip]
             for joint in range(1, JOINTS):
                 parent = _PARENTS[joint]
-                bone = direction(*_from_to(pose[parent], pose[joint]))
+                bone = unit_vector(*_from_to(pose[parent], pose[joint]))
                 for axis in range(3):
                     new[joint, axis] = new[parent, axis] + bone[axis] * lengths[joint]
     return resized
 
 
-@compiled
+@njit
 def _placed(joints: np.ndarray, floor: np.ndarray, cos: np.ndarray, sin: np.ndarray) -> np.ndarray:
     placed = np.empty_like(joints)
     clips, frames = joints.shape[:2]
@@ -176,7 +185,7 @@ def _placed(joints: np.ndarray, floor: np.ndarray, cos: np.ndarray, sin: np.ndar
     return placed
 
 
-@compiled
+@njit
 def _write_of_joints(
     joints: np.ndarray,
     cos: np.ndarray,
@@ -197,14 +206,16 @@ def _write_of_joints(
                 row[to], row[to + 1], row[to + 2] = x * c + z * s, y, z * c - x * s
             for number, joint in enumerate(_FEET):
                 x, y, z = _from_to(pose[joint], following[joint])
-                row[_CONTACTS + number] = x * x + y * y + z * z < CONTACT_STEP
+                row[_CONTACTS + number] = x * x + y * y + z * z < CONTACT_SQUARED_STEP
             turns[0, 0], turns[0, 2] = half_cos[clip, frame], half_sin[clip, frame]
             for joint in range(1, JOINTS):
                 x, y, z = pose[joint, 0] - pose[0, 0], pose[joint, 1], pose[joint, 2] - pose[0, 2]
                 to = _POSITIONS + 3 * (joint - 1)
                 row[to], row[to + 1], row[to + 2] = x * c + z * s, y, z * c - x * s
                 rest, before = _REST_DIRECTIONS[joint], turns[_RELATIVE_TO[joint]]
-                turned = between((rest[0], rest[1], rest[2]), direction(*_from_to(pose[_PARENTS[joint]], pose[joint])))
+                turned = quaternion_between(
+                    (rest[0], rest[1], rest[2]), unit_vector(*_from_to(pose[_PARENTS[joint]], pose[joint]))
+                )
                 local = to_6d(multiply(conjugate((before[0], before[1], before[2], before[3])), turned))
                 for number in range(6):
                     row[_ROTATIONS + 6 * (joint - 1) + number] = local[number]
@@ -212,7 +223,7 @@ def _write_of_joints(
                     turns[joint, number] = turned[number]
 
 
-@compiled
+@njit
 def _from_to(start: np.ndarray, end: np.ndarray) -> Vector:
     return end[0] - start[0], end[1] - start[1], end[2] - start[2]
 
@@ -224,7 +235,7 @@ def _running_sum(steps: np.ndarray) -> np.ndarray:
     return total
 
 
-@compiled
+@njit
 def _write_joints(features: np.ndarray, cos: np.ndarray, sin: np.ndarray, joints: np.ndarray) -> None:
     """The joints (clips, T, 22, 3) of features (clips, T, 263), turned back from the headings (clips, T)."""
     for clip in range(len(joints)):

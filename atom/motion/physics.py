@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from atom.motion.features import at_origin
+from atom.motion.features import move_to_origin
 from atom.motion.rotation import unit
-from atom.motion.skeleton import FPS, INDEX
+from atom.motion.skeleton import FPS, JOINT_INDEX
 
 CONTACT_HEIGHT = 0.025  # metres that a standing foot's ankle and toe may lie above where they usually stand
 SWING_SPEED = 0.9  # metres a second: as fast as a foot may slide and still count as standing in HumanML3D
@@ -21,7 +21,8 @@ ELBOW_TOLERANCE = 30.0  # degrees
 _HANGING = np.cos(np.radians(60))  # an upper arm within 60 degrees of hanging down along the trunk
 
 _HIPS, _KNEES, _ANKLES, _TOES, _SHOULDERS, _ELBOWS, _WRISTS = (
-    (INDEX[f"l_{name}"], INDEX[f"r_{name}"]) for name in ("hip", "knee", "ankle", "foot", "shoulder", "elbow", "wrist")
+    (JOINT_INDEX[f"l_{name}"], JOINT_INDEX[f"r_{name}"])
+    for name in ("hip", "knee", "ankle", "foot", "shoulder", "elbow", "wrist")
 )
 
 
@@ -74,7 +75,7 @@ def knee_flexion(joints: np.ndarray) -> np.ndarray:
     return _bend_about(hinge, thigh, shank)
 
 
-def backward_knees(joints: np.ndarray, tolerance: float = KNEE_TOLERANCE) -> np.ndarray:
+def count_backward_knees(joints: np.ndarray, tolerance: float = KNEE_TOLERANCE) -> np.ndarray:
     """Frames (...) in which a knee bends backwards by more than `tolerance` degrees. Real captures: 1 in 18,800."""
     return (knee_flexion(joints) < -tolerance).any(axis=-1).sum(axis=-1)
 
@@ -87,12 +88,12 @@ def elbow_flexion(joints: np.ndarray) -> np.ndarray:
     """
     shoulders, elbows, wrists = (joints[..., pair, :] for pair in (_SHOULDERS, _ELBOWS, _WRISTS))
     upper, fore = unit(elbows - shoulders), unit(wrists - elbows)
-    trunk = unit(joints[..., INDEX["pelvis"], :] - joints[..., INDEX["spine3"], :])[..., None, :]
+    trunk = unit(joints[..., JOINT_INDEX["pelvis"], :] - joints[..., JOINT_INDEX["spine3"], :])[..., None, :]
     hinge = unit(shoulders[..., 1:, :] - shoulders[..., :1, :])
     return np.where((upper * trunk).sum(axis=-1) > _HANGING, _bend_about(hinge, upper, fore), np.nan)
 
 
-def backward_elbows(joints: np.ndarray, tolerance: float = ELBOW_TOLERANCE) -> np.ndarray:
+def count_backward_elbows(joints: np.ndarray, tolerance: float = ELBOW_TOLERANCE) -> np.ndarray:
     """Frames (...) in which a hanging arm's elbow bends backwards by more than `tolerance` degrees."""
     return (elbow_flexion(joints) < -tolerance).any(axis=-1).sum(axis=-1)
 
@@ -107,7 +108,7 @@ def diversity(clips: Sequence[np.ndarray]) -> float:
         return float("nan")
     frames = max(len(clip) for clip in clips)
     still = [np.concatenate([clip, np.repeat(clip[-1:], frames - len(clip), axis=0)]) for clip in clips]
-    places = at_origin(np.stack(still).astype(np.float64))
+    places = move_to_origin(np.stack(still).astype(np.float64))
     places = places.reshape(len(clips), -1) / np.sqrt(frames * places.shape[-2])
     first, second = np.triu_indices(len(clips), k=1)
     squares = (places**2).sum(axis=1)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from atom.compiling import compiled
+from atom.jit import njit
 
 _TINY = 1e-12
 
@@ -19,7 +19,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None], _TINY)
 
 
-def turn(vectors: np.ndarray, angle: np.ndarray) -> np.ndarray:
+def rotate_about_y(vectors: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """`vectors` (..., 3) turned about +Y by `angle` in radians, which broadcasts over all but their last axis.
 
     A positive turn takes +Z towards +X: counter-clockwise seen from above.
@@ -31,33 +31,33 @@ def turn(vectors: np.ndarray, angle: np.ndarray) -> np.ndarray:
     return turned
 
 
-def rotation_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The rotations (..., 4) that `between` finds for each pair of unit vectors `start` (..., 3) and `end` (..., 3)."""
+def quaternions_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """The rotations (..., 4) that `quaternion_between` finds for each pair of unit vectors `start` (..., 3) and `end` (..., 3)."""
     start, end = np.broadcast_arrays(np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64))
     return _between_each(start.reshape(-1, 3), end.reshape(-1, 3)).reshape(*start.shape[:-1], 4)
 
 
-@compiled
+@njit
 def _between_each(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     quaternions = np.empty((len(starts), 4))
     for row in range(len(starts)):
         (sx, sy, sz), (ex, ey, ez) = starts[row], ends[row]
-        quaternions[row] = between((sx, sy, sz), (ex, ey, ez))
+        quaternions[row] = quaternion_between((sx, sy, sz), (ex, ey, ez))
     return quaternions
 
 
 # What follows is of one rotation at a time, for compiled loops.
 
 
-@compiled
-def direction(x: float, y: float, z: float) -> Vector:
+@njit
+def unit_vector(x: float, y: float, z: float) -> Vector:
     """The vector at length 1; a zero vector stays zero."""
     length = max(math.sqrt(x * x + y * y + z * z), _TINY)
     return x / length, y / length, z / length
 
 
-@compiled
-def between(start: Vector, end: Vector) -> Quaternion:
+@njit
+def quaternion_between(start: Vector, end: Vector) -> Quaternion:
     """The smallest rotation that takes one unit vector to the other.
 
     Opposite vectors get a half turn about an axis across `start`; a zero vector gets no rotation.
@@ -78,14 +78,14 @@ def between(start: Vector, end: Vector) -> Quaternion:
     return w / size, x / size, y / size, z / size
 
 
-@compiled
+@njit
 def conjugate(quaternion: Quaternion) -> Quaternion:
     """The inverse rotation."""
     w, x, y, z = quaternion
     return w, -x, -y, -z
 
 
-@compiled
+@njit
 def multiply(first: Quaternion, second: Quaternion) -> Quaternion:
     """The rotation that does `second`, then `first`."""
     a, b, c, d = first
@@ -98,7 +98,7 @@ def multiply(first: Quaternion, second: Quaternion) -> Quaternion:
     )
 
 
-@compiled
+@njit
 def to_6d(quaternion: Quaternion) -> tuple[float, float, float, float, float, float]:
     """The first two columns of the rotation matrix, one after the other. Zhou et al., arXiv 1812.07035."""
     w, x, y, z = quaternion

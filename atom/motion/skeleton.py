@@ -32,12 +32,12 @@ JOINT_NAMES = (
     "l_wrist",
     "r_wrist",
 )
-INDEX = {name: i for i, name in enumerate(JOINT_NAMES)}
+JOINT_INDEX = {name: i for i, name in enumerate(JOINT_NAMES)}
 
 PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
 
 # The order and the starting joints of HumanML3D's kinematic chains; its rotations depend on both.
-CHAINS = (
+KINEMATIC_CHAINS = (
     (0, 2, 5, 8, 11),
     (0, 1, 4, 7, 10),
     (0, 3, 6, 9, 12, 15),
@@ -63,10 +63,10 @@ BONE_LENGTHS = np.array(
 )  # fmt: skip
 TARGET_OFFSETS = REST_DIRECTIONS * BONE_LENGTHS[:, None]  # (22, 3), the skeleton that features are expressed on
 
-FACING = (2, 1, 17, 16)  # r_hip, l_hip, r_shoulder, l_shoulder: the joints that tell where the body faces
+FACING_JOINTS = (2, 1, 17, 16)  # r_hip, l_hip, r_shoulder, l_shoulder: the joints that tell where the body faces
 LEFT_FOOT, RIGHT_FOOT = (7, 10), (8, 11)  # ankle and toe
 
 LEFT_JOINTS = tuple(i for i, name in enumerate(JOINT_NAMES) if name.startswith("l_"))
-RIGHT_JOINTS = tuple(INDEX["r_" + JOINT_NAMES[i][2:]] for i in LEFT_JOINTS)
-MIRRORED = np.arange(JOINTS)  # joint i of a mirrored body is joint MIRRORED[i] of the original
-MIRRORED[list(LEFT_JOINTS)], MIRRORED[list(RIGHT_JOINTS)] = RIGHT_JOINTS, LEFT_JOINTS
+RIGHT_JOINTS = tuple(JOINT_INDEX["r_" + JOINT_NAMES[i][2:]] for i in LEFT_JOINTS)
+MIRRORED_JOINTS = np.arange(JOINTS)  # joint i of a mirrored body is joint MIRRORED_JOINTS[i] of the original
+MIRRORED_JOINTS[list(LEFT_JOINTS)], MIRRORED_JOINTS[list(RIGHT_JOINTS)] = RIGHT_JOINTS, LEFT_JOINTS

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from atom.config import PromptConfig, RunConfig
 from atom.prompts.grammar import Prompt, expected_length, write_prompts
-from atom.tuning.validation import interval
+from atom.tuning.validation import validation_interval
 
 SAMPLED_PROMPTS = 60  # of each task and split, from which means are taken
 
@@ -34,8 +34,8 @@ def count(config: RunConfig, imported: int = 0, imported_pairs: int = 0, caption
     prompts, generation, judging = config.prompts, config.generation, config.judging
     train, test = (len(prompts.tasks) * number for number in (prompts.train_per_task, prompts.test_per_task))
     generated = candidates = tested = 0
-    trained_here = config.tunes and not config.imported.preferences
-    own_candidates = trained_here and not config.imported.candidates
+    trained_here = config.tunes and not config.external.preferences
+    own_candidates = trained_here and not config.external.candidates
     tunings = 1 + sum(name in ("sft", "dpo") for name in config.evaluation.baselines)
     pairs = _pairs(config, train) if trained_here else imported_pairs
     steps = _steps_a_round(config, pairs) if config.tunes else 0
@@ -46,16 +46,16 @@ def count(config: RunConfig, imported: int = 0, imported_pairs: int = 0, caption
             a_round /= config.rounds
         candidates = round(a_round * (1 + tunings * (config.rounds - 1)))
         generated += candidates
-    elif config.imported.candidates:
+    elif config.external.candidates:
         candidates = imported
     if config.tunes:
         arms = 2 + bool(config.on_policy.steps) + len(config.evaluation.baselines)
         tested = arms * test * generation.evaluation_samples
-        generated += tested + config.on_policy.steps * config.on_policy.prompts * config.on_policy.samples
+        generated += tested + config.on_policy.steps * config.on_policy.prompts * config.on_policy.num_generations
         if config.evaluation.metrics is not None:
             generated += 2 * captions * config.evaluation.metrics.samples
         generated += config.rounds * tunings * _validated(config, steps) + _validated(config, config.on_policy.steps)
-    elif config.imported.base:
+    elif config.external.base:
         tested = imported
     opinions = judging.vision.votes * (2 if judging.vision.second_model else 1)
     judged = candidates * opinions if judging.judge == "vision" else 0
@@ -92,7 +92,7 @@ def _pairs(config: RunConfig, train: int) -> int:
 
 
 def _steps_a_round(config: RunConfig, pairs: int) -> int:
-    steps = config.tuning.epochs * math.ceil(pairs / config.rounds / config.tuning.batch_size)
+    steps = config.tuning.num_train_epochs * math.ceil(pairs / config.rounds / config.tuning.batch_size)
     if config.tuning.max_steps:
         steps = min(steps, config.tuning.max_steps) if steps else config.tuning.max_steps
     return steps
@@ -100,5 +100,5 @@ def _steps_a_round(config: RunConfig, pairs: int) -> int:
 
 def _validated(config: RunConfig, steps: int) -> int:
     """Motions made in validation while one adapter is tuned, if it goes on to its end."""
-    measured = 1 + math.ceil(steps / interval(config.validation.every, steps)) if steps else 0
+    measured = 1 + math.ceil(steps / validation_interval(config.validation.eval_steps, steps)) if steps else 0
     return measured * len(config.prompts.tasks) * config.validation.prompts_per_task

@@ -9,15 +9,15 @@ from typing import TypeVar
 from atom.config import RunConfig
 from atom.errors import AtomError
 from atom.evaluation.evaluator.loading import load_evaluator
-from atom.evaluation.measuring import asked_of_dataset
+from atom.evaluation.metric_rows import references_from_dataset
+from atom.external.motion_set import ExternalMotionSet, read_motion_set
 from atom.generation.generator import Generator
-from atom.generation.made_elsewhere import MotionSet, read_motion_set
-from atom.planning.asking import asking, shown
-from atom.planning.computing import computing
+from atom.planning.compute_usage import computing
 from atom.planning.counts import Counts, count
 from atom.planning.estimate import Estimate
+from atom.planning.llm_usage import asking, shown
 from atom.preferences.importing import import_preferences
-from atom.tuning.validation import validation_of
+from atom.tuning.validation import build_validation
 
 MOTION_BYTES = 120  # a frame in the motions table: 23 KB for 196 frames
 CLIP_BYTES = 900  # a frame in the mp4 of 320 x 320 pixels and its share of the sheet
@@ -41,7 +41,7 @@ def make_plan(config: RunConfig) -> Plan:
     if generator is not None:
         plan.found.append(("generator", _describe(generator)))
     if config.tunes:
-        _look(plan, "validation", lambda: validation_of(config))
+        _look(plan, "validation", lambda: build_validation(config))
     imported = sum(_motions(plan, config, name) for name in ("candidates", "base", "tuned"))
     pairs = _preferences(plan, config, generator)
     captions = _metrics(plan, config)
@@ -74,40 +74,40 @@ def _describe(generator: Generator) -> str:
 
 def _motions(plan: Plan, config: RunConfig, name: str) -> int:
     """How many motions an import brings."""
-    path = getattr(config.imported, name)
+    path = getattr(config.external, name)
     if path is None:
         return 0
-    motions: MotionSet | None = _look(plan, f"imported.{name}", lambda: read_motion_set(path))
+    motions: ExternalMotionSet | None = _look(plan, f"external.{name}", lambda: read_motion_set(path))
     if motions is None:
         return 0
     told = f"{len(motions.entries):,} motions, {len(motions.quarantined)} set aside"
-    plan.found.append((f"imported.{name}", told))
-    if name == "candidates" and config.imported.tune:
-        _look(plan, "imported.tune", lambda: check_tokens(motions, path))
+    plan.found.append((f"external.{name}", told))
+    if name == "candidates" and config.external.tune:
+        _look(plan, "external.tune", lambda: check_tokens(motions, path))
     return len(motions.entries)
 
 
-def check_tokens(motions: MotionSet, path: str) -> None:
+def check_tokens(motions: ExternalMotionSet, path: str) -> None:
     """AtomError when motions of a set can't be tuned on."""
     if not all(entry.tokens for entry in motions.entries):
         raise AtomError(
-            f"motions of {path} have no codebook tokens, which tuning needs: set imported.tune=false, export the pairs "
+            f"motions of {path} have no codebook tokens, which tuning needs: set external.tune=false, export the pairs "
             "with their joints (`atom preferences export --motions`) and tune their own generator"
         )
 
 
 def _preferences(plan: Plan, config: RunConfig, generator: Generator | None) -> int:
     """How many pairs to tune on an import brings."""
-    path = config.imported.preferences
+    path = config.external.preferences
     if path is None:
         return 0
     codes = generator.motions.codes if generator else 512
-    found = _look(plan, "imported.preferences", lambda: import_preferences(path, codes))
+    found = _look(plan, "external.preferences", lambda: import_preferences(path, codes))
     if found is None:
         return 0
     train = sum(row["split"] == "train" for row in found.rows)
     told = f"{train:,} pairs to tune on, {len(found.quarantined)} set aside, {found.skipped} not decided"
-    plan.found.append(("imported.preferences", told))
+    plan.found.append(("external.preferences", told))
     return train
 
 
@@ -122,7 +122,7 @@ def _metrics(plan: Plan, config: RunConfig) -> int:
     if settings.dataset is None or not config.tunes:
         return 0
     captions = _look(
-        plan, "evaluation.metrics.dataset", lambda: sum(1 for _ in asked_of_dataset(settings, config.seed))
+        plan, "evaluation.metrics.dataset", lambda: sum(1 for _ in references_from_dataset(settings, config.seed))
     )
     if captions is not None:
         plan.found.append(("evaluation.metrics.dataset", f"{captions:,} captions of the split {settings.split}"))

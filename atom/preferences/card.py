@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from atom.markdown import escaped, markdown_header, markdown_table
+from atom.markdown import escape_markdown, markdown_header, markdown_table
 from atom.preferences.pairs import DEGREES
 from atom.preferences.summary import summarise_pairs
 from storage import PREFERENCES
 
-Form = Literal["atom", "datasets", "trl"]
+ExportFormat = Literal["atom", "datasets", "trl"]
 
 NOT_TOLD = "not told"
 EXAMPLES = 5
@@ -50,7 +50,7 @@ def preference_table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list
 
 def dataset_card(
     rows: Sequence[Mapping[str, Any]],
-    form: Form,
+    form: ExportFormat,
     about: Mapping[str, Any],
     data_files: Mapping[str, str],
     *,
@@ -65,7 +65,7 @@ def dataset_card(
     )
     sections = [
         _header(name, licence, len(rows), data_files),
-        f"# {escaped(name)}",
+        f"# {escape_markdown(name)}",
         "Pairs of human motions made for the same text, of which one was found better: a preference set for "
         "text-to-motion models, in the manner of MotionPrefer (AToM, CVPR 2025, arXiv 2411.18654).",
         "## How it was made",
@@ -132,7 +132,7 @@ def _spread(rows: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, 
     return [rows[i * len(rows) // count] for i in range(count)] if len(rows) > count else list(rows)
 
 
-def _files(form: Form, with_motions: bool) -> str:
+def _files(form: ExportFormat, with_motions: bool) -> str:
     if form == "atom":
         return _atom_files(with_motions)
     columns = {field.name: field.metadata[b"description"].decode() for field in PREFERENCES.schema}

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from atom.errors import AtomError
 from atom.motion.features import joints_to_features
-from atom.motion.files import write_motion
-from atom.preferences.card import Form, dataset_card
+from atom.motion.motion_files import write_motion
+from atom.preferences.card import ExportFormat, dataset_card
 from atom.preferences.labelled_rows import Annotation, row_to_pair
 from atom.preferences.labels import LABELS, OWN, write_labels
 from atom.preferences.motion_strings import CODES, check_tokens, motion_string
@@ -33,14 +33,14 @@ _ROWS_A_GROUP = 64  # with motions, about 20 MB
 def export_preferences(
     rows: Sequence[Mapping[str, Any]],
     folder: str | Path,
-    form: Form,
+    form: ExportFormat,
     *,
     about: Mapping[str, Any],
     motions: Motions | None = None,
     codes: int = CODES,
     template: str = "{}",
     annotations: Annotations | None = None,
-    told: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Write rows of the preferences table into a new folder, with a dataset card; `import_preferences` gives them back.
 
@@ -51,7 +51,7 @@ def export_preferences(
     - "trl": SPLIT.jsonl with prompt, chosen, rejected, score_chosen, score_rejected and the rest of the table's
       columns; `template` words the prompt, which stands for "{}". Rows are grouped by split; it has no motions.
 
-    `about` goes into the card: name, license, and whatever tells how the set was made. `told` hears how many rows are
+    `about` goes into the card: name, license, and whatever tells how the set was made. `progress` hears how many rows are
     written. Only with motions may a row lack tokens; its line in AToM's form says so.
 
     Raises AtomError if there are no rows, the folder is not empty or can't be written, or a row lacks what the form
@@ -68,11 +68,11 @@ def export_preferences(
             made = Path(work) / "export"
             made.mkdir()
             if form == "atom":
-                files = _write_atom(rows, made, about, motions, annotations or {}, told)
+                files = _write_atom(rows, made, about, motions, annotations or {}, progress)
             elif form == "datasets":
-                files = _write_datasets(rows, made, motions, told)
+                files = _write_datasets(rows, made, motions, progress)
             else:
-                files = _write_trl(rows, made, template, codes, told)
+                files = _write_trl(rows, made, template, codes, progress)
             card = dataset_card(rows, form, about, files, with_motions=motions is not None)
             (made / "README.md").write_text(card, encoding="utf-8")
             made.replace(folder)
@@ -81,8 +81,8 @@ def export_preferences(
 
 
 def _check(rows: Sequence[Mapping[str, Any]], form: str, motions: Motions | None, codes: int, template: str) -> None:
-    if form not in get_args(Form):
-        raise AtomError(f"unknown form {form!r}, known: {', '.join(get_args(Form))}")
+    if form not in get_args(ExportFormat):
+        raise AtomError(f"unknown form {form!r}, known: {', '.join(get_args(ExportFormat))}")
     if not rows:
         raise AtomError("there are no preferences to export")
     if form == "trl" and motions is not None:
@@ -109,7 +109,7 @@ def _write_atom(
     about: Mapping[str, Any],
     motions: Motions | None,
     annotations: Annotations,
-    told: Callable[[int, int], None],
+    progress: Callable[[int, int], None],
 ) -> dict[str, str]:
     generator = str(about.get("generator", "atom"))
     pairs = [
@@ -130,13 +130,13 @@ def _write_atom(
             for place, motion_id in enumerate(pair.line[OWN]["motion_ids"], start=1):
                 write_motion(folder / f"arrays/{pair.id}_{place}.npy", motions[motion_id])
                 write_motion(folder / f"features/{pair.id}_{place}.npy", motions[motion_id], "features")
-            told(number, len(pairs))
-    told(len(pairs), len(pairs))
+            progress(number, len(pairs))
+    progress(len(pairs), len(pairs))
     return {"train": LABELS}
 
 
 def _write_datasets(
-    rows: Sequence[Mapping[str, Any]], folder: Path, motions: Motions | None, told: Callable[[int, int], None]
+    rows: Sequence[Mapping[str, Any]], folder: Path, motions: Motions | None, progress: Callable[[int, int], None]
 ) -> dict[str, str]:
     (folder / "data").mkdir()
     kinds = ("joints", "features") if motions is not None else ()
@@ -161,12 +161,12 @@ def _write_datasets(
                     table = table.append_column(field, pa.array(values, field.type))
                 writer.write_table(table.cast(schema))
                 done += len(group)
-                told(done, len(rows))
+                progress(done, len(rows))
     return files
 
 
 def _write_trl(
-    rows: Sequence[Mapping[str, Any]], folder: Path, template: str, codes: int, told: Callable[[int, int], None]
+    rows: Sequence[Mapping[str, Any]], folder: Path, template: str, codes: int, progress: Callable[[int, int], None]
 ) -> dict[str, str]:
     files, done = {}, 0
     for split, part in _by_split(rows).items():
@@ -175,7 +175,7 @@ def _write_trl(
             for row in part:
                 file.write(json.dumps(_trl_row(row, template, codes)) + "\n")
         done += len(part)
-        told(done, len(rows))
+        progress(done, len(rows))
     return files
 
 
@@ -184,8 +184,8 @@ def _trl_row(row: Mapping[str, Any], template: str, codes: int) -> dict[str, Any
     answers = {side: motion_string(row[f"{side}_tokens"], codes) for side in _SIDES}
     scores = {f"score_{side}": row[f"{side}_score"] for side in _SIDES}
     worded = {"raw_prompt": row["prompt"]} if prompt != row["prompt"] else {}
-    told = {"prompt", *(f"{side}_{kind}" for side in _SIDES for kind in ("tokens", "score"))}
-    return {"prompt": prompt, **answers, **scores, **worded} | {k: v for k, v in row.items() if k not in told}
+    progress = {"prompt", *(f"{side}_{kind}" for side in _SIDES for kind in ("tokens", "score"))}
+    return {"prompt": prompt, **answers, **scores, **worded} | {k: v for k, v in row.items() if k not in progress}
 
 
 def _by_split(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -83,7 +83,7 @@ class Preference:
         return self.chosen_length - self.rejected_length
 
 
-def degree_of(margin: float) -> Degree:
+def classify_margin(margin: float) -> Degree:
     """AToM's word for a score gap: from 2 points "Much better", 1 "Better", 0.5 "Slightly better", else "unsure"."""
     return next(word for least, word in DEGREES if abs(margin) >= least - ROUNDING)
 
@@ -137,7 +137,7 @@ def near_ties(motions: Iterable[ScoredMotion], config: PreferenceConfig, most: i
     return ties
 
 
-def decided_pairs(comparisons: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+def find_decided_pairs(comparisons: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
     """What comparisons decide: pairs that were shown in both orders with the same motion found better both times.
 
     Rows have `first_motion_id`, `second_motion_id` and `better` (first, second, neither or None).
@@ -244,7 +244,7 @@ def _preference(chosen: ScoredMotion, rejected: ScoredMotion) -> Preference:
         rejected_score=rejected.score,
         chosen_exact=chosen.exact,
         margin=margin,
-        degree=degree_of(margin),
+        degree=classify_margin(margin),
         chosen_length=chosen.length,
         rejected_length=rejected.length,
     )

@@ -22,7 +22,7 @@ from atom.events import (
     Split,
     Task,
     composition_key,
-    split_of,
+    assign_split,
 )
 from atom.motion.skeleton import MAX_FRAMES
 from atom.prompts.seeds import read_seeds
@@ -141,7 +141,7 @@ def sample_events(
         events = tuple(Event(action, _sample_count(rng, action, task, max_count)) for action in actions)
         if task == "frequency" and all(event.count == 1 for event in events):
             continue
-        if expected_length(events, frames_of) <= MAX_FRAMES and split in (None, split_of(events)):
+        if expected_length(events, frames_of) <= MAX_FRAMES and split in (None, assign_split(events)):
             return events
     raise AtomError(
         f"no composition for task {task}, split {split} with max_events {max_events} and max_count {max_count}: "
@@ -153,7 +153,7 @@ def sample_events(
 def write_prompts(config: PromptConfig, seed: int) -> list[Prompt]:
     """The train and test prompts of all tasks, in that order; the same config and seed give the same prompts.
 
-    No text occurs twice, no composition occurs twice in a task, and none is in both splits (`split_of` decides). Each
+    No text occurs twice, no composition occurs twice in a task, and none is in both splits (`assign_split` decides). Each
     task and split draws from its own random stream and evens out how often its actions are used, or follows the seed
     texts if the config names some.
     Raises AtomError when the config leaves too few compositions to choose from.
@@ -174,14 +174,14 @@ def write_split(
         if task not in config.tasks:
             continue
         rng = np.random.default_rng([seed, _STREAMS[split], task_number])
-        for events in balanced_compositions(rng, task, split, wanted, config, weights):
+        for events in sample_balanced_compositions(rng, task, split, wanted, config, weights):
             text, worded = _unused_caption(events, rng, task, taken)
             taken.add(text)
             prompts.append(Prompt(prompt_id(text, task, events), text, task, worded, split, seed))
     return prompts
 
 
-def balanced_compositions(
+def sample_balanced_compositions(
     rng: np.random.Generator,
     task: Task,
     split: Split,

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from atom.errors import AtomError
 from atom.events import Composition, Task, composition_key
-from atom.judging.rubric import Counted, merged
+from atom.judging.rubric import CountedAction, merge_repeats
 from atom.judging.vision.questions import said
 from atom.prompts.parsing import parse_events
 
@@ -39,7 +39,7 @@ def fault(text: str, wanted: Composition, task: Task) -> str | None:
     return "; ".join(filter(None, [_fault_of_content(text, wanted), _fault_of_order(text, wanted, task)])) or None
 
 
-def claims_differ(claimed: Sequence[Counted], wanted: Composition) -> str | None:
+def claims_differ(claimed: Sequence[CountedAction], wanted: Composition) -> str | None:
     """How the events that the writer says it told differ from the wanted ones; their actions are given in words."""
     read = [(_action(claim.action), claim) for claim in claimed]
     if unread := [claim.action for action, claim in read if action is None]:
@@ -55,7 +55,7 @@ def with_phrases(text: str, wanted: Composition) -> Composition:
     return tuple(replace(event, phrase=", ".join(part.phrase for part in parts)) for event, parts in zip(wanted, told))
 
 
-def listed(events: Iterable[Counted]) -> str:
+def listed(events: Iterable[CountedAction]) -> str:
     """`jumps x2; waves with the left hand x1`: events in plain words, in order."""
     return "; ".join(f"{said(event.action)} x{event.count}" for event in events)
 
@@ -122,9 +122,9 @@ def _fault_of_content(text: str, wanted: Composition) -> str | None:
     return "; ".join(reasons) or None
 
 
-def _difference(told: Iterable[Counted], wanted: Iterable[Counted]) -> str | None:
+def _difference(told: Iterable[CountedAction], wanted: Iterable[CountedAction]) -> str | None:
     """Events that are missing, not asked for, told with another count or in another order."""
-    told_pairs, wanted_pairs = merged(list(told)), merged(list(wanted))
+    told_pairs, wanted_pairs = merge_repeats(list(told)), merge_repeats(list(wanted))
     told_actions, wanted_actions = [action for action, _ in told_pairs], [action for action, _ in wanted_pairs]
     missing = Counter(wanted_actions) - Counter(told_actions)
     extra = Counter(told_actions) - Counter(wanted_actions)

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from pydantic import BaseModel, Field
 
-from atom.chat.request import Answer, Request
-from atom.chat.running import gather_settled
-from atom.chat.structured import Asks, Told, ask_for
 from atom.config import PromptConfig, WriterConfig
 from atom.errors import AtomError
 from atom.events import TASKS, Composition, Event, Split, Task
-from atom.prompts.grammar import Prompt, balanced_compositions, prompt_id
+from atom.llm_client.request import Answer, Request
+from atom.llm_client.runtime import gather_settled
+from atom.llm_client.structured import StructuredAnswer, SupportsAsk, ask_structured
+from atom.prompts.grammar import Prompt, prompt_id, sample_balanced_compositions
 from atom.prompts.seeds import read_seeds
 from atom.prompts.validation import LONGEST, Duplicates, claims_differ, fault, listed, with_phrases
 
@@ -71,7 +71,7 @@ EXAMPLES: dict[Task, tuple[tuple[Composition, str], ...]] = {
     ),
 }
 
-WANTED = "Write one sentence for each of these:"
+LISTS_HEADING = "Write one sentence for each of these:"
 
 
 class WrittenEvent(BaseModel):
@@ -127,8 +127,8 @@ class Written:
     requests: int
 
 
-async def write_prompts_with(
-    service: Asks, config: PromptConfig, seed: int, told: Callable[[int, int], None]
+async def write_prompts_with_llm(
+    service: SupportsAsk, config: PromptConfig, seed: int, told: Callable[[int, int], None]
 ) -> Written:
     """Train and test prompts of all tasks in the model's words, for compositions that are drawn as the grammar does.
 
@@ -181,7 +181,7 @@ class _Reading:
 class _Writing:
     """The state of a run: the prompts by their places, what was rejected and what was answered."""
 
-    service: Asks
+    service: SupportsAsk
     settings: WriterConfig
     seed: int
     told: Callable[[int, int], None]
@@ -197,7 +197,7 @@ class _Writing:
 
         async def ask(batch: Sequence[_Draft]) -> tuple[list[_Reading], list[Answer]]:
             nonlocal good
-            answered = await ask_for(self.service, _request(batch, attempt, self.settings), PromptsAnswer)
+            answered = await ask_structured(self.service, _request(batch, attempt, self.settings), PromptsAnswer)
             readings = _read(answered, batch)
             good += sum(reading.reason is None for reading in readings)
             self.told(good, self.total)
@@ -242,7 +242,7 @@ def _drafts(config: PromptConfig, seed: int) -> list[_Draft]:
         for split_number, (split, wanted) in enumerate(_wanted(config).items())
         for task_number, task in enumerate(TASKS)
         if task in config.tasks
-        for events in balanced_compositions(
+        for events in sample_balanced_compositions(
             np.random.default_rng([seed, split_number, task_number]), task, split, wanted, config, weights
         )
     ]
@@ -281,7 +281,7 @@ def _message(batch: Sequence[_Draft]) -> str:
     complaints = [
         f"About {number}: {draft.complaint}" for number, draft in enumerate(batch, start=1) if draft.complaint
     ]
-    return "\n\n".join([f"{RULES[task]} {STYLE}", f"Examples:\n{examples}", f"{WANTED}\n{lists}", *complaints])
+    return "\n\n".join([f"{RULES[task]} {STYLE}", f"Examples:\n{examples}", f"{LISTS_HEADING}\n{lists}", *complaints])
 
 
 def _complaint(text: str, reason: str) -> str:
@@ -289,7 +289,7 @@ def _complaint(text: str, reason: str) -> str:
     return f'Your last text for it was "{text[:LONGEST]}": {reason}' if text else "Your last answer had no text for it."
 
 
-def _read(told: Told[PromptsAnswer], batch: Sequence[_Draft]) -> list[_Reading]:
+def _read(told: StructuredAnswer[PromptsAnswer], batch: Sequence[_Draft]) -> list[_Reading]:
     """A reading for each draft, and one for each text that nobody asked for."""
     answer = told.answers[-1].text if told.answers else ""
     if told.value is None:
@@ -315,18 +315,18 @@ def _read(told: Told[PromptsAnswer], batch: Sequence[_Draft]) -> list[_Reading]:
 
 
 def _check_shares(config: PromptConfig, prompts: Iterable[Prompt], rejected: Sequence[Rejected]) -> None:
-    """AtomError for the first task and split with fewer prompts than `least_share` of the wanted."""
+    """AtomError for the first task and split with fewer prompts than `min_accepted_fraction` of the wanted."""
     done = Counter((prompt.split, prompt.task) for prompt in prompts)
     settings = config.llm
     for split, wanted in _wanted(config).items():
         for task in config.tasks:
-            if done[split, task] < settings.least_share * wanted:
+            if done[split, task] < settings.min_accepted_fraction * wanted:
                 reasons = [no.reason for no in rejected if (no.split, no.task) == (split, task)]
                 raise AtomError(
                     f"{settings.model} wrote {done[split, task]} of {wanted} {task} prompts for the {split} split, and "
-                    f"prompts.llm.least_share asks for {settings.least_share:.0%}; most often wrong: "
+                    f"prompts.llm.min_accepted_fraction asks for {settings.min_accepted_fraction:.0%}; most often wrong: "
                     f"{_commonest(reasons)}. Name another model in prompts.llm.model, raise prompts.llm.attempts or "
-                    "lower prompts.llm.least_share"
+                    "lower prompts.llm.min_accepted_fraction"
                 )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from atom.config import View
-from atom.motion.skeleton import FACING, FPS, INDEX
+from atom.motion.skeleton import FACING_JOINTS, FPS, JOINT_INDEX
 from atom.rendering.figure import END_A, END_B, RADII
 
 AZIMUTH = np.deg2rad(-38.0)  # from the first heading, towards the person's right, so that walking ahead goes rightwards
@@ -19,7 +19,7 @@ MARGIN = 0.035  # of the frame's side that stays free around everything the clip
 SMOOTHING = 10.0  # frames (half a second): the camera glides where the body sways
 FLOOR_REACH = 4.6  # body heights around the figure in which there is floor
 ORBIT_SECONDS = 8.0  # for one turn around the body
-ACTING = tuple(INDEX[name] for name in ("pelvis", "head", "l_wrist", "r_wrist", "l_ankle", "r_ankle"))
+ACTING = tuple(JOINT_INDEX[name] for name in ("pelvis", "head", "l_wrist", "r_wrist", "l_ankle", "r_ankle"))
 LEAST_ACTION = 0.08  # metres: movement (standard deviation) below it has no direction
 LEAST_RATIO = 1.4  # how much longer than wide a movement must be to have one
 
@@ -81,14 +81,14 @@ def place_camera(view: View, joints: np.ndarray, parts: np.ndarray, height: floa
 
 def _bearings(view: View, joints: np.ndarray) -> np.ndarray:
     """(T,) the angle from +Z towards +X at which the camera stands, seen from the body."""
-    three_quarters = first_heading(joints) + AZIMUTH
+    three_quarters = find_first_heading(joints) + AZIMUTH
     if view == "orbit":
         return three_quarters + np.arange(len(joints)) * 2 * np.pi / (ORBIT_SECONDS * FPS)
-    bearing = side_of_action(joints, three_quarters) if view == "side" else three_quarters
+    bearing = side_view_bearing(joints, three_quarters) if view == "side" else three_quarters
     return np.full(len(joints), bearing)
 
 
-def side_of_action(joints: np.ndarray, otherwise: float) -> float:
+def side_view_bearing(joints: np.ndarray, otherwise: float) -> float:
     """The bearing square to the direction in which the movement of `joints` (T, 22, 3) goes, on the side nearer to
     `otherwise`; that itself where no direction stands out."""
     moving = joints[:, ACTING][..., [0, 2]].astype(np.float64)
@@ -111,9 +111,9 @@ def _axes(bearings: np.ndarray) -> np.ndarray:
     return np.stack([right, np.cross(right, ahead), ahead], axis=1)
 
 
-def first_heading(joints: np.ndarray) -> float:
+def find_first_heading(joints: np.ndarray) -> float:
     """Angle in radians from +Z towards +X that the body faces in the first frame of `joints` (T, 22, 3)."""
-    right_hip, left_hip, right_shoulder, left_shoulder = (joints[:, i] for i in FACING)
+    right_hip, left_hip, right_shoulder, left_shoulder = (joints[:, i] for i in FACING_JOINTS)
     left = (left_hip - right_hip) + (left_shoulder - right_shoulder)
     level = np.hypot(left[:, 0], left[:, 2])
     clear = np.flatnonzero(level > 0.3 * np.linalg.norm(left, axis=1))  # lying on one side faces nowhere

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from atom.motion.skeleton import INDEX
+from atom.motion.skeleton import JOINT_INDEX
 
 # Columns of a part: ends a and b, their radii, the squeezed axis, how often thinner it is along it, colour 0..255.
 END_A, END_B, RADII, AXIS, SQUEEZE, COLOUR = slice(0, 3), slice(3, 6), slice(6, 8), slice(8, 11), 11, slice(12, 15)
@@ -26,23 +26,25 @@ SHIRT, SHORTS = (168, 172, 180), (98, 103, 114)
 SKIN, HAIR, EYE, MOUTH = (248, 215, 190), (70, 58, 54), (24, 24, 30), (168, 84, 76)
 
 
-def body_height(joints: np.ndarray) -> float:
+def measure_body_height(joints: np.ndarray) -> float:
     """Standing height in metres of the body that `joints` (T, 22, 3) show, from the median lengths of its bones."""
     leg_left = [("l_hip", "l_knee"), ("l_knee", "l_ankle")]
     leg_right = [("r_hip", "r_knee"), ("r_knee", "r_ankle")]
     spine = [("pelvis", "spine1"), ("spine1", "spine2"), ("spine2", "spine3"), ("spine3", "neck"), ("neck", "head")]
     bones = leg_left + leg_right + spine * 2  # twice the height: both legs, and the spine once for each
-    lengths = [np.median(np.linalg.norm(joints[:, INDEX[a]] - joints[:, INDEX[b]], axis=-1)) for a, b in bones]
+    lengths = [
+        np.median(np.linalg.norm(joints[:, JOINT_INDEX[a]] - joints[:, JOINT_INDEX[b]], axis=-1)) for a, b in bones
+    ]
     joint_height = float(np.sum(lengths)) / 2
     return max(1.16 * joint_height, 1e-3)  # the soles and the skull lie beyond the joints
 
 
-def figure_parts(joints: np.ndarray, height: float) -> np.ndarray:
+def build_figure_parts(joints: np.ndarray, height: float) -> np.ndarray:
     """The parts of the body in each frame.
 
     Args:
         joints: (T, 22, 3) in metres.
-        height: standing height in metres, see `body_height`; the thickness of everything scales with it.
+        height: standing height in metres, see `measure_body_height`; the thickness of everything scales with it.
 
     Returns:
         (T, P, 15) float64, columns as named at the top of this module.
@@ -50,7 +52,7 @@ def figure_parts(joints: np.ndarray, height: float) -> np.ndarray:
     joints = np.asarray(joints, dtype=np.float64)
     scale = height / REFERENCE_HEIGHT
     body = _Body(scale)
-    j = {name: joints[:, i] for name, i in INDEX.items()}
+    j = {name: joints[:, i] for name, i in JOINT_INDEX.items()}
 
     chest_up = _unit(j["neck"] - j["spine2"])
     chest_left = _unit(_without(j["l_shoulder"] - j["r_shoulder"], chest_up))

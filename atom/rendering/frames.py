@@ -10,8 +10,8 @@ from atom.config import View
 from atom.errors import AtomError
 from atom.motion.skeleton import JOINTS
 from atom.rendering.camera import FOCAL, place_camera
-from atom.rendering.figure import body_height, figure_parts
-from atom.rendering.path import ground_path, stroke_alphas
+from atom.rendering.figure import build_figure_parts, measure_body_height
+from atom.rendering.floor_path import stroke_alphas, trace_floor_path
 
 SMALLEST, LARGEST = 32, 4096  # pixels of a frame's side
 FARTHEST = 1000.0  # metres from the origin; what lies beyond is in another unit
@@ -72,10 +72,10 @@ def check_joints(joints: np.ndarray) -> np.ndarray:
 def _draw(joints: np.ndarray, frames: list[int], size: int, view: View) -> Iterator[np.ndarray]:
     from atom.rendering.rasteriser import draw_frame  # brings numba along, which takes a while to import
 
-    height = body_height(joints)
-    parts = figure_parts(joints, height)
+    height = measure_body_height(joints)
+    parts = build_figure_parts(joints, height)
     camera = place_camera(view, joints, parts, height)
-    strokes, times = ground_path(joints)
+    strokes, times = trace_floor_path(joints)
     for frame in frames:
         image = np.empty((size, size, 3), np.uint8)
         draw_frame(

@@ -7,16 +7,16 @@ from PIL import Image, ImageDraw
 
 from atom.motion.skeleton import FPS
 from atom.rendering.frames import check_joints
-from atom.rendering.labels import GROUND, INK, QUIET_INK, label_font
+from atom.rendering.labels import GROUND, INK, QUIET_INK, load_label_font
 
-LINE, FACING, GRID = (38, 110, 180), (214, 108, 20), (228, 230, 236)
+PATH_COLOUR, FACING_COLOUR, GRID_COLOUR = (38, 110, 180), (214, 108, 20), (228, 230, 236)
 LEAST_SIDE = 2.0  # metres that the map shows at least
 _NEAR = 0.08  # of the map's side
 _LEFT_HIP, _RIGHT_HIP = 1, 2
 _DRAWN_AT = 3  # times as large, then scaled down, for smooth lines
 
 
-def path_map(joints: np.ndarray, size: int = 448) -> Image.Image:
+def render_path_map(joints: np.ndarray, size: int = 448) -> Image.Image:
     """A square map of joints (T, 22, 3): start a ring, a dot with its time every second, a short line where it faces.
 
     The grid has squares of one metre. What is up in the map is where the body faced first. AtomError as in
@@ -38,20 +38,22 @@ def path_map(joints: np.ndarray, size: int = 448) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     for metre in range(int(np.floor((middle - side / 2).min())), int(np.ceil((middle + side / 2).max())) + 1):
         x, y = at(np.array([metre, metre], float))
-        draw.line([(x, 0), (x, pixels)], GRID, 2)
-        draw.line([(0, y), (pixels, y)], GRID, 2)
-    draw.line([at(place) for place in places], LINE, round(pixels * 0.008), joint="curve")
+        draw.line([(x, 0), (x, pixels)], GRID_COLOUR, 2)
+        draw.line([(0, y), (pixels, y)], GRID_COLOUR, 2)
+    draw.line([at(place) for place in places], PATH_COLOUR, round(pixels * 0.008), joint="curve")
     radius = pixels * 0.012
     for first, last in _stays(places[::FPS], side * _NEAR):
         for second in range(first, last + 1):
             frame = second * FPS
             x, y = at(places[frame])
-            draw.line([(x, y), at(places[frame] + facing[frame] * side * 0.06)], FACING, round(pixels * 0.008))
-            fill = GROUND if frame == 0 else LINE
-            draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill, LINE, round(pixels * 0.005))
+            draw.line([(x, y), at(places[frame] + facing[frame] * side * 0.06)], FACING_COLOUR, round(pixels * 0.008))
+            fill = GROUND if frame == 0 else PATH_COLOUR
+            draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill, PATH_COLOUR, round(pixels * 0.005))
         times = f"{first} s" if first == last else f"{first} to {last} s"
-        draw.text((x + 1.5 * radius, y), times, INK, label_font(round(pixels * 0.032)), anchor="lm")
-    draw.text((pixels * 0.02, pixels * 0.98), "squares: 1 m", QUIET_INK, label_font(round(pixels * 0.03)), anchor="ls")
+        draw.text((x + 1.5 * radius, y), times, INK, load_label_font(round(pixels * 0.032)), anchor="lm")
+    draw.text(
+        (pixels * 0.02, pixels * 0.98), "squares: 1 m", QUIET_INK, load_label_font(round(pixels * 0.03)), anchor="ls"
+    )
     return picture.resize((size, size), Image.Resampling.LANCZOS)
 
 

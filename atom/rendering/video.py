@@ -20,9 +20,9 @@ from PIL import Image
 from atom.config import View
 from atom.errors import AtomError
 from atom.motion.skeleton import FPS
+from atom.rendering.contact_sheet import choose_columns
 from atom.rendering.frames import check_joints, render_frames
-from atom.rendering.labels import caption_strip
-from atom.rendering.sheet import best_columns
+from atom.rendering.labels import render_caption_strip
 
 SUFFIXES = (".mp4", ".gif", ".webp")
 _GAP = 2  # pixels between panes
@@ -69,10 +69,10 @@ def write_grid(
     Raises:
         AtomError: as in `write_video`, or there is no pane.
     """
-    write_frames(path, grid(panes, size, columns, title, view), fps)
+    write_frames(path, render_grid(panes, size, columns, title, view), fps)
 
 
-def grid(
+def render_grid(
     panes: Sequence[tuple[str, np.ndarray]],
     size: int = 384,
     columns: int | None = None,
@@ -87,7 +87,7 @@ def grid(
     motions = [check_joints(joints) for _, joints in panes]
     length = max(len(joints) for joints in motions)
     drawn = [render_frames(joints, size=size, view=view) for joints in motions]
-    columns = min(columns or best_columns(len(panes)), len(panes))
+    columns = min(columns or choose_columns(len(panes)), len(panes))
     rows = -(-len(panes) // columns)
     strip = max(18, 2 * round(size * 0.035))
     step_x, step_y = size + _GAP, strip + size + _GAP
@@ -95,10 +95,10 @@ def grid(
     width, height = columns * step_x - _GAP, top + rows * step_y - _GAP
     empty = np.full((height, width, 3), 255, np.uint8)
     if title:
-        empty[:strip] = np.asarray(caption_strip(width, strip, title))
+        empty[:strip] = np.asarray(render_caption_strip(width, strip, title))
     corners = [(top + i // columns * step_y, i % columns * step_x) for i in range(len(panes))]
     for (row, column), (label, _) in zip(corners, panes):
-        empty[row : row + strip, column : column + size] = np.asarray(caption_strip(size, strip, label))
+        empty[row : row + strip, column : column + size] = np.asarray(render_caption_strip(size, strip, label))
 
     def frames() -> Iterator[np.ndarray]:
         for _ in range(length):

@@ -23,12 +23,12 @@ from atom.rendering.camera import (
     MARGIN,
     SMOOTHING,
     STANDING_SHARE,
-    first_heading,
+    find_first_heading,
     smooth_track,
 )
-from atom.rendering.figure import END_A, END_B, RADII, body_height, figure_parts
+from atom.rendering.figure import END_A, END_B, RADII, build_figure_parts, measure_body_height
+from atom.rendering.floor_path import trace_floor_path
 from atom.rendering.frames import check_joints
-from atom.rendering.path import ground_path
 
 STEP = 0.001  # metres that joints are rounded to; more for a motion that spans over 65 m
 _LARGEST = 32767  # of a 16 bit number
@@ -46,17 +46,17 @@ class ViewedMotion:
     below: Markup = field(default_factory=Markup)
 
 
-def viewer_page(motions: Sequence[ViewedMotion], title: str = "Motions") -> str:
+def render_viewer_page(motions: Sequence[ViewedMotion], title: str = "Motions") -> str:
     """A whole HTML page in which `motions` stand beside each other, turn together and play in step.
 
-    Raises AtomError as `viewer_fragment`.
+    Raises AtomError as `render_viewer`.
     """
-    fragment = viewer_fragment(motions)
-    template = _environment().get_template("viewer_page.html.j2")
+    fragment = render_viewer(motions)
+    template = _environment().get_template("render_viewer_page.html.j2")
     return template.render(title=title, assets=viewer_assets(), fragment=fragment)
 
 
-def viewer_fragment(motions: Sequence[ViewedMotion]) -> Markup:
+def render_viewer(motions: Sequence[ViewedMotion]) -> Markup:
     """The HTML of one viewer, for a page that holds `viewer_assets` once; a page may hold any number of viewers.
 
     Joints are rounded to a millimetre and stored as 16 bit numbers in base64: a clip of 196 frames takes 36 kB, and a
@@ -70,7 +70,7 @@ def viewer_fragment(motions: Sequence[ViewedMotion]) -> Markup:
         raise AtomError("there is no motion to view, give at least one")
     shown = [_Shown.of(motion) for motion in motions]
     camera = {"focal": FOCAL, "elevation": ELEVATION, "distance": max(motion.distance for motion in shown)}
-    template = _environment().get_template("viewer_fragment.html.j2")
+    template = _environment().get_template("render_viewer.html.j2")
     last_frame = max(motion.frames for motion in shown) - 1
     return Markup(template.render(motions=shown, camera=json.dumps(camera), last_frame=last_frame))
 
@@ -107,15 +107,15 @@ class _Shown:
     @classmethod
     def of(cls, motion: ViewedMotion) -> _Shown:
         joints = check_joints(motion.joints)
-        height = body_height(joints)
+        height = measure_body_height(joints)
         ground = np.insert(smooth_track(joints[:, :, [0, 2]].mean(axis=1), SMOOTHING), 1, 0.0, axis=1)  # (T, 3)
-        middle, reach = _reach(figure_parts(joints, height), ground)
-        strokes, times = ground_path(joints)
+        middle, reach = _reach(build_figure_parts(joints, height), ground)
+        strokes, times = trace_floor_path(joints)
         data = {
             **_packed(np.concatenate([joints, ground[:, None]], axis=1)),
             "height": round(height, 4),
             "middle": round(middle, 4),
-            "bearing": first_heading(joints) + AZIMUTH,
+            "bearing": find_first_heading(joints) + AZIMUTH,
             "path": [[*np.round(stroke, 3).tolist(), int(time)] for stroke, time in zip(strokes, times)],
         }
         distance = max(FOCAL * height / STANDING_SHARE, FOCAL * reach / (0.5 - MARGIN))

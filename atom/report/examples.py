@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from atom.evaluation.compare import BASE, TUNED
+from atom.evaluation.comparison import BASE, TUNED
 from atom.events import ACTIONS
 from atom.report.facts import Evidence, Example, ExampleSet, Side
 from atom.report.run_tables import RunTables

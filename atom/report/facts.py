@@ -176,7 +176,7 @@ class Adapter(_Fact):
 
 
 class RunReport(_Fact):
-    """All that the report of a run says. `gains` is by judge and figure, as `atom.evaluation.compare.compare` tells
+    """All that the report of a run says. `gains` is by judge and figure, as `atom.evaluation.comparison.compare` tells
     them; `metrics`, `tuning` and `on_policy` are rows of the store's tables of that kind, `preferences` is
     `summarise_pairs`; `config` is the whole of the run's."""
 
@@ -214,7 +214,7 @@ class RunReport(_Fact):
     @property
     def training_judge(self) -> str | None:
         """The judge that had a part in the tuning; None where other people's pairs or models took its place."""
-        imported = self.config["imported"]
+        imported = self.config["external"]
         elsewhere = imported["preferences"] or (imported["base"] and not imported["candidates"])
         return None if elsewhere else self.config["judging"]["judge"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from atom.evaluation.compare import TUNED
-from atom.markdown import escaped, markdown_header, markdown_table
+from atom.evaluation.comparison import TUNED
+from atom.markdown import escape_markdown, markdown_header, markdown_table
 from atom.report.facts import Adapter, Change, RunReport
-from atom.report.metrics import METRICS
-from atom.report.sections import CHANGE_HEAD, change_row, config_yaml
+from atom.report.metrics_table import METRICS
+from atom.report.sections import CHANGE_HEADER, change_row, dump_config_yaml
 from atom.report.wording import GUARDS, in_the_loop
 
 _SCORED = {"overall": "mean_score", "exact_match": "exact_match"}
@@ -20,10 +20,10 @@ def model_card(report: RunReport, adapter: Adapter) -> str:
     name = f"{report.name}: AToM adapter for {adapter.base_model}"
     parts = [
         markdown_header(_header(report, adapter, name)),
-        f"# {escaped(name)}",
-        f"A LoRA adapter that aligns the text-to-motion model {escaped(adapter.base_model)} with event-level feedback, "
+        f"# {escape_markdown(name)}",
+        f"A LoRA adapter that aligns the text-to-motion model {escape_markdown(adapter.base_model)} with event-level feedback, "
         "in the manner of AToM (CVPR 2025, arXiv 2411.18654).",
-        *(escaped(sentence, None) for sentence in report.summary),
+        *(escape_markdown(sentence, None) for sentence in report.summary),
         "## How to use it",
         'In AToM: `atom generate "a person jumps twice" -o out.mp4 --adapter FOLDER`, FOLDER being where it lies. '
         "It is in peft's own format: `peft.PeftModel.from_pretrained(model, FOLDER)` puts it on the base model.",
@@ -32,7 +32,7 @@ def model_card(report: RunReport, adapter: Adapter) -> str:
         "## How it was made",
         markdown_table(("what", "value"), _making(report, adapter)),
         "The same run again: `atom run --config run.yaml` with this as run.yaml.",
-        f"```yaml\n{config_yaml(report).rstrip()}\n```",
+        f"```yaml\n{dump_config_yaml(report).rstrip()}\n```",
         "## Limits",
         "- Judges err: what they can't see of a motion was neither rewarded nor measured.\n"
         "- It knows the kinds of events that its prompts were made of; of other texts nothing is claimed.\n"
@@ -83,9 +83,9 @@ def _evaluation(report: RunReport) -> Iterator[str]:
             if judge != report.judge
             else [(key, GUARDS.get(key, key.replace("_", " "))) for key in figures]
         )
-        yield f"By the {escaped(judge)} judge:"
+        yield f"By the {escape_markdown(judge)} judge:"
         rows: list[tuple[str, Change]] = [(words, figures[key]) for key, words in named]
-        yield markdown_table(CHANGE_HEAD, [change_row(words, change) for words, change in rows])
+        yield markdown_table(CHANGE_HEADER, [change_row(words, change) for words, change in rows])
 
 
 def _making(report: RunReport, adapter: Adapter) -> list[tuple[str, Any]]:
@@ -96,7 +96,7 @@ def _making(report: RunReport, adapter: Adapter) -> list[tuple[str, Any]]:
         "pairs": f"{pairs['pairs']:,} of {pairs['prompts']:,} prompts" if pairs else None,
         "of these only the tasks": ", ".join(tuning.get("tasks") or ()) or None,
         "judge of the pairs": report.training_judge,
-        "loss": f"{tuning['loss']}, beta {tuning['beta']}",
+        "loss": f"{tuning['loss_type']}, beta {tuning['beta']}",
         "rounds": config["rounds"],
         f"steps with {in_the_loop(config)} in the loop": steps or None,
         "rank, alpha, targets": f"{tuning['rank']}, {tuning['alpha']}, {tuning['targets']}",

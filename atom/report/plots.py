@@ -251,7 +251,7 @@ def settings(judges: Mapping[str, Sequence[Mapping[str, Any]]]) -> Plot:
     return Plot("sweep", f"Gain in mean score by the first judge: {joined(told)}.", figure)
 
 
-def plots_of(report: RunReport) -> dict[str, list[Plot]]:
+def draw_plots(report: RunReport) -> dict[str, list[Plot]]:
     """All plots of a report, by what they show: gains, win rates, scores, tuning, on policy. Those of the first judge
     have no judge in their name."""
     judges = [judge for judge in report.gains if any(name in report.gains[judge] for name in SCORES)]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from atom.errors import AtomError
-from atom.judging.votes import settled
+from atom.judging.votes import aggregate_votes
 from storage import ArtifactRef, Manifest, Store
 
 Row = dict[str, Any]
@@ -51,7 +51,7 @@ class RunTables:
         return {row["prompt_id"]: row for row in rows if row["rejected"] is None}
 
     @cached_property
-    def asked(self) -> list[Row]:
+    def training_prompts(self) -> list[Row]:
         """The training prompts for which there were to be candidates."""
         rows = self._rows("imported prompts") or self._rows("prompts")
         return [row for row in rows if row["rejected"] is None and row["split"] == "train"]
@@ -74,7 +74,7 @@ class RunTables:
     @cached_property
     def scores(self) -> dict[tuple[str, str], Row]:
         """The one score of each motion by each judge, by (motion_id, judge), for candidates and test motions."""
-        return settled(self.score_rows)
+        return aggregate_votes(self.score_rows)
 
     @cached_property
     def score_rows(self) -> list[Row]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import yaml
 
 from atom.report.facts import Change, Maker, RunReport, Share
-from atom.report.metrics import metrics_table
-from atom.report.plots import SCORES, Plot, plots_of
+from atom.report.metrics_table import build_metrics_table
+from atom.report.plots import SCORES, Plot, draw_plots
 from atom.report.wording import GUARDS, in_the_loop, interval, joined, percent
 
 
@@ -50,13 +50,13 @@ class Sections:
         return [plot for section in (*self.results, *self.making) for plot in section.plots]
 
 
-def sections_of(report: RunReport) -> Sections:
+def build_sections(report: RunReport) -> Sections:
     """All sections but the summary and the examples, with every plot drawn once."""
-    plots = plots_of(report)
+    plots = draw_plots(report)
     return Sections(_results(report, plots) if report.gains else [], _making(report, plots))
 
 
-def config_yaml(report: RunReport) -> str:
+def dump_config_yaml(report: RunReport) -> str:
     """The config as a file that `atom run --config` reads."""
     return yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True)
 
@@ -101,12 +101,12 @@ def change_row(name: str, change: Change) -> list[str]:
     ]
 
 
-CHANGE_HEAD = ("figure", "base", "tuned", "gain", "95 % interval", "verdict")
+CHANGE_HEADER = ("figure", "base", "tuned", "gain", "95 % interval", "verdict")
 
 
 def _gains(report: RunReport, plots: list[Plot]) -> Section:
     prompts = report.gains[report.judge or ""]["overall"].n
-    imported = report.config["imported"]
+    imported = report.config["external"]
     seeds = "" if imported["base"] else " with the same seeds"
     notes = [f"Base and tuned model made motions for the same {prompts:,} held-out prompts{seeds}."]
     if not any(imported[name] for name in ("base", "candidates", "preferences", "runs")):
@@ -115,7 +115,7 @@ def _gains(report: RunReport, plots: list[Plot]) -> Section:
     tables = [
         Table(
             f"Gains by the {judge} judge",
-            CHANGE_HEAD,
+            CHANGE_HEADER,
             [change_row(name.replace("_", " "), figures[name]) for name in (*SCORES, "exact_match") if name in figures],
         )
         for judge, figures in report.gains.items()
@@ -154,7 +154,7 @@ def _guards(report: RunReport) -> list[Section]:
         "on the floor; diversity is the mean distance between motions of different prompts, multimodality that between "
         "motions of one."
     ]
-    return [Section("Length and physics", notes, [], [Table("Length and physics of the motions", CHANGE_HEAD, rows)])]
+    return [Section("Length and physics", notes, [], [Table("Length and physics of the motions", CHANGE_HEADER, rows)])]
 
 
 def _baselines(report: RunReport) -> list[Section]:
@@ -187,7 +187,7 @@ def _tuned(figures: dict[str, Change], name: str) -> str:
 
 
 def _metrics(report: RunReport) -> list[Section]:
-    if not (found := metrics_table(report.metrics)):
+    if not (found := build_metrics_table(report.metrics)):
         return []
     note = found["note"]
     notes = [
@@ -339,5 +339,5 @@ def _reproduction(report: RunReport) -> Section:
     ]
     if report.makers and report.makers[0].changed:
         notes.append("The checkout held changes that the commit does not have.")
-    code = {"Commands": "\n".join(lines), "run.yaml": config_yaml(report)}
+    code = {"Commands": "\n".join(lines), "run.yaml": dump_config_yaml(report)}
     return Section("How to reproduce it", notes, code=code)

@@ -73,13 +73,13 @@ def _made(report: RunReport) -> Iterator[str]:
 
 def _asked(report: RunReport) -> str:
     config, pairs = report.config, report.preferences
-    if config["imported"]["base"]:
+    if config["external"]["base"]:
         return "Both models were made elsewhere; their motions for the same prompts were judged here."
     told = [f"The generator {Path(config['generation']['checkpoint']).name!r} was tuned"]
     if pairs:
         rounds = config["rounds"]
         in_rounds = f" in {rounds} rounds" if rounds > 1 else ""
-        loss = config["tuning"]["loss"].upper()
+        loss = config["tuning"]["loss_type"].upper()
         told.append(f"by {loss} on {pairs['pairs']:,} pairs of {pairs['prompts']:,} training prompts{in_rounds}")
     if steps := config["on_policy"]["steps"]:
         told.append(f"then for {steps:,} steps with {in_the_loop(config)} in the loop")

@@ -12,25 +12,25 @@ from itertools import chain
 from typing import Literal
 
 from atom.errors import AtomError
-from atom.review.book import Act, VoteBook
-from atom.review.items import Item, drawn
+from atom.review.review_items import ReviewItem, drawn
+from atom.review.vote_store import VoteEvent, VoteStore
 from atom.review.votes import Choice, Vote
 
 Pressed = Literal["left", "right", "tie", "skip"]
-HELD = 600.0  # seconds that an item which was shown to somebody counts as taken
+RESERVATION_SECONDS = 600.0  # seconds that an item which was shown to somebody counts as taken
 
 
 @dataclass(frozen=True)
-class Shown:
+class ItemPresentation:
     """An item before a voter; `swapped`: its second motion is on the left. `note` is that of a vote taken back."""
 
-    item: Item
+    item: ReviewItem
     swapped: bool
     note: str = ""
 
 
 @dataclass(frozen=True)
-class Progress:
+class VotingProgress:
     """Items that the voter voted on, items still open to them, and of all `items` those that enough people judged."""
 
     mine: int
@@ -56,8 +56,8 @@ class Assignment:
 
     def __init__(
         self,
-        book: VoteBook,
-        items: Sequence[Item],
+        book: VoteStore,
+        items: Sequence[ReviewItem],
         people_per_item: int = 1,
         shared: float = 0.2,
         seed: int = 0,
@@ -73,11 +73,13 @@ class Assignment:
         self._judges: dict[str, set[str]] = defaultdict(set)  # by item: who judged it
         self._judged: set[str] = set()  # items that enough people judged
         self._cast: dict[str, dict[str, Vote]] = defaultdict(dict)  # by voter and item, the latest last
-        self._shown: dict[str, dict[str, Act]] = defaultdict(dict)  # by item and voter, also where a vote followed
+        self._shown: dict[str, dict[str, VoteEvent]] = defaultdict(
+            dict
+        )  # by item and voter, also where a vote followed
         self._open: dict[str, dict[str, None]] = defaultdict(dict)  # by voter: shown without a vote, the latest last
         self._catch_up()
 
-    def next(self, voter: str) -> Shown | None:
+    def next(self, voter: str) -> ItemPresentation | None:
         """What the voter judges next, which counts as shown from now on; None when nothing is left for them."""
         with self.book.transaction():
             self._catch_up()
@@ -126,7 +128,7 @@ class Assignment:
                 )
             )
 
-    def undo(self, voter: str) -> Shown | None:
+    def undo(self, voter: str) -> ItemPresentation | None:
         """Takes back the voter's latest vote on one of the items and shows that item again; None without a vote."""
         with self.book.transaction():
             self._catch_up()
@@ -136,10 +138,10 @@ class Assignment:
             self.book.undo(voter, item_id)
             return replace(self._show(voter, item_id), note=vote.note)
 
-    def progress(self, voter: str) -> Progress:
+    def progress(self, voter: str) -> VotingProgress:
         with self.book.transaction():
             self._catch_up()
-            return Progress(
+            return VotingProgress(
                 mine=len(self._cast[voter]),
                 open=len(self.items) - len(self._closed_to(voter)),
                 judged=len(self._judged),
@@ -148,7 +150,7 @@ class Assignment:
 
     def _closed_to(self, voter: str) -> set[str]:
         """Items that the voter voted on, and those that others judged or have before them in the number needed."""
-        since, holders = self.clock() - HELD, defaultdict(set)
+        since, holders = self.clock() - RESERVATION_SECONDS, defaultdict(set)
         for other, items in self._open.items():
             for item_id in items:
                 if other != voter and self._shown[item_id][other].at > since:
@@ -156,13 +158,13 @@ class Assignment:
         taken = {item_id for item_id, held in holders.items() if len(self._judges[item_id] | held) >= self.people}
         return ((self._judged | taken) - self.shared) | self._cast[voter].keys()
 
-    def _show(self, voter: str, item_id: str) -> Shown:
+    def _show(self, voter: str, item_id: str) -> ItemPresentation:
         item, before = self.items[item_id], self._shown[item_id].get(voter)
         # Drawn by what no browser knows, so that nobody can work out which motion is which.
         drawn_side = item.is_pair and bool(drawn(self.seed, "side", voter, *item.motion_ids)[0] & 1)
         swapped = before.swapped if before else drawn_side
         self.book.show(voter, item_id, swapped, self.clock())
-        return Shown(item, swapped)
+        return ItemPresentation(item, swapped)
 
     def _drawn_order(self, voter: str) -> list[str]:
         common = iter(self._common)
@@ -191,7 +193,7 @@ class Assignment:
             (self._judged.add if len(self._judges[item_id]) >= self.people else self._judged.discard)(item_id)
 
 
-def _answers(item: Item, pressed: Pressed | None, score: int | None, seen: tuple[bool, ...] | None) -> bool:
+def _answers(item: ReviewItem, pressed: Pressed | None, score: int | None, seen: tuple[bool, ...] | None) -> bool:
     if pressed == "skip" or item.is_pair:
         return pressed is not None and score is None and seen is None
     return pressed is None and score in range(1, 6) and seen is not None and len(seen) == len(item.events)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from atom.evaluation.compare import BASE, TUNED
-from atom.judging.votes import settled
+from atom.evaluation.comparison import BASE, TUNED
+from atom.judging.votes import aggregate_votes
 from atom.review.votes import Vote
 
 PEOPLE = "people"  # their name among judges
@@ -60,7 +60,7 @@ def clip_votes(votes: Iterable[Vote]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(_CLIP_COLUMNS))
 
 
-def people_scores(votes: Iterable[Vote]) -> pd.DataFrame:
+def aggregate_people_scores(votes: Iterable[Vote]) -> pd.DataFrame:
     """What people say of each motion that they scored, as rows that stand beside those of a judge: `motion_id,
     prompt_id, task, arm, judge` (people), `score`, the mean of the voters, `exact`, whether more than half of them gave
     it 5, `voters`, how many, and `seconds`, the median that one of them took."""
@@ -78,7 +78,7 @@ def people_scores(votes: Iterable[Vote]) -> pd.DataFrame:
     return found.reset_index().assign(judge=PEOPLE, exact=lambda rows: rows["exact"].astype(float) > 0.5)
 
 
-def decided_by_people(votes: Iterable[Vote]) -> pd.DataFrame:
+def aggregate_pair_votes(votes: Iterable[Vote]) -> pd.DataFrame:
     """A row a pair of motions that people compared, in the order and with the columns of `pair_votes`: `motion_id,
     other_id, prompt_id, task, arm, against`; `outcome`, the mean over the votes on it under whichever item, so 0.5 is
     undecided; and `votes`, how many."""
@@ -94,11 +94,13 @@ def decided_by_people(votes: Iterable[Vote]) -> pd.DataFrame:
     return found.reset_index()
 
 
-def judged_scores(score_rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def aggregate_judge_scores(score_rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Rows of scores tables as one a motion and judge: `motion_id, prompt_id, task, judge, score, exact`, nan and None
     where the judge gave none, and the sums over its votes of `cost` (US dollars, nan where unknown) and `seconds`."""
     columns = ["motion_id", "prompt_id", "task", "judge", "score", "exact"]
-    table = pd.DataFrame([[row[name] for name in columns] for row in settled(score_rows).values()], columns=columns)
+    table = pd.DataFrame(
+        [[row[name] for name in columns] for row in aggregate_votes(score_rows).values()], columns=columns
+    )
     spent: dict[tuple[str, str], np.ndarray] = defaultdict(lambda: np.zeros(2))
     for row in score_rows:
         cost = np.nan if row["cost"] is None else row["cost"]

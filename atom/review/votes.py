@@ -37,7 +37,7 @@ class Vote:
     cast_at: str = ""  # UTC, ISO 8601
 
 
-def voter_name(text: str) -> str:
+def normalise_voter_name(text: str) -> str:
     """The name as it is stored: spaces at its ends and repeated ones count for nothing. AtomError when it is none."""
     name = re.sub(" +", " ", unicodedata.normalize("NFC", text).strip(" "))
     if not re.fullmatch(r"[\w .-]{1,40}", name):

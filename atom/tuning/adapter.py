@@ -16,9 +16,9 @@ from torch import nn
 from transformers import T5ForConditionalGeneration
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from atom.atomic_write import write_atomically
 from atom.config import TuningConfig
 from atom.errors import AtomError
-from atom.files import replace_file
 from atom.generation.adapter import CARD, CONFIG, ORIGIN, WEIGHTS, adapter_weights
 from atom.generation.weights import check_fit, read_safetensors
 
@@ -35,13 +35,13 @@ def add_adapter(
     """
     lora = LoraConfig(
         task_type=TaskType.SEQ_2_SEQ_LM,
-        r=config.rank,
-        lora_alpha=config.alpha,
+        r=config.r,
+        lora_alpha=config.lora_alpha,
         lora_dropout=0.0,
         bias="none",
-        target_modules="all-linear" if config.targets == "all-linear" else config.targets.split(","),
-        use_rslora=config.rank_stabilised,
-        use_dora=config.dora,
+        target_modules="all-linear" if config.target_modules == "all-linear" else config.target_modules.split(","),
+        use_rslora=config.use_rslora,
+        use_dora=config.use_dora,
     )
     try:
         with torch.random.fork_rng(devices=[]):
@@ -50,7 +50,7 @@ def add_adapter(
     except ValueError as error:
         names = sorted({name.rsplit(".")[-1] for name, layer in model.named_modules() if isinstance(layer, nn.Linear)})
         raise AtomError(
-            f"LoRA can't change the layers {config.targets!r}: {error}; tuning.targets names some of {', '.join(names)}"
+            f"LoRA can't change the layers {config.target_modules!r}: {error}; tuning.target_modules names some of {', '.join(names)}"
         ) from error
     if initial is not None:
         _copy_into(adapted, initial, config)
@@ -58,7 +58,7 @@ def add_adapter(
 
 
 @contextmanager
-def recomputing(model: T5ForConditionalGeneration, wanted: bool) -> Iterator[None]:
+def gradient_checkpointing(model: T5ForConditionalGeneration, wanted: bool) -> Iterator[None]:
     """Inside, the backward pass of a model in eval mode computes each layer's activations again instead of keeping
     them, if that is wanted. Layers think that they train, without which transformers does not; what is inside of them,
     dropout too, stays as it is."""
@@ -86,25 +86,25 @@ def save_adapter(adapted: PeftModel, folder: Path, base: str, summary: str, orig
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.contiguous().cpu() for name, value in adapter_weights(adapted).items()}
-    replace_file(folder / WEIGHTS, lambda path: save_file(weights, path, metadata={"format": "pt"}))
+    write_atomically(folder / WEIGHTS, lambda path: save_file(weights, path, metadata={"format": "pt"}))
     card = f"---\nlibrary_name: peft\nbase_model: {base}\ntags: [lora, text-to-motion]\n---\n{summary}\n"
-    replace_file(folder / CARD, lambda path: path.write_text(card))
+    write_atomically(folder / CARD, lambda path: path.write_text(card))
     told = json.dumps(origin, indent=2, sort_keys=True)
-    replace_file(folder / ORIGIN, lambda path: path.write_text(told + "\n"))
+    write_atomically(folder / ORIGIN, lambda path: path.write_text(told + "\n"))
     settings = adapted.peft_config["default"].to_dict()
     settings |= {"base_model_name_or_path": base, "inference_mode": True, "peft_version": peft_version}
     text = json.dumps(settings, indent=2, sort_keys=True, default=sorted)  # only the sets need a default
-    replace_file(folder / CONFIG, lambda path: path.write_text(text + "\n"))
+    write_atomically(folder / CONFIG, lambda path: path.write_text(text + "\n"))
 
 
 def _copy_into(adapted: PeftModel, folder: Path, config: TuningConfig) -> None:
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
         raise AtomError(f"{folder} is no adapter to go on from: {CONFIG} or {WEIGHTS} is missing")
     settings = json.loads((folder / CONFIG).read_text())
-    if (settings["r"], settings["lora_alpha"]) != (config.rank, config.alpha):
+    if (settings["r"], settings["lora_alpha"]) != (config.r, config.lora_alpha):
         raise AtomError(
             f"the adapter {folder} has rank {settings['r']} and alpha {settings['lora_alpha']}; "
-            f"tuning.rank {config.rank} and tuning.alpha {config.alpha} must be the same to go on from it"
+            f"tuning.r {config.r} and tuning.lora_alpha {config.lora_alpha} must be the same to go on from it"
         )
     state = read_safetensors(folder / WEIGHTS)
     check_fit(state, adapter_weights(adapted), f"the adapter {folder}")

@@ -1,4 +1,4 @@
-"""Pairs put together into the batches of a tuning."""
+"""Batches of training pairs: which pairs a step takes, and their tensors."""
 
 from __future__ import annotations
 
@@ -16,41 +16,61 @@ from torch.utils.data import DataLoader
 from atom.config import TuningConfig
 from atom.tuning.pairs import PairShape, TokenizedPair
 
-IGNORED = -100  # label of a position where no answer is asked, as everywhere in torch and transformers
+IGNORE_INDEX = -100  # label of a position without an answer token, as in torch and transformers
 
-# Batches whose pairs are sorted together: more of them pad less and share more answers, fewer mix the prompts better.
+# Batches whose pairs are sorted by length together. More of them means less padding and more shared answers; fewer of
+# them means better mixed prompts.
 POOLED_BATCHES = 16
 
-Item = TypeVar("Item", bound=Hashable)
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class PairBatch:
-    """B pairs as tensors, each prompt and each answer once, however many pairs share it.
+    """B pairs as tensors, in which each of P prompts and each of N answers stands once, however many pairs share it.
 
-    inputs, mask (P, S): the prompts; labels (N, L): the answers; owner (N,): the prompt of each answer; chosen (C,),
-    rejected (R,): the answers of each pair; has_chosen, has_rejected (B,): whether a pair has that side. Only feedback
-    on single motions lacks one.
+    Only unpaired feedback lacks a side, so for pairs C = R = B.
+
+    Attributes:
+        input_ids: (P, S) token ids of the prompts, padded on the right.
+        attention_mask: (P, S) 1 for tokens of the prompt, 0 for padding.
+        labels: (N, L) token ids of the answers, padded on the right with -100.
+        prompt_index: (N,) the prompt of each answer.
+        chosen_index: (C,) the chosen answer of each pair that has one.
+        rejected_index: (R,) the rejected answer of each pair that has one.
+        has_chosen: (B,) bool, whether a pair has a chosen side.
+        has_rejected: (B,) bool, whether a pair has a rejected side.
     """
 
-    inputs: Tensor
-    mask: Tensor
+    input_ids: Tensor
+    attention_mask: Tensor
     labels: Tensor
-    owner: Tensor
-    chosen: Tensor
-    rejected: Tensor
+    prompt_index: Tensor
+    chosen_index: Tensor
+    rejected_index: Tensor
     has_chosen: Tensor
     has_rejected: Tensor
 
     @classmethod
     def of(cls, pairs: Sequence[TokenizedPair], pad: int, device: torch.device) -> PairBatch:
-        """Pads to the longest on the right: prompts with `pad` under mask 0, answers with -100."""
-        prompts = _numbered(pair.prompt for pair in pairs)
-        answers = _numbered((pair.prompt, side) for pair in pairs for side in (pair.chosen, pair.rejected) if side)
+        """Collates pairs into a batch.
+
+        Args:
+            pairs: the B pairs.
+            pad: the token id that fills up the prompts.
+            device: where the tensors go.
+
+        Returns:
+            The batch; prompts and answers are padded to the longest of each.
+        """
+        prompts = _number_distinct(pair.prompt for pair in pairs)
+        answers = _number_distinct(
+            (pair.prompt, side) for pair in pairs for side in (pair.chosen, pair.rejected) if side
+        )
         tensors = (
-            padded(list(prompts), pad),
-            padded([(1,) * len(prompt) for prompt in prompts], 0),
-            padded([answer for _, answer in answers], IGNORED),
+            pad_right(list(prompts), pad),
+            pad_right([(1,) * len(prompt) for prompt in prompts], 0),
+            pad_right([answer for _, answer in answers], IGNORE_INDEX),
             torch.tensor([prompts[prompt] for prompt, _ in answers]),
             torch.tensor([answers[pair.prompt, pair.chosen] for pair in pairs if pair.chosen], dtype=torch.long),
             torch.tensor([answers[pair.prompt, pair.rejected] for pair in pairs if pair.rejected], dtype=torch.long),
@@ -60,26 +80,52 @@ class PairBatch:
         return cls(*(tensor.to(device) for tensor in tensors))
 
 
-def batches_of(
-    pairs: Sequence[TokenizedPair], rows: Sequence[Sequence[int]], pad: int, device: torch.device
+def iterate_batches(
+    pairs: Sequence[TokenizedPair], batch_indices: Sequence[Sequence[int]], pad: int, device: torch.device
 ) -> Iterator[PairBatch]:
-    """The batches of these rows, each read and put together when its turn comes."""
-    put_together = partial(PairBatch.of, pad=pad, device=device)
-    yield from DataLoader(pairs, batch_sampler=rows, collate_fn=put_together)  # type: ignore[arg-type]
+    """Yields batches, each read and collated only when its turn comes.
+
+    Args:
+        pairs: all pairs.
+        batch_indices: the indices of the pairs of each batch.
+        pad: the token id that fills up the prompts.
+        device: where the tensors go.
+
+    Yields:
+        One batch for each entry of `batch_indices`, in that order.
+    """
+    collate = partial(PairBatch.of, pad=pad, device=device)
+    yield from DataLoader(pairs, batch_sampler=batch_indices, collate_fn=collate)  # type: ignore[arg-type]
 
 
-def by_length(shapes: Sequence[PairShape], indices: Iterable[int]) -> list[int]:
-    """The indices in an order that keeps pairs of about one length, and those of one prompt, together."""
+def sort_by_length(shapes: Sequence[PairShape], indices: Iterable[int]) -> list[int]:
+    """Sorts pairs so that those of similar length stand together, and so do those of one prompt.
+
+    Args:
+        shapes: of all pairs.
+        indices: the pairs to sort.
+
+    Returns:
+        The same indices, sorted by the longest answer of the prompt, then by the prompt.
+    """
     indices = list(indices)
     longest: dict[Hashable, int] = defaultdict(int)
     for shape in (shapes[i] for i in indices):
-        longest[shape.prompt] = max(longest[shape.prompt], shape.longest)
+        longest[shape.prompt] = max(longest[shape.prompt], shape.length)
     return sorted(indices, key=lambda i: (longest[shapes[i].prompt], shapes[i].prompt))
 
 
 def plan_batches(shapes: Sequence[PairShape], config: TuningConfig, seed: int) -> list[list[int]]:
-    """Which pairs each step takes: all once an epoch, in batches of about one length, an order that only the seed
-    decides. Ends after `max_steps` if that is set."""
+    """Plans which pairs each step takes: every pair once an epoch, in batches of similar length.
+
+    Args:
+        shapes: of all pairs.
+        config: `batch_size`, `epochs` and `max_steps` (if it is set, the plan ends there).
+        seed: alone decides the order.
+
+    Returns:
+        The indices of the pairs of each step.
+    """
     rng = np.random.default_rng(seed)
     size = config.batch_size
     batches: list[list[int]] = []
@@ -87,17 +133,26 @@ def plan_batches(shapes: Sequence[PairShape], config: TuningConfig, seed: int) -
         order = rng.permutation(len(shapes)).tolist()
         epoch: list[list[int]] = []
         for start in range(0, len(order), size * POOLED_BATCHES):
-            pool = by_length(shapes, order[start : start + size * POOLED_BATCHES])
-            epoch += [pool[first : first + size] for first in range(0, len(pool), size)]
+            pool = sort_by_length(shapes, order[start : start + size * POOLED_BATCHES])
+            epoch += [pool[offset : offset + size] for offset in range(0, len(pool), size)]
+        # Within a pool the batches are sorted by length, so their order is drawn again.
         batches += [epoch[i] for i in rng.permutation(len(epoch))]
     return batches[: config.max_steps] if config.max_steps else batches
 
 
-def _numbered(items: Iterable[Item]) -> dict[Item, int]:
-    return {item: number for number, item in enumerate(dict.fromkeys(items))}
+def _number_distinct(keys: Iterable[Key]) -> dict[Key, int]:
+    return {key: number for number, key in enumerate(dict.fromkeys(keys))}
 
 
-def padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    """Rows of token ids as (rows, longest) int64, filled up with `value` on the right."""
+def pad_right(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+    """Pads rows of token ids on the right to the longest of them.
+
+    Args:
+        rows: at least one row.
+        value: the token id to fill up with.
+
+    Returns:
+        (rows, longest) int64.
+    """
     width = max(map(len, rows))
     return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])

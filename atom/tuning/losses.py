@@ -1,14 +1,18 @@
-"""Preference losses on log-probabilities, as pure functions: (pairs,) -> (pairs,).
+"""Preference losses as pure functions of log-probabilities, one value for each pair: (pairs,) -> (pairs,).
 
-`ratio` is what the policy prefers beyond the reference: chosen minus rejected log-probability of the policy minus the
-same of the reference; KTO takes the two sides apart. `label_smoothing` is the share of pairs believed to be the wrong
-way round, one number or one for each pair. IPO: Azar et al. 2023 (arXiv 2310.12036); it sums log-probabilities over the
-answer, AToM and TRL average them. DPO: Rafailov et al. 2023 (arXiv 2305.18290). Hinge: Zhao et al. 2023 (SLiC-HF, arXiv
-2305.10425). KTO: Ethayarajh et al. 2024 (arXiv 2402.01306), of single answers and in the form for pairs. ORPO (Hong et
-al. 2024, arXiv 2403.07691) and SimPO (Meng et al. 2024, arXiv 2405.14734) need no reference, only averaged
-log-probabilities.
+Words, as in TRL:
+- `log_ratio` of an answer: its log-probability under the policy minus that under the reference model.
+- `margin` of a pair: the log ratio of the chosen answer minus that of the rejected one.
+- `label_smoothing`: the probability that a pair is labelled the wrong way round, one number or one for each pair.
 
-`reward_margin` alone is on what a reward model says of chosen and rejected answers.
+Sources:
+- IPO: Azar et al. 2023 (arXiv 2310.12036). The paper sums log-probabilities over the answer; AToM and TRL average them.
+- DPO: Rafailov et al. 2023 (arXiv 2305.18290).
+- Hinge: Zhao et al. 2023, SLiC-HF (arXiv 2305.10425).
+- KTO: Ethayarajh et al. 2024 (arXiv 2402.01306), for unpaired answers and in its form for pairs.
+- ORPO: Hong et al. 2024 (arXiv 2403.07691). It needs no reference model, only averaged log-probabilities.
+- SimPO: Meng et al. 2024 (arXiv 2405.14734). The same holds for it.
+- `bradley_terry` is the loss of a reward model and takes rewards instead of log-probabilities.
 """
 
 from __future__ import annotations
@@ -21,57 +25,134 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def ipo(ratio: Tensor, beta: float, label_smoothing: float | Tensor = 0.0) -> Tensor:
-    """Squared distance to the margin 1 / (2 beta); with a share e of wrong labels to (1 - 2e) / (2 beta)."""
-    return (ratio - (1 - 2 * label_smoothing) / (2 * beta)).square()
+def ipo(margin: Tensor, beta: float, label_smoothing: float | Tensor = 0.0) -> Tensor:
+    """IPO: the squared distance of the margin to its target.
+
+    Args:
+        margin: (pairs,) chosen minus rejected log ratio.
+        beta: the target margin is 1 / (2 beta).
+        label_smoothing: with the share e the target becomes (1 - 2e) / (2 beta).
+
+    Returns:
+        (pairs,) losses.
+    """
+    return (margin - (1 - 2 * label_smoothing) / (2 * beta)).square()
 
 
-def dpo(ratio: Tensor, beta: float, label_smoothing: float | Tensor = 0.0) -> Tensor:
-    """Logistic loss of the pair and, by the share of wrong labels, of the pair turned round."""
-    return -F.logsigmoid(beta * ratio) * (1 - label_smoothing) - F.logsigmoid(-beta * ratio) * label_smoothing
+def dpo(margin: Tensor, beta: float, label_smoothing: float | Tensor = 0.0) -> Tensor:
+    """DPO: the logistic loss of the margin.
+
+    Args:
+        margin: (pairs,) chosen minus rejected log ratio.
+        beta: the scale of the margin.
+        label_smoothing: the weight of the same loss with chosen and rejected swapped.
+
+    Returns:
+        (pairs,) losses.
+    """
+    return -F.logsigmoid(beta * margin) * (1 - label_smoothing) - F.logsigmoid(-beta * margin) * label_smoothing
 
 
-def hinge(ratio: Tensor, beta: float, label_smoothing: float | Tensor = 0.0) -> Tensor:
-    """Linear below a margin of 1 / beta; with wrong labels the mean of both ways round, as for DPO."""
-    return torch.relu(1 - beta * ratio) * (1 - label_smoothing) + torch.relu(1 + beta * ratio) * label_smoothing
+def hinge(margin: Tensor, beta: float, label_smoothing: float | Tensor = 0.0) -> Tensor:
+    """Hinge loss of SLiC: linear below a margin of 1 / beta, zero above.
+
+    Args:
+        margin: (pairs,) chosen minus rejected log ratio.
+        beta: the scale of the margin.
+        label_smoothing: the weight of the same loss with chosen and rejected swapped.
+
+    Returns:
+        (pairs,) losses.
+    """
+    return torch.relu(1 - beta * margin) * (1 - label_smoothing) + torch.relu(1 + beta * margin) * label_smoothing
 
 
-def kto_pair(chosen: Tensor, rejected: Tensor, beta: float) -> Tensor:
-    """(2 pairs,): of the chosen answers, then of the rejected ones. `chosen` and `rejected` are what the policy prefers
-    of each answer beyond the reference; each side is held against how far the policy has moved on the other, which is
-    the mean over the batch and at least 0."""
-    moved = [side.mean().clamp(min=0) for side in (chosen, rejected)]
-    return 1 - torch.cat([torch.sigmoid(beta * (chosen - moved[1])), torch.sigmoid(beta * (moved[0] - rejected))])
+def kto_pair(chosen_log_ratio: Tensor, rejected_log_ratio: Tensor, beta: float) -> Tensor:
+    """KTO for pairs. The KL estimate of one side is the mean log ratio of the other side over the batch, at least 0.
+
+    Args:
+        chosen_log_ratio: (pairs,) log ratios of the chosen answers.
+        rejected_log_ratio: (pairs,) log ratios of the rejected answers.
+        beta: the scale of the log ratios.
+
+    Returns:
+        (2 pairs,) losses: first of all chosen answers, then of all rejected ones.
+    """
+    chosen_kl, rejected_kl = (log_ratio.mean().clamp(min=0) for log_ratio in (chosen_log_ratio, rejected_log_ratio))
+    chosen_value = torch.sigmoid(beta * (chosen_log_ratio - rejected_kl))
+    rejected_value = torch.sigmoid(beta * (chosen_kl - rejected_log_ratio))
+    return 1 - torch.cat([chosen_value, rejected_value])
 
 
-def kto(beyond: Tensor, desirable: Tensor, moved: Tensor, beta: float) -> Tensor:
-    """(n,) of single answers: `beyond` is what the policy prefers of each beyond the reference, `desirable` (bool)
-    whether it is good, `moved` (one number, at least 0) how far the policy has moved on answers to other prompts."""
-    return 1 - torch.sigmoid(beta * torch.where(desirable, beyond - moved, moved - beyond))
+def kto(log_ratio: Tensor, desirable: Tensor, kl: Tensor, beta: float) -> Tensor:
+    """KTO for unpaired answers.
+
+    Args:
+        log_ratio: (n,) log ratios of the answers.
+        desirable: (n,) bool, whether an answer is good.
+        kl: the reference point z0 of the paper: one number, at least 0, an estimate of the KL divergence between
+            policy and reference from answers to other prompts.
+        beta: the scale of the log ratios.
+
+    Returns:
+        (n,) losses.
+    """
+    return 1 - torch.sigmoid(beta * torch.where(desirable, log_ratio - kl, kl - log_ratio))
 
 
 def orpo(chosen: Tensor, rejected: Tensor) -> Tensor:
-    """Logistic loss of the log-odds ratio of the averaged log-probabilities; ORPO adds the likelihood of the chosen."""
-    log_odds = (chosen - rejected) - (_log_of_the_rest(chosen) - _log_of_the_rest(rejected))
+    """ORPO's odds ratio term: the logistic loss of the log odds ratio. The full loss adds the likelihood of the chosen.
+
+    Args:
+        chosen: (pairs,) log-probabilities of the chosen answers, averaged over their tokens.
+        rejected: (pairs,) the same of the rejected answers.
+
+    Returns:
+        (pairs,) losses.
+    """
+    log_odds = (chosen - rejected) - (_log_complement(chosen) - _log_complement(rejected))
     return -F.logsigmoid(log_odds)
 
 
 def simpo(
     chosen: Tensor, rejected: Tensor, beta: float, margin: float, label_smoothing: float | Tensor = 0.0
 ) -> Tensor:
-    """DPO's loss of how far the averaged log-probabilities are apart beyond `margin`, which is SimPO's gamma / beta."""
+    """SimPO: the DPO loss of averaged log-probabilities, with a target margin and without a reference model.
+
+    Args:
+        chosen: (pairs,) log-probabilities of the chosen answers, averaged over their tokens.
+        rejected: (pairs,) the same of the rejected answers.
+        beta: the scale of the difference.
+        margin: the target margin, gamma / beta in the paper.
+        label_smoothing: as for `dpo`.
+
+    Returns:
+        (pairs,) losses.
+    """
     return dpo(chosen - rejected - margin, beta, label_smoothing)
 
 
-def reward_margin(chosen: Tensor, rejected: Tensor, margin: Tensor) -> Tensor:
-    """Logistic loss of how far the reward of the chosen lies above that of the rejected beyond a margin, which grows
-    with how clear the preference is: Touvron et al. 2023, "Llama 2" (arXiv 2307.09288), section 3.2.2. Its
-    gradient raises the chosen's reward and lowers the rejected's."""
+def bradley_terry(chosen: Tensor, rejected: Tensor, margin: Tensor) -> Tensor:
+    """Loss of a reward model: the logistic loss of the difference of the rewards beyond a margin.
+
+    Source: Touvron et al. 2023, "Llama 2" (arXiv 2307.09288), section 3.2.2, where the margin grows with how clear the
+    preference is. The gradient raises the reward of the chosen answer and lowers that of the rejected one.
+
+    Args:
+        chosen: (pairs,) rewards of the chosen answers.
+        rejected: (pairs,) rewards of the rejected answers.
+        margin: (pairs,) margins.
+
+    Returns:
+        (pairs,) losses.
+    """
     return -F.logsigmoid(chosen - rejected - margin)
 
 
-def _log_of_the_rest(log_probability: Tensor) -> Tensor:
-    """log(1 - p). An answer of probability 1 has no odds: it counts as one just below."""
+def _log_complement(log_probability: Tensor) -> Tensor:
+    """log(1 - p) from log p."""
+    # An answer of probability 1 has infinite odds, so the probability is limited to just below 1. expm1 keeps the
+    # precision for probabilities near 0.
     return torch.log(-torch.expm1(log_probability.clamp(max=-1e-6)))
 
 

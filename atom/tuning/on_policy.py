@@ -27,46 +27,49 @@ from atom.fast_linear import fast_frozen_linears
 from atom.generation.adapter import adapter_hash
 from atom.generation.generator import Generator
 from atom.tuning.adapter import add_adapter, save_adapter
-from atom.tuning.batches import IGNORED, padded
+from atom.tuning.adapter_trainer import AdapterTrainer, Metrics, StepCallback
+from atom.tuning.batches import IGNORE_INDEX, pad_right
 from atom.tuning.log_probabilities import log_probabilities
-from atom.tuning.rewards import AskedPrompt, Reward
-from atom.tuning.training import AdapterTraining, Progress, Row
+from atom.tuning.rewards import RewardFunction, RolloutPrompt
 from atom.tuning.validation import Validation
-from atom.tuning.vocabulary import vocabulary_of
+from atom.tuning.vocabulary import select_answer_vocabulary
 
 
-def leave_one_out(rewards: Tensor) -> Tensor:
+def compute_rloo_advantages(rewards: Tensor) -> Tensor:
     """Advantages (P, K) of K samples for each of P prompts: each reward less the mean of the prompt's other ones."""
     samples = rewards.shape[1]
     return (rewards - rewards.mean(1, keepdim=True)) * samples / (samples - 1)
 
 
-def standardised(rewards: Tensor) -> Tensor:
+def compute_grpo_advantages(rewards: Tensor) -> Tensor:
     """Advantages (P, K): each reward less its prompt's mean, in standard deviations; 0 where all are equal."""
     apart = rewards - rewards.mean(1, keepdim=True)
     return apart / (rewards.std(1, keepdim=True) + 1e-4)
 
 
-ADVANTAGES: dict[Literal["rloo", "grpo"], Callable[[Tensor], Tensor]] = {"rloo": leave_one_out, "grpo": standardised}
+ADVANTAGES: dict[Literal["rloo", "grpo"], Callable[[Tensor], Tensor]] = {
+    "rloo": compute_rloo_advantages,
+    "grpo": compute_grpo_advantages,
+}
 
 
 def tune_on_policy(
     generator: Generator,
-    prompts: Sequence[AskedPrompt],
-    reward: Reward,
+    prompts: Sequence[RolloutPrompt],
+    reward: RewardFunction,
     config: OnPolicyConfig,
     lora: TuningConfig,
     sampling: GenerationConfig,
     seed: int,
     folder: Path,
-    progress: Progress | None = None,
+    progress: StepCallback | None = None,
     work: Path | None = None,
     *,
     init_adapter: Path | None = None,
     base: str = "atom-motion",
     save_every: int = 10,
     validation: Validation | None = None,
-) -> list[Row]:
+) -> list[Metrics]:
     """Tunes an adapter (of the size that `lora` says, or on from `init_adapter`) towards what `reward` likes, saves it
     in peft's format in `folder` and returns the curve, one row a step. A motion without a code has the reward 0.
 
@@ -85,7 +88,7 @@ def tune_on_policy(
     adapted = add_adapter(generator.language_model, lora, seed, init_adapter)
     generator.language_model = adapted
     try:
-        training = _OnPolicyTraining(generator, prompts, reward, config, lora, sampling, seed, validation)
+        training = _OnPolicyTrainer(generator, prompts, reward, config, lora, sampling, seed, validation)
         name = _fingerprint(generator, prompts, reward, config, lora, sampling, seed, init_adapter, validation)
         state = work / f"on-policy-{name}.pt" if work else None
         rows = training.run(progress, state, save_every)
@@ -93,7 +96,7 @@ def tune_on_policy(
         source = "a judge" if config.reward == "judge" else "a reward model"
         summary = (
             f"LoRA adapter (rank {lora.rank}, {lora.targets}) tuned on-policy with {source} in the loop: {len(rows)} "
-            f"steps of {config.prompts} prompts x {config.samples} motions; mean reward at the end {rewarded:.2f}."
+            f"steps of {config.prompts} prompts x {config.num_generations} motions; mean reward at the end {rewarded:.2f}."
         )
         origin = {
             "base_weights": generator.weights_hash,
@@ -113,14 +116,14 @@ def tune_on_policy(
         generator.language_model = adapted.unload()
 
 
-class _OnPolicyTraining(AdapterTraining):
+class _OnPolicyTrainer(AdapterTrainer):
     """All that is drawn at random in a step comes from the seed and the step's number."""
 
     def __init__(
         self,
         generator: Generator,
-        prompts: Sequence[AskedPrompt],
-        reward: Reward,
+        prompts: Sequence[RolloutPrompt],
+        reward: RewardFunction,
         config: OnPolicyConfig,
         lora: TuningConfig,
         sampling: GenerationConfig,
@@ -131,20 +134,20 @@ class _OnPolicyTraining(AdapterTraining):
             generator, config.steps, config, f"lower on_policy.learning_rate={config.learning_rate:g}", validation
         )
         self.prompts, self.reward, self.config, self.sampling, self.seed = prompts, reward, config, sampling, seed
-        self.vocabulary = vocabulary_of(generator, lora)
+        self.vocabulary = select_answer_vocabulary(generator, lora)
 
-    def backward(self) -> Row:
+    def backward(self) -> Metrics:
         config, generator = self.config, self.generator
         asked = [self.prompts[i] for i in self._batch(len(self.rows))]
-        texts = [prompt.text for prompt in asked for _ in range(config.samples)]
+        texts = [prompt.text for prompt in asked for _ in range(config.num_generations)]
         seeds = np.random.default_rng([self.seed, 40, len(self.rows)]).integers(2**31, size=len(texts)).tolist()
         motions = generator.sample(texts, seeds, batch_size=len(texts), **self.sampling.sampling)
         made = [i for i, motion in enumerate(motions) if motion.tokens]
         rewards = torch.zeros(len(motions))
         rewards[made] = torch.tensor(
-            self.reward.of([asked[i // config.samples] for i in made], [motions[i].tokens for i in made])
+            self.reward.of([asked[i // config.num_generations] for i in made], [motions[i].tokens for i in made])
         )
-        rewards = rewards.view(config.prompts, config.samples)
+        rewards = rewards.view(config.prompts, config.num_generations)
         advantages = ADVANTAGES[config.advantage](rewards).flatten()
         end = generator.tokenizer.eos_token_id
         answers = [generator.motions.answer(motion.tokens, end) for motion in motions]
@@ -157,23 +160,23 @@ class _OnPolicyTraining(AdapterTraining):
                 parameter.grad = torch.zeros_like(parameter)
             return {"loss": 0.0} | told
         inputs, mask = generator.encode_prompts([prompt.text for prompt in asked])
-        owner = torch.tensor([i // config.samples for i in counts], device=inputs.device)
-        labels = padded([answers[i] for i in counts], IGNORED).to(inputs.device)
+        owner = torch.tensor([i // config.num_generations for i in counts], device=inputs.device)
+        labels = pad_right([answers[i] for i in counts], IGNORE_INDEX).to(inputs.device)
         with fast_frozen_linears(self.model):
             policy = self._log_probabilities(inputs, mask, owner, labels)
             weights = advantages[counts].to(policy.device)
             loss = -(weights * policy).sum()
-            if config.kl:
+            if config.kl_coef:
                 with torch.no_grad(), self.adapted.disable_adapter():
                     reference = self._log_probabilities(inputs, mask, owner, labels)
                 apart = policy.detach() - reference
-                loss = loss + config.kl * (apart * policy).sum()
+                loss = loss + config.kl_coef * (apart * policy).sum()
                 told["kl"] = apart.mean().item()
             loss = loss / len(texts)
             loss.backward()
         return {"loss": loss.item()} | told
 
-    def drift(self, row: Row) -> float:
+    def drift(self, row: Metrics) -> float:
         return row["kl"] / max(row["tokens"], 1.0)
 
     def _batch(self, step: int) -> list[int]:
@@ -189,8 +192,8 @@ class _OnPolicyTraining(AdapterTraining):
 
 def _fingerprint(
     generator: Generator,
-    prompts: Sequence[AskedPrompt],
-    reward: Reward,
+    prompts: Sequence[RolloutPrompt],
+    reward: RewardFunction,
     config: OnPolicyConfig,
     lora: TuningConfig,
     sampling: GenerationConfig,

@@ -1,4 +1,4 @@
-"""The pairs of a tuning: read as they are needed, so that their number is not bound by memory."""
+"""The training pairs of a tuning, read on demand, so that memory does not limit their number."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _SCHEMA = pa.schema([("text", pa.string()), ("chosen", _CODES), ("rejected", _CO
 
 @dataclass(frozen=True)
 class TrainingPair:
-    """A prompt, the codes of the better and the worse motion, and how clearly it is better, where that is known.
+    """A prompt, the codes of the better and of the worse motion, and the degree of the preference where it is known.
 
-    Feedback on a single motion has None for the other side.
+    Unpaired feedback on one motion has None for the other side.
     """
 
     text: str
@@ -33,7 +33,7 @@ class TrainingPair:
 
 
 class PairFile(Sequence[TrainingPair]):
-    """Pairs in an Arrow file that is mapped into memory: what is not looked at takes none, and processes share it."""
+    """Training pairs in a memory-mapped Arrow file: only the pairs in use take memory, and processes share it."""
 
     def __init__(self, path: Path) -> None:
         with pa.memory_map(str(path)) as source:
@@ -41,7 +41,15 @@ class PairFile(Sequence[TrainingPair]):
 
     @staticmethod
     def write(path: Path, batches: Iterable[Sequence[TrainingPair]]) -> PairFile:
-        """Writes pairs that come in batches and opens them."""
+        """Writes a pair file and opens it.
+
+        Args:
+            path: the file to write.
+            batches: the pairs in batches, one of which is in memory at a time.
+
+        Returns:
+            The opened file.
+        """
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
             for pairs in batches:
                 rows = [asdict(pair) for pair in pairs]
@@ -60,7 +68,7 @@ class PairFile(Sequence[TrainingPair]):
 
 @dataclass(frozen=True)
 class TokenizedPair:
-    """Token ids of a prompt and its two answers, end tokens included; none of a side that a pair lacks."""
+    """Token ids of a prompt and its two answers, end tokens included. A missing side of an unpaired motion is empty."""
 
     prompt: tuple[int, ...]
     chosen: tuple[int, ...]
@@ -69,14 +77,14 @@ class TokenizedPair:
 
 @dataclass(frozen=True)
 class PairShape:
-    """What the order of the pairs depends on: the prompt, and the tokens of the longer answer."""
+    """What batching needs to know of a pair: an identifier of the prompt and the tokens of the longer answer."""
 
     prompt: Hashable
-    longest: int
+    length: int
 
 
 class TokenizedPairs(Dataset[TokenizedPair]):
-    """Pairs as token ids, made when they are asked for: prompts as the generator words them, answers whole."""
+    """Training pairs as token ids, tokenized on access: the prompt in the generator's template, the whole answers."""
 
     def __init__(self, generator: Generator, pairs: Sequence[TrainingPair]) -> None:
         self._generator, self._pairs = generator, pairs
@@ -88,46 +96,49 @@ class TokenizedPairs(Dataset[TokenizedPair]):
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[TokenizedPair]:
-        """Of several pairs at once, by which torch's DataLoader asks for a batch."""
+        """Several pairs at once: torch's DataLoader calls this to fetch a batch."""
         pairs = [self._pairs[i] for i in indices]
-        inputs, mask = self._generator.encode_prompts([pair.text for pair in pairs])
-        prompts = [tuple(row[kept].tolist()) for row, kept in zip(inputs, mask.bool(), strict=True)]
+        input_ids, attention_mask = self._generator.encode_prompts([pair.text for pair in pairs])
+        prompts = [tuple(ids[mask].tolist()) for ids, mask in zip(input_ids, attention_mask.bool(), strict=True)]
         return [
-            TokenizedPair(prompt, self._answer(pair.chosen), self._answer(pair.rejected))
+            TokenizedPair(prompt, self._tokenize_answer(pair.chosen), self._tokenize_answer(pair.rejected))
             for prompt, pair in zip(prompts, pairs, strict=True)
         ]
 
-    def _answer(self, codes: Sequence[int] | None) -> tuple[int, ...]:
+    def _tokenize_answer(self, codes: Sequence[int] | None) -> tuple[int, ...]:
         if codes is None:
             return ()
         return tuple(self._generator.motions.answer(codes, self._generator.tokenizer.eos_token_id))
 
 
-def shapes_of(pairs: Iterable[TrainingPair]) -> list[PairShape]:
-    """The shapes of pairs, by a single pass over them."""
-    numbers: dict[str, int] = {}
+def compute_pair_shapes(pairs: Iterable[TrainingPair]) -> list[PairShape]:
+    """The shape of each pair, in one pass over them."""
+    prompt_ids: dict[str, int] = {}
     return [
-        PairShape(numbers.setdefault(pair.text, len(numbers)), max(len(pair.chosen or ()), len(pair.rejected or ())))
+        PairShape(
+            prompt_ids.setdefault(pair.text, len(prompt_ids)), max(len(pair.chosen or ()), len(pair.rejected or ()))
+        )
         for pair in pairs
     ]
 
 
-def single_motions(pairs: Iterable[TrainingPair]) -> list[TrainingPair]:
-    """Each motion of the pairs once, as chosen where it won more pairs than it lost, as rejected where it lost more."""
-    wins: Counter[tuple[str, tuple[int, ...]]] = Counter()
+def unpair(pairs: Iterable[TrainingPair]) -> list[TrainingPair]:
+    """Turns pairs into unpaired feedback, like `unpair_preference_dataset` of TRL, but with each motion only once: as
+    chosen if it won more pairs than it lost, as rejected if it lost more, left out if both are equal."""
+    balances: Counter[tuple[str, tuple[int, ...]]] = Counter()
     for pair in pairs:
-        for codes, won in ((pair.chosen, 1), (pair.rejected, -1)):
+        for codes, change in ((pair.chosen, 1), (pair.rejected, -1)):
             if codes is not None:
-                wins[pair.text, codes] += won
+                balances[pair.text, codes] += change
     return [
         TrainingPair(text, codes, None) if balance > 0 else TrainingPair(text, None, codes)
-        for (text, codes), balance in wins.items()
+        for (text, codes), balance in balances.items()
         if balance
     ]
 
 
-def hash_of(pairs: Iterable[TrainingPair]) -> str:
-    """sha256 over pairs in their order."""
+def hash_pairs(pairs: Iterable[TrainingPair]) -> str:
+    """sha256 over the pairs in their order."""
     digest = hashlib.sha256()
     for pair in pairs:
         digest.update(json.dumps(asdict(pair), sort_keys=True).encode())

@@ -1,7 +1,7 @@
 """A network that learns from preferences what a judge likes, for judges too slow or too dear to be asked on-policy.
 
 It is a copy of the generator's own T5, so it starts from all that the checkpoint knows of words and motion tokens, with
-a linear head on its mean state over the motion. The loss is `atom.tuning.losses.reward_margin`. All pairs of a prompt
+a linear head on its mean state over the motion. The loss is `atom.tuning.losses.bradley_terry`. All pairs of a prompt
 are in one step and each of their motions is read once, for pairs that share motions overfit when they are shuffled:
 Ouyang et al. 2022, "Training language models to follow instructions" (arXiv 2203.02155), section 3.5.
 """
@@ -27,25 +27,25 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from atom.atomic_write import write_atomically
 from atom.config import Degree, RewardModelConfig, RewardNetwork
 from atom.errors import AtomError
 from atom.evaluation.agreement import spearman
-from atom.files import replace_file
 from atom.generation.generator import Generator
 from atom.generation.weights import check_fit, read_safetensors
 from atom.preferences.pairs import DEGREES
-from atom.tuning.batches import padded
-from atom.tuning.losses import reward_margin
-from atom.tuning.rewards import AskedPrompt
-from atom.tuning.state import keep_state, kept_state
-from atom.tuning.training import learning_rate
+from atom.tuning.adapter_trainer import learning_rate
+from atom.tuning.batches import pad_right
+from atom.tuning.losses import bradley_terry
+from atom.tuning.rewards import RolloutPrompt
+from atom.tuning.trainer_state import load_trainer_state, save_trainer_state
 
 WEIGHTS, CARD = "reward_model.safetensors", "reward_model.json"
 FILES = (WEIGHTS, CARD)
 
 _READ_AT_ONCE = 128  # motions
 _GAPS: dict[Degree, float] = {degree: least for least, degree in DEGREES}  # the least that a degree stands for
-Row = dict[str, Any]
+Metrics = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -153,16 +153,16 @@ class RewardModel(nn.Module):
             found[rows] = self([texts[i] for i in rows], [motions[i] for i in rows]).float().cpu()
         return found
 
-    def of(self, prompts: Sequence[AskedPrompt], motions: Sequence[Sequence[int]]) -> list[float]:
-        """Rewards as `atom.tuning.rewards.Reward` wants them: the logistic function of how many standard deviations a
+    def of(self, prompts: Sequence[RolloutPrompt], motions: Sequence[Sequence[int]]) -> list[float]:
+        """Rewards as `atom.tuning.rewards.RewardFunction` wants them: the logistic function of how many standard deviations a
         number lies above the mean of the training motions, so that these have about 0.5."""
         numbers = self.numbers([prompt.text for prompt in prompts], motions)
         return torch.sigmoid((numbers - self.mean) / self.deviation).tolist()
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Token ids (N, L), and a mask (N, L) of 1 where there are any."""
-        mask = padded([[1] * len(row) for row in rows], 0)
-        ids = padded(rows, self._generator.tokenizer.pad_token_id)
+        mask = pad_right([[1] * len(row) for row in rows], 0)
+        ids = pad_right(rows, self._generator.tokenizer.pad_token_id)
         return ids.to(self._generator.device), mask.to(self._generator.device)
 
     def _take(self, state: dict[str, Tensor]) -> None:
@@ -181,9 +181,9 @@ def train_reward_model(
     config: RewardModelConfig,
     seed: int,
     folder: Path,
-    progress: Callable[[int, int, Row], None] | None = None,
+    progress: Callable[[int, int, Metrics], None] | None = None,
     work: Path | None = None,
-) -> list[Row]:
+) -> list[Metrics]:
     """Trains a reward model, saves that of the epoch with the best accuracy on held-out prompts in `folder`, and
     returns a row an epoch.
 
@@ -199,12 +199,12 @@ def train_reward_model(
     state = work / f"reward-model-{training.fingerprint}.pt" if work else None
     if state is not None and state.exists():
         training.restore(state)
-    while len(training.rows) < config.epochs:
+    while len(training.rows) < config.num_train_epochs:
         training.epoch()
         if state is not None:
             training.save(state)
         if progress:
-            progress(len(training.rows), config.epochs, training.rows[-1])
+            progress(len(training.rows), config.num_train_epochs, training.rows[-1])
     training.write(folder)
     if state is not None:
         state.unlink(missing_ok=True)
@@ -246,7 +246,7 @@ class _Training:
         self.fingerprint = _hash([self.base, generator.template, self.pairs_hash, config.model_dump(), seed])
         self.model = RewardModel(generator, config.network).requires_grad_(True)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.learning_rate, weight_decay=0.0)
-        self.rows: list[Row] = []
+        self.rows: list[Metrics] = []
         self.best: dict[str, Tensor] = {}
         self.began = time.monotonic()
 
@@ -260,15 +260,18 @@ class _Training:
         for step in range(a_pass):
             batch = [self.trained[i] for i in order[step * size : (step + 1) * size]]
             rate = learning_rate(
-                number * a_pass + step, self.config.epochs * a_pass, self.config.learning_rate, self.config.warmup_steps
+                number * a_pass + step,
+                self.config.num_train_epochs * a_pass,
+                self.config.learning_rate,
+                self.config.warmup_steps,
             )
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             chosen, rejected, gaps = _sides(batch, self._read(batch, self.model))
-            loss = reward_margin(chosen, rejected, self.config.margin * gaps).mean()
+            loss = bradley_terry(chosen, rejected, self.config.margin * gaps).mean()
             self.optimizer.zero_grad()
             loss.backward()
-            norm = clip_grad_norm_(self.model.parameters(), self.config.gradient_clip).item()
+            norm = clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm).item()
             if not (math.isfinite(loss.item()) and math.isfinite(norm)):
                 raise AtomError(
                     f"training the reward model broke down in epoch {number + 1}: loss {loss.item():g}, gradient norm "
@@ -287,7 +290,7 @@ class _Training:
         texts = [prompt.text for prompt in batch for _ in prompt.motions]
         return read(texts, [motion for prompt in batch for motion in prompt.motions])
 
-    def _held_out(self) -> Row:
+    def _held_out(self) -> Metrics:
         numbers = self._read(self.held, self.model.numbers)
         chosen, rejected, _ = _sides(self.held, numbers)
         by_prompt = numbers.split([len(prompt.motions) for prompt in self.held])
@@ -321,12 +324,12 @@ class _Training:
             "held_out_prompts": len(self.held),
         }
         folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / WEIGHTS, lambda path: save_file(self.best, path, metadata={"format": "pt"}))
+        write_atomically(folder / WEIGHTS, lambda path: save_file(self.best, path, metadata={"format": "pt"}))
         text = json.dumps(card, indent=2, sort_keys=True)
-        replace_file(folder / CARD, lambda path: path.write_text(text + "\n"))
+        write_atomically(folder / CARD, lambda path: path.write_text(text + "\n"))
 
     def save(self, path: Path) -> None:
-        keep_state(
+        save_trainer_state(
             path,
             {
                 "weights": self.model._weights(),
@@ -337,7 +340,7 @@ class _Training:
         )
 
     def restore(self, path: Path) -> None:
-        state = kept_state(path)
+        state = load_trainer_state(path)
         self.model._take(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rows, self.best = state["rows"], state["best"]

@@ -13,7 +13,7 @@ from atom.judging.judges import Judge
 
 
 @dataclass(frozen=True)
-class AskedPrompt:
+class RolloutPrompt:
     """What motions are made for: the text for the policy, and the events that a judge looks for."""
 
     text: str
@@ -21,12 +21,12 @@ class AskedPrompt:
     events: tuple[Event, ...]
 
 
-class Reward(Protocol):
+class RewardFunction(Protocol):
     """Whoever can say what motions are worth. `identity` tells one reward from another."""
 
     identity: str
 
-    def of(self, prompts: Sequence[AskedPrompt], motions: Sequence[Sequence[int]]) -> Sequence[float]:
+    def of(self, prompts: Sequence[RolloutPrompt], motions: Sequence[Sequence[int]]) -> Sequence[float]:
         """Rewards from 0 to 1 of motions, each of one code or more, each made for the prompt at its place. Whoever
         needs joints decodes the codes."""
         ...
@@ -44,9 +44,9 @@ class JudgeReward:
     ) -> None:
         self.judge, self.decode, self.exact_weight, self.identity = judge, decode, exact_weight, identity
 
-    def of(self, prompts: Sequence[AskedPrompt], motions: Sequence[Sequence[int]]) -> list[float]:
+    def of(self, prompts: Sequence[RolloutPrompt], motions: Sequence[Sequence[int]]) -> list[float]:
         return [self._worth(prompt, joints) for prompt, joints in zip(prompts, self.decode(motions), strict=True)]
 
-    def _worth(self, prompt: AskedPrompt, joints: np.ndarray) -> float:
+    def _worth(self, prompt: RolloutPrompt, joints: np.ndarray) -> float:
         found = self.judge.judge(joints, prompt.events, prompt.task)
         return self.exact_weight * found.exact + (1 - self.exact_weight) * (found.score - 1) / 4

@@ -11,18 +11,18 @@ import numpy as np
 from torch import Tensor
 
 from atom.config import RunConfig
+from atom.external.motion_generator import sample_seed
 from atom.generation.generator import Generator
-from atom.generation.protocol import sample_seed
-from atom.judging.kinematic import KinematicJudge
+from atom.judging.kinematic_judge import KinematicJudge
 from atom.prompts.grammar import write_split
 
-MOST_MEASUREMENTS = 10  # of a tuning, beside that of its start
+MAX_VALIDATIONS = 10  # of a tuning, beside that of its start
 
 
-def interval(every: int, steps: int) -> int:
+def validation_interval(every: int, steps: int) -> int:
     """Steps between two measurements, at least `every`, of a tuning of so many: the longer it is, the longer it is
     noisy before its learning rate has come down."""
-    return max(every, math.ceil(steps / MOST_MEASUREMENTS))
+    return max(every, math.ceil(steps / MAX_VALIDATIONS))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Validation:
         return [self.score(number, clip) if len(clip) else self.worst for number, clip in enumerate(joints)]
 
 
-def validation_of(config: RunConfig) -> Validation | None:
+def build_validation(config: RunConfig) -> Validation | None:
     """What a run's config asks for: motions for prompts of the grammar whose compositions are in neither training nor
     test, scored 1 to 5 by the kinematic judge. None where it asks for none."""
     settings = config.validation
@@ -73,15 +73,15 @@ def validation_of(config: RunConfig) -> Validation | None:
         seeds=tuple(sample_seed(config.seed, prompt.prompt_id, 0) for prompt in prompts),
         score=score,
         sampling=config.generation.sampling,
-        every=settings.every,
-        patience=settings.patience,
+        every=settings.eval_steps,
+        patience=settings.early_stopping_patience,
         meaning=f"kinematic judge, sensitivity {config.judging.sensitivity:g}",
         batch_size=config.resources.batch_size,
     )
 
 
 @dataclass
-class BestSoFar:
+class BestWeights:
     """The weights to end with: the latest whose scores lie within one standard error of the highest.
 
     An earlier checkpoint that is better by less than that is as likely to be luck. The error is that of the mean

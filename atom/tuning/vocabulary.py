@@ -9,7 +9,7 @@ from atom.config import TuningConfig
 from atom.generation.generator import Generator
 
 
-def vocabulary_of(generator: Generator, config: TuningConfig) -> Tensor | None:
+def select_answer_vocabulary(generator: Generator, config: TuningConfig) -> Tensor | None:
     """Token ids (C,), ascending; None for all, as `atom.tuning.log_probabilities` takes it."""
     if config.vocabulary == "all":
         return None

@@ -25,12 +25,12 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from atom.errors import AtomError
-from atom.local_server import THIS_MACHINE, SameOriginOnly, answers, listening
+from atom.local_server import LOCAL_HOSTS, SameOriginOnly, is_answering, open_listening_socket
 from flows.operating.processes import python
 
 STARTUP_TIMEOUT = 180.0  # seconds for a server to come up; a first start makes its database
 _HOSTS = "ATOM_SERVER_HOSTS"  # the names under which the server answers, with commas between them
-_DEFAULT_HOSTS = ",".join(THIS_MACHINE)
+_DEFAULT_HOSTS = ",".join(LOCAL_HOSTS)
 
 
 def create_app() -> ASGIApp:
@@ -83,7 +83,7 @@ def server_of_process() -> tuple[str, str]:
         AtomError: it does not come up.
     """
     login = new_login()
-    with listening(0) as bound:
+    with open_listening_socket(0) as bound:
         address = f"http://127.0.0.1:{bound.getsockname()[1]}"
         environment = {"PREFECT_SERVER_UI_ENABLED": "false", "PREFECT__SERVER_EPHEMERAL": "1"}
         process = subprocess.Popen(
@@ -94,7 +94,7 @@ def server_of_process() -> tuple[str, str]:
         )
     atexit.register(_stop, process)
     deadline = time.monotonic() + STARTUP_TIMEOUT
-    while not answers(f"{address}/api/health"):
+    while not is_answering(f"{address}/api/health"):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             raise AtomError(
@@ -126,7 +126,7 @@ def _serve(
         threading.Thread(target=_exit_with_stdin, args=[server], daemon=True).start()
         server.run(sockets=[socket.socket(fileno=inherited)])
         return
-    with listening(port, host) as bound:
+    with open_listening_socket(port, host) as bound:
         server.run(sockets=[bound])
 
 

@@ -16,9 +16,9 @@ import torch
 from measuring import Figure, in_turn, main, matrix_product_rate
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from atom.evaluation.evaluator.guo import SEEN, load_guo
+from atom.evaluation.evaluator.guo_evaluator import INPUT_FEATURES, load_guo_evaluator
 from atom.evaluation.evaluator.networks import FRAMES_PER_MOVEMENT, MotionEncoder, MovementEncoder
-from atom.evaluation.metrics import frechet_distance, gaussian, text_to_motion_metrics
+from atom.evaluation.metrics import frechet_distance, fit_gaussian, text_to_motion_metrics
 from atom.motion.features import FEATURES
 from atom.motion.skeleton import MAX_FRAMES
 
@@ -58,7 +58,7 @@ def embedded_as_by_guo(
         row[:length] = clip[:length]
     longest_first = np.argsort(lengths, kind="stable")[::-1].copy()
     motions = torch.from_numpy(padded).to(device)[longest_first]
-    steps = motion.input_emb(movement(motions[..., :SEEN]))
+    steps = motion.input_emb(movement(motions[..., :INPUT_FEATURES]))
     counts = (lengths[longest_first] // FRAMES_PER_MOVEMENT).tolist()
     packed = pack_padded_sequence(steps, counts, batch_first=True)
     _, (onward, backward) = motion.gru(packed, motion.hidden.repeat(1, len(clips), 1))
@@ -82,7 +82,7 @@ def measure(device: str) -> Iterator[Figure]:
         files = Path(folder) / "t2m"
         write_evaluator(files)
         mean, std = np.zeros(FEATURES, np.float32), np.ones(FEATURES, np.float32)
-        guo = load_guo(files / "finest.tar", files, mean, std, device=device)
+        guo = load_guo_evaluator(files / "finest.tar", files, mean, std, device=device)
         movement, motion = networks_of(files / "finest.tar", device)
     limit = matrix_product_rate(device) / operations(movement, motion, MAX_FRAMES)
     ours, plain = in_turn(lambda: guo.embed_motions(clips), lambda: embedded_as_by_guo(movement, motion, clips, device))
@@ -99,7 +99,7 @@ def measure(device: str) -> Iterator[Figure]:
     )
 
     texts, real, made = rng.normal(size=(3, TEXTS, DIMENSIONS)).astype(np.float32)
-    pair = (*gaussian(real), *gaussian(made))
+    pair = (*fit_gaussian(real), *fit_gaussian(made))
     ours, plain = in_turn(lambda: frechet_distance(*pair), lambda: fid_by_square_root(*pair))
     yield Figure(
         f"FID of {DIMENSIONS} numbers", "FIDs/s", 1 / ours, 1 / plain, "through SciPy's matrix square root", wanted=5

@@ -15,13 +15,13 @@ from measuring import Figure, in_turn, main
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from atom.judging.kinematic import KinematicJudge
-from atom.judging.quality import Known, known_motions
-from atom.motion.features import CONTACT_STEP, FEATURES, HEADING_SIGMA, features_to_joints, joints_to_features
+from atom.judging.detection_quality import KnownMotion, make_known_motions
+from atom.judging.kinematic_judge import KinematicJudge
+from atom.motion.features import CONTACT_SQUARED_STEP, FEATURES, HEADING_SIGMA, features_to_joints, joints_to_features
 from atom.motion.skeleton import (
-    CHAINS,
-    FACING,
+    FACING_JOINTS,
     JOINTS,
+    KINEMATIC_CHAINS,
     LEFT_FOOT,
     PARENTS,
     REST_DIRECTIONS,
@@ -103,12 +103,12 @@ def ahead(joints: np.ndarray, facing: tuple[int, int, int, int], sigma: float | 
 
 def inverse_kinematics(joints: np.ndarray, sigma: float | None = None) -> np.ndarray:
     """Local rotations (T, 22, 4), one joint of one chain after the other; the two hips are taken for each other."""
-    right_hip, left_hip, *shoulders = FACING
+    right_hip, left_hip, *shoulders = FACING_JOINTS
     root = between_np(ahead(joints, (left_hip, right_hip, *shoulders), sigma), np.array([[0, 0, 1]] * len(joints)))
     root[0] = 1, 0, 0, 0
     rotations = np.zeros((*joints.shape[:-1], 4))
     rotations[:, 0] = root
-    for chain in CHAINS:
+    for chain in KINEMATIC_CHAINS:
         total = root
         for parent, joint in pairwise(chain):
             rest = REST_DIRECTIONS[joint][None].repeat(len(joints), axis=0)
@@ -123,7 +123,7 @@ def forward_kinematics(rotations: np.ndarray, root: np.ndarray, offsets: np.ndar
     joints = np.zeros((*rotations.shape[:-1], 3))
     joints[:, 0] = root
     offsets = np.broadcast_to(offsets, joints.shape)
-    for chain in CHAINS:
+    for chain in KINEMATIC_CHAINS:
         total = rotations[:, 0]
         for parent, joint in pairwise(chain):
             total = product_np(total, rotations[:, joint])
@@ -139,12 +139,12 @@ def features_joint_by_joint(joints: np.ndarray, offsets: np.ndarray = TARGET_OFF
 
     joints[..., 1] -= joints.min(axis=0).min(axis=0)[1]
     joints = joints - joints[0, 0] * np.array([1, 0, 1])
-    to_front = between_np(ahead(joints[:1], FACING), np.array([[0, 0, 1]]))
+    to_front = between_np(ahead(joints[:1], FACING_JOINTS), np.array([[0, 0, 1]]))
     joints = rotated_np(np.ones((*joints.shape[:-1], 4)) * to_front, joints)
 
     def standing(feet: tuple[int, int]) -> np.ndarray:
         x, y, z = (np.diff(joints[:, feet, axis], axis=0) ** 2 for axis in range(3))
-        return (x + y + z < CONTACT_STEP).astype(float)
+        return (x + y + z < CONTACT_SQUARED_STEP).astype(float)
 
     left, right = standing(LEFT_FOOT), standing(RIGHT_FOOT)
     rotations = inverse_kinematics(joints, HEADING_SIGMA)
@@ -206,7 +206,7 @@ def memory_rate() -> float:
 
 
 def measure(device: str) -> Iterator[Figure]:
-    known = known_motions(clips=4 * CLIPS, split="test", seed=0)
+    known = make_known_motions(clips=4 * CLIPS, split="test", seed=0)
     joints = np.stack([np.resize(motion, (FRAMES + 1, JOINTS, 3)) for _, motion in known[:CLIPS]])
     some = joints[::8]
     written = memory_rate()
@@ -241,7 +241,7 @@ def measure(device: str) -> Iterator[Figure]:
     yield judged(known)
 
 
-def judged(known: list[Known]) -> Figure:
+def judged(known: list[KnownMotion]) -> Figure:
     """Long motions as the corpus makes them, told in clips of 196 frames."""
     judge = KinematicJudge()
     long = [(events, motion) for events, motion in known if len(motion) >= LONG]

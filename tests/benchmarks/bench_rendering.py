@@ -13,8 +13,8 @@ import matplotlib
 import numpy as np
 from measuring import Figure, in_turn, main
 
-from atom.motion.skeleton import CHAINS, PARENTS, TARGET_OFFSETS
-from atom.rendering import contact_sheet, render_frames, write_frames, write_video
+from atom.motion.skeleton import KINEMATIC_CHAINS, PARENTS, TARGET_OFFSETS
+from atom.rendering import render_contact_sheet, render_frames, write_frames, write_video
 
 FRAMES, SIZE = 196, 512
 
@@ -44,7 +44,7 @@ def draw_with_matplotlib(joints: np.ndarray) -> None:
         axis.clear()
         middle = frame[0]
         axis.set(xlim=middle[0] + [-1, 1], ylim=middle[2] + [-1, 1], zlim=(0, 2))
-        for chain in CHAINS:
+        for chain in KINEMATIC_CHAINS:
             axis.plot(*frame[list(chain)][:, [0, 2, 1]].T, linewidth=4)
         figure.canvas.draw()
         np.asarray(figure.canvas.buffer_rgba())
@@ -60,7 +60,7 @@ def measure(_device: str) -> Iterator[Figure]:
             lambda: sum(1 for _ in render_frames(joints, size=SIZE)),
             lambda: write_frames(clip, frames),
             lambda: write_video(clip, joints, SIZE),
-            lambda: contact_sheet(joints),
+            lambda: render_contact_sheet(joints),
             lambda: draw_with_matplotlib(joints[:10]),
             repeats=3,
         )

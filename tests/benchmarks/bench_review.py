@@ -19,9 +19,9 @@ from measuring import Figure, main
 
 from atom.report.run_tables import RunTables
 from atom.review.assignment import Assignment
-from atom.review.book import VoteBook
-from atom.review.items import Item, items_of
-from atom.review.serving import make_app
+from atom.review.review_items import ReviewItem, collect_review_items
+from atom.review.review_server import make_app
+from atom.review.vote_store import VoteStore
 from atom.review.votes import Vote
 from storage import Store
 
@@ -33,7 +33,7 @@ VOTES, VOTERS, ASKED = 10_000, 10, 200
 WANTED = 10  # answers a second, of the slowest
 
 
-def cast_votes(book: VoteBook, items: Sequence[Item]) -> None:
+def cast_votes(book: VoteStore, items: Sequence[ReviewItem]) -> None:
     """Ten people vote on random items; in one transaction, as this is no measure of the disk."""
     chooser = random.Random(0)
     with book.transaction():
@@ -71,8 +71,8 @@ def measure(_device: str) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(f"{folder}/store")
         tables = RunTables(store, make_run(store, [f"text {number}" for number in range(TEXTS)], SAMPLES, FRAMES))
-        items = items_of(tables)
-        book = VoteBook(f"{folder}/votes.sqlite")
+        items = collect_review_items(tables)
+        book = VoteStore(f"{folder}/votes.sqlite")
         cast_votes(book, items)
         assignment = Assignment(book, items, people_per_item=3)
         client = TestClient(make_app(assignment, tables.joints, "token"), base_url="http://127.0.0.1:1")

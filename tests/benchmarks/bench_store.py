@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from measuring import Figure, in_turn, main
 
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.events import Event
 from atom.report.run_tables import RunTables
 from storage import MOTIONS, SCORES, ArtifactRef, Recipe, Store

@@ -27,9 +27,9 @@ from atom.generation.language_model import build_language_model
 from atom.tuning.adapter import add_adapter
 from atom.tuning.batches import PairBatch
 from atom.tuning.log_probabilities import (
-    answer_log_probabilities,
-    pair_log_probabilities,
-    reference_log_probabilities,
+    compute_answer_log_probs,
+    compute_pair_log_probs,
+    compute_reference_log_probs,
 )
 from atom.tuning.losses import ipo
 from atom.tuning.pairs import TokenizedPair
@@ -54,7 +54,7 @@ def flan_t5_base() -> PeftModel:
         decoder_start_token_id=0,
     )
     torch.manual_seed(0)
-    return add_adapter(build_language_model(config), TuningConfig(rank=8, alpha=16, targets="q,v"), seed=0)
+    return add_adapter(build_language_model(config), TuningConfig(r=8, lora_alpha=16, target_modules="q,v"), seed=0)
 
 
 def pairs_of(prompts: int, candidates: int, pairs: int) -> list[TokenizedPair]:
@@ -78,7 +78,7 @@ def plain_step(adapted: PeftModel, pairs: list[TokenizedPair]) -> torch.Tensor:
 
     def forward() -> torch.Tensor:
         logits = adapted(input_ids=inputs, attention_mask=torch.ones_like(inputs), labels=labels).logits
-        found = answer_log_probabilities(logits, labels, "average")
+        found = compute_answer_log_probs(logits, labels, "average")
         return found[: len(pairs)] - found[len(pairs) :]
 
     policy = forward()
@@ -91,7 +91,7 @@ def our_step(
     adapted: PeftModel, pairs: list[TokenizedPair], reference: torch.Tensor, vocabulary: torch.Tensor | None
 ) -> torch.Tensor:
     batch = PairBatch.of(pairs, 0, reference.device)
-    chosen, rejected = pair_log_probabilities(adapted.get_base_model(), batch, "average", vocabulary)
+    chosen, rejected = compute_pair_log_probs(adapted.get_base_model(), batch, "average", vocabulary)
     return ipo(chosen - rejected - (reference[:, 0] - reference[:, 1]), BETA).mean()
 
 
@@ -128,7 +128,7 @@ def one(way: str, prompts: int, candidates: int, pairs: int, epochs: int, device
         vocabulary = torch.arange(WORDS, WORDS + MOTION_ROWS, device=device) if way == "motion rows" else None
         start = clock()
         with adapted.disable_adapter(), fast_frozen_linears(adapted):
-            reference = reference_log_probabilities(
+            reference = compute_reference_log_probs(
                 adapted.get_base_model(), batch, 0, "average", vocabulary=vocabulary
             )
         once = (clock() - start) / epochs  # the reference is looked up in all further epochs

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from atom.config import Combination, RunConfig, load_config
-from atom.evaluation.compare import BASE, TUNED, compare
+from atom.evaluation.comparison import BASE, TUNED, compare
 from atom.events import TASKS
+from atom.external.motion_generator import sample_seed
 from atom.generation.generator import Generator
-from atom.generation.protocol import sample_seed
 from atom.judging.judges import make_judge
 from atom.markdown import markdown_table
-from atom.tuning.combining import combine_adapters
+from atom.tuning.adapter_combination import combine_adapters
 from flows.stages import events_of, prompts_of
 from storage import ArtifactRef, Store
 

@@ -26,7 +26,7 @@ from torch.nn import functional
 from atom.corpus.dataset import make_clip
 from atom.generation.language_model import T5Shape, build_language_model
 from atom.generation.vqvae import VQVAE
-from atom.motion.statistics import measured_statistics
+from atom.motion.feature_statistics import measure_statistics
 from atom.prompts.lexicon import PHRASINGS
 
 TOKENS, EXTRA, CODES = 32_100, 100, 512
@@ -51,7 +51,7 @@ def make_full_size(folder: Path, seed: int = 0) -> FullSize:
     folder.mkdir(parents=True, exist_ok=True)
     write_t5(paths.t5)
     clips = corpus_clips(seed)
-    statistics = measured_statistics(clips)
+    statistics = measure_statistics(clips)
     np.save(paths.mean, statistics.mean)
     np.save(paths.std, statistics.std)
     torch.manual_seed(seed)

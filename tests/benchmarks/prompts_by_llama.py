@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from atom.chat.running import with_service
 from atom.config import PromptConfig, ServiceConfig, WriterConfig
-from atom.prompts.writer import write_prompts_with
+from atom.llm_client.runtime import run_with_client
+from atom.prompts.writer import write_prompts_with_llm
 
 PORT = 8791
 SERVER = """
@@ -71,17 +71,19 @@ def main() -> None:
         train_per_task=wanted,
         test_per_task=max(1, wanted // 3),
         max_events=2,
-        llm=WriterConfig(model="smollm2", per_request=1, attempts=3, max_tokens=200, least_share=0.0, temperature=0.1),
+        llm=WriterConfig(
+            model="smollm2", per_request=1, attempts=3, max_tokens=200, min_accepted_fraction=0.0, temperature=0.1
+        ),
     )
     began = time.monotonic()
     with llama() as address, tempfile.TemporaryDirectory() as folder:
         service = ServiceConfig(base_url=address, concurrency=2, timeout=300)
-        written = with_service(
+        written = run_with_client(
             service,
             None,
             Path(folder) / "answers.sqlite",
             "llama",
-            lambda service: write_prompts_with(service, config, 0, lambda done, total: None),
+            lambda service: write_prompts_with_llm(service, config, 0, lambda done, total: None),
         )
     print(
         f"{len(written.prompts)} accepted of {3 * (wanted + max(1, wanted // 3))} wanted, {len(written.rejected)} "

@@ -18,10 +18,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.corpus.dataset import draw_events
 from atom.errors import AtomError
-from atom.rendering import contact_sheet, write_video
+from atom.rendering import render_contact_sheet, write_video
 
 FRAMES, SIZE = 16, 64
 MOST_GROWTH = 8e6  # bytes, over the last nine tenths of the clips
@@ -57,7 +57,7 @@ def main(clips: int) -> int:
         for number in track(range(clips), "drawing", console=Console(stderr=True)):
             joints = next(source)
             write_video(Path(folder) / "clip.mp4", joints, SIZE)
-            contact_sheet(joints, size=SIZE).save(Path(folder) / "sheet.jpg")
+            render_contact_sheet(joints, size=SIZE).save(Path(folder) / "sheet.jpg")
             if number == clips // 10:
                 first = Held.now()
         left = sorted(path.name for path in Path(folder).iterdir())

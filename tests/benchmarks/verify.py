@@ -19,16 +19,21 @@ import numpy as np
 import torch
 
 from atom.config import PromptConfig
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.corpus.dataset import draw_events
 from atom.errors import AtomError
 from atom.generation.generator import Generator
 from atom.generation.quality import prompt_quality, reconstruction_quality, swap_test
-from atom.judging.kinematic import KinematicJudge
-from atom.judging.learned import LearnedJudge
-from atom.judging.quality import detection_quality, jittered, known_motions, paced
+from atom.judging.detection_quality import (
+    measure_detection_quality,
+    add_jitter,
+    make_known_motions,
+    change_pace,
+)
+from atom.judging.kinematic_judge import KinematicJudge
+from atom.judging.learned_judge import LearnedJudge
 from atom.motion.features import features_to_joints, joints_to_features
-from atom.motion.physics import backward_knees, foot_skate
+from atom.motion.physics import count_backward_knees, foot_skate
 from atom.prompts.grammar import write_prompts
 from storage import Store
 
@@ -61,7 +66,7 @@ def corpus(clips: int = 500) -> Iterator[Finding]:
         toes = np.linalg.norm(np.diff(motion.joints[:, [10, 11]], axis=0), axis=-1) * 20
         speeds.append(toes[motion.contacts[1:] & motion.contacts[:-1]].mean())
         skates.append(foot_skate(motion.joints))
-        knees += int(backward_knees(motion.joints) > 0)
+        knees += int(count_backward_knees(motion.joints) > 0)
     said = f"{np.nanmean(skates):.4f} m/s by foot_skate, {np.mean(speeds):.4f} where the corpus plants a foot"
     holds = max(float(np.nanmean(skates)), float(np.mean(speeds))) < 0.03
     yield Finding("corpus: feet in contact slide under 0.03 m/s", said, holds)
@@ -97,22 +102,22 @@ def generator() -> Iterator[Finding]:
 
 def judges() -> Iterator[Finding]:
     built_in, learned, kinematic = Generator.load(), LearnedJudge.load(), KinematicJudge()
-    clean = known_motions(500, "test", seed=2)
+    clean = make_known_motions(500, "test", seed=2)
     decoded = built_in.decode(built_in.encode([joints_to_features(joints) for _, joints in clean]))
     through_codes = [(events, joints) for (events, _), joints in zip(clean, decoded, strict=True)]
     worse = {
         "as they are": clean,
-        "1 cm of jitter": jittered(clean, np.random.default_rng(2)),
-        "10 % slower": paced(clean, 1.1),
-        "10 % faster": paced(clean, 0.9),
+        "1 cm of jitter": add_jitter(clean, np.random.default_rng(2)),
+        "10 % slower": change_pace(clean, 1.1),
+        "10 % faster": change_pace(clean, 0.9),
         "through the codes": through_codes,
     }
     for name, motions in worse.items():
-        found = detection_quality(kinematic, motions)
+        found = measure_detection_quality(kinematic, motions)
         said = f"F1 {found['event_f1']:.3f}, order {found['order']:.3f}, count {found['count']:.3f} of 500 clips"
         holds = found["event_f1"] >= 0.97 and found["order"] >= 0.97 and found["count"] >= 0.95
         yield Finding(f"kinematic judge, corpus {name}: F1 and order 0.97, count 0.95", said, holds)
-        found = detection_quality(learned, motions)
+        found = measure_detection_quality(learned, motions)
         said = f"F1 {found['event_f1']:.3f}, order {found['order']:.3f}, count {found['count']:.3f} of 500 clips"
         yield Finding(f"learned judge, corpus {name}: F1 0.90", said, found["event_f1"] >= 0.9)
 
@@ -131,7 +136,7 @@ def alignment(store: Path) -> Iterator[Finding]:
     """Runs of the default config; only what the training seed changes is computed again for each."""
     atom = str(Path(sys.executable).with_name("atom"))
     for seed in SEEDS:
-        settings = [f"training_seed={seed}", f"name=verify-{seed}", "evaluation.baselines=[cooler, sft, dpo]"]
+        settings = [f"training_seed={seed}", f"name=verify-{seed}", "evaluation.baselines=[low_temperature, sft, dpo]"]
         command = [atom, "run", "--store", str(store), *(part for setting in settings for part in ("--set", setting))]
         subprocess.run(command, check=True)
         record = Store(str(store)).run("latest")

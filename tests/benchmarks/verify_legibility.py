@@ -28,13 +28,13 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import map_coordinates
 from scipy.special import expit
 
-from atom.motion.files import read_motion
-from atom.motion.skeleton import INDEX
+from atom.motion.motion_files import read_motion
+from atom.motion.skeleton import JOINT_INDEX
 from atom.rendering import render_frames
 from atom.rendering.camera import place_camera
-from atom.rendering.figure import body_height, figure_parts
-from atom.rendering.labels import caption_strip
-from atom.rendering.sheet import best_columns
+from atom.rendering.contact_sheet import choose_columns
+from atom.rendering.figure import build_figure_parts, measure_body_height
+from atom.rendering.labels import render_caption_strip
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
@@ -165,7 +165,7 @@ def fetch_wheel() -> Path:
 # --- what it sees -----------------------------------------------------------------------------------------------------
 
 JOINTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")  # those that both skeletons have
-OURS = np.array([[INDEX[f"{side}_{joint}"] for side in "lr"] for joint in JOINTS])
+OURS = np.array([[JOINT_INDEX[f"{side}_{joint}"] for side in "lr"] for joint in JOINTS])
 THEIRS = np.array([[left, left + 1] for left in (11, 13, 15, 23, 25, 27)])
 
 
@@ -201,8 +201,8 @@ class Sighting:
 
 def look(pose: BlazePose, clip: Path, size: int) -> Iterator[Sighting]:
     joints = read_motion(clip).astype(np.float64)
-    height = body_height(joints)
-    camera = place_camera("follow", joints, figure_parts(joints, height), height)
+    height = measure_body_height(joints)
+    camera = place_camera("follow", joints, build_figure_parts(joints, height), height)
     places = camera.project(joints, size)
     above_pelvis = camera.project(joints[:, :1] + height * camera.axes[:, None, 1], size)
     heights = np.linalg.norm(above_pelvis[:, 0] - places[:, 0], axis=-1)
@@ -216,7 +216,7 @@ def look(pose: BlazePose, clip: Path, size: int) -> Iterator[Sighting]:
 def draw_worst(sightings: list[Sighting], size: int, file: Path, side: int = 320) -> None:
     """The frames with the largest errors: the true limbs black, the left ones that were seen orange, the right blue."""
     worst = sorted(sightings, key=lambda sighting: (sighting.near.mean(), -sighting.errors.mean()))[:WORST]
-    strip, columns = 24, best_columns(len(worst))
+    strip, columns = 24, choose_columns(len(worst))
     rows = -(-len(worst) // columns)
     sheet = Image.new("RGB", (columns * side, rows * (side + strip)), "white")
     for cell, sighting in enumerate(worst):
@@ -232,7 +232,7 @@ def draw_worst(sightings: list[Sighting], size: int, file: Path, side: int = 320
         sheet.paste(faded, place)
         found = "nobody" if sighting.seen is None else f"{sighting.near.sum()} of {sighting.near.size}"
         said = f"{found}{'' if sighting.sides_right else ', sides wrong'}"
-        label = caption_strip(side, strip, f"#{sighting.frame} {sighting.clip.stem}", said)
+        label = render_caption_strip(side, strip, f"#{sighting.frame} {sighting.clip.stem}", said)
         sheet.paste(label, (place[0], place[1] + side))
     file.parent.mkdir(exist_ok=True)
     sheet.save(file)

@@ -105,11 +105,11 @@ def main(work: Path) -> None:
         "rendering": {"motions": "all"},
         "preferences": {"min_gap": 0.01, "length_tolerance": None},
         "tuning": {
-            "log_probability": "average",
-            "chosen_weight": 0.0,
-            "rank": 8,
-            "alpha": 16,
-            "targets": "q,v",
+            "average_log_prob": True,
+            "sft_weight": 0.0,
+            "r": 8,
+            "lora_alpha": 16,
+            "target_modules": "q,v",
             "batch_size": 4,
             "max_steps": 2,
         },
@@ -118,7 +118,7 @@ def main(work: Path) -> None:
         "evaluation": {
             "baselines": [],
             "bootstrap": 100,
-            "gallery": 2,
+            "num_examples": 2,
             "metrics": {
                 "dataset": str(work / "HumanML3D"),
                 "evaluator": str(work / "t2m/finest.tar"),

@@ -39,7 +39,7 @@ CONFIG: dict[str, Any] = {
     "rendering": {"motions": "all", "size": 128},
     "preferences": {"min_gap": 0.1}, "tuning": {"max_steps": 2},
     "on_policy": {"steps": 0}, "validation": {"prompts_per_task": 0},
-    "evaluation": {"baselines": [], "metrics": None, "bootstrap": 100, "gallery": 0},
+    "evaluation": {"baselines": [], "metrics": None, "bootstrap": 100, "num_examples": 0},
     "resources": {"workers": 2, "retries": 1},
 }  # fmt: skip
 lost: list[str] = []

@@ -39,7 +39,7 @@ MANY_SHARDS = load_config(
         "tuning.batch_size=4",
         "evaluation.baselines=[]",
         "evaluation.bootstrap=100",
-        "evaluation.gallery=0",
+        "evaluation.num_examples=0",
     ]
 )
 missed: list[str] = []

@@ -20,13 +20,13 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
-from atom.chat.errors import BudgetSpent
-from atom.chat.journal import Journal
-from atom.chat.running import gather_settled, with_service
 from atom.config import ServiceConfig, VisionConfig
-from atom.judging.calibration import calibration_clips
-from atom.judging.vision.calibrating import show
-from atom.judging.vision.judge import judge_motion
+from atom.judging.calibration import make_calibration_clips
+from atom.judging.vision.vision_calibration import show
+from atom.judging.vision.vision_judge import judge_motion
+from atom.llm_client.errors import BudgetSpent
+from atom.llm_client.journal import Journal
+from atom.llm_client.runtime import gather_settled, run_with_client
 from storage import Store
 
 MODEL = "atom-double"
@@ -61,9 +61,9 @@ def statistics(address: str) -> dict:
 
 def subjects(store: Path):
     """Clips of the corpus with their pictures, which the double finds in the store."""
-    clips = calibration_clips(CLIPS // 4, 0)
+    clips = make_calibration_clips(CLIPS // 4, 0)
     settings = VisionConfig(model=MODEL)
-    return show(clips, settings.sight, Store(str(store)), lambda: None), settings
+    return show(clips, settings.frames, Store(str(store)), lambda: None), settings
 
 
 def resident_memory() -> float:
@@ -87,9 +87,11 @@ def throughput(folder: Path, shown, settings) -> None:
         service = ServiceConfig(base_url=f"{address}/v1", concurrency=64, requests_per_minute=60_000)
         first = {clip_id: shown[clip_id] for clip_id in [next(iter(shown))]}
         # The double reads its clips when it is first asked; a service has its model loaded.
-        with_service(service, None, folder / "throughput.sqlite", "t", lambda s: score(s, first, settings, 1, vote=99))
+        run_with_client(
+            service, None, folder / "throughput.sqlite", "t", lambda s: score(s, first, settings, 1, vote=99)
+        )
         began = time.monotonic()
-        opinions = with_service(
+        opinions = run_with_client(
             service, None, folder / "throughput.sqlite", "t", lambda s: score(s, shown, settings, REQUESTS // CLIPS)
         )
         took = time.monotonic() - began
@@ -118,7 +120,7 @@ def faults(folder: Path, shown, settings) -> None:
         invalid_json=0.02,
     ) as address:
         service = ServiceConfig(base_url=f"{address}/v1", concurrency=64, requests_per_minute=rate, timeout=4)
-        opinions = with_service(
+        opinions = run_with_client(
             service,
             None,
             folder / "faults.sqlite",
@@ -170,7 +172,7 @@ def child() -> None:
     shown, settings = subjects(folder / "store")
     print("asking", flush=True)
     service = ServiceConfig(base_url=f"{address}/v1", concurrency=8, requests_per_minute=60_000)
-    opinions = with_service(service, None, folder / "kills.sqlite", "k", lambda s: score(s, shown, settings, 1))
+    opinions = run_with_client(service, None, folder / "kills.sqlite", "k", lambda s: score(s, shown, settings, 1))
     print(sum(opinion.judgement is not None for _, opinion in opinions))
 
 
@@ -182,11 +184,11 @@ def budget(folder: Path, shown, settings) -> None:
             base_url=f"{address}/v1", concurrency=64, requests_per_minute=60_000, budget_dollars=0.2
         )
         try:
-            with_service(service, None, journal, "b", lambda s: score(s, shown, settings, 1))
+            run_with_client(service, None, journal, "b", lambda s: score(s, shown, settings, 1))
             stopped = "it did not stop"
         except BudgetSpent as error:
             stopped = str(error)
-        spent, dearest = Journal(journal).spent("b"), Journal(journal).dearest(MODEL, "EventsAnswer")
+        spent, dearest = Journal(journal).get_spending("b"), Journal(journal).max_spending(MODEL, "EventsAnswer")
         seen = statistics(address)
         paid = (seen["prompt_tokens"] + 4 * seen["completion_tokens"]) / 1e6
         print(
@@ -196,7 +198,7 @@ def budget(folder: Path, shown, settings) -> None:
         claim(abs(paid - spent.cost) < 1e-9, "the journal's sum is the service's")
         claim(0.2 - dearest.cost <= paid <= 0.2, "it stops below the limit by less than one request's cost")
         raised = service.model_copy(update={"budget_dollars": 10.0})
-        opinions = with_service(raised, None, journal, "b", lambda s: score(s, shown, settings, 1))
+        opinions = run_with_client(raised, None, journal, "b", lambda s: score(s, shown, settings, 1))
         seen = statistics(address)
     claim(all(opinion.judgement for _, opinion in opinions), "after it is raised every clip is scored")
     claim(seen["answered"] == len(shown) and not seen["repeated"], "and nothing is paid for twice")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atom.corpus.captions import CaptionNoise, imperfect_caption, misreport
+from atom.corpus.caption_noise import CaptionNoise, corrupt_events, write_noisy_caption
 from atom.events import MAX_COUNT, TASKS, Event
 from atom.prompts.grammar import sample_events
 from atom.prompts.parsing import parse_events
@@ -13,14 +13,14 @@ EVENTS = (Event("walk_forward"), Event("jump_up", 3), Event("bow"))
 
 def told(noise, events=EVENTS, draws=3000):
     rng = np.random.default_rng(0)
-    return [misreport(events, rng, noise) for _ in range(draws)]
+    return [corrupt_events(events, rng, noise) for _ in range(draws)]
 
 
 def test_without_noise_captions_are_true():
     rng = np.random.default_rng(0)
     for _ in range(300):
         events = sample_events(rng)
-        assert parse_events(imperfect_caption(events, rng)).events == events
+        assert parse_events(write_noisy_caption(events, rng)).events == events
 
 
 def test_about_a_third_of_the_captions_is_wrong():
@@ -28,7 +28,7 @@ def test_about_a_third_of_the_captions_is_wrong():
     wrong = 0
     for number in range(3000):
         events = sample_events(rng, TASKS[number % 3], "train")
-        wrong += parse_events(imperfect_caption(events, rng, CaptionNoise())).events != events
+        wrong += parse_events(write_noisy_caption(events, rng, CaptionNoise())).events != events
     assert 0.29 < wrong / 3000 < 0.36
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.corpus.dataset import draw_events, make_clip
 from atom.errors import AtomError
-from atom.events import ACTIONS, Event, postures_fit, split_of
-from atom.motion.physics import backward_knees, foot_skate
+from atom.events import ACTIONS, Event, postures_fit, assign_split
+from atom.motion.physics import count_backward_knees, foot_skate
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -20,7 +20,7 @@ def test_each_action_is_physically_sound(action):
     assert len(joints) % 4 == 1
     assert np.isfinite(joints).all()
     assert joints[..., 1].min() > -0.02
-    assert backward_knees(joints) == 0
+    assert count_backward_knees(joints) == 0
     toes = np.linalg.norm(np.diff(joints[:, [10, 11]], axis=0), axis=-1) * 20
     planted = motion.contacts[1:] & motion.contacts[:-1]
     assert toes[planted].mean() < 0.03
@@ -37,7 +37,7 @@ def test_feet_hardly_slide_over_many_sequences():
     skates = []
     for _ in range(25):
         events = draw_events(rng)
-        assert postures_fit(events) and split_of(events) == "train"
+        assert postures_fit(events) and assign_split(events) == "train"
         try:
             skates.append(float(foot_skate(make_motion(events, rng).joints)))
         except AtomError:

@@ -10,9 +10,9 @@ import torch
 
 from atom.errors import AtomError
 from atom.evaluation.evaluator.base import TaggedText
-from atom.evaluation.evaluator.guo import load_guo
+from atom.evaluation.evaluator.guo_evaluator import load_guo_evaluator
 from atom.evaluation.evaluator.networks import MotionEncoder, MovementEncoder, RecurrentEncoder, TextEncoder
-from atom.evaluation.evaluator.words import PARTS_OF_SPEECH, WordVectors
+from atom.evaluation.evaluator.word_vectors import PARTS_OF_SPEECH, WordVectors
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from bench_metrics import embedded_as_by_guo, networks_of
@@ -115,7 +115,7 @@ def test_embedded_motions_are_guos(peers_file, peer, clips, words):
     """One clip of 30 frames is cut to 28 first, as by Guo's data loader, which the fixture leaves out."""
     whole = peer["m_lens"] % 4 == 0
     assert whole.sum() == 7
-    evaluator = load_guo(peers_file, words, MEAN, STD, max_frames=64, batch=3)
+    evaluator = load_guo_evaluator(peers_file, words, MEAN, STD, max_frames=64, batch=3)
     np.testing.assert_allclose(evaluator.embed_motions(clips)[whole], peer["guo_motion"][whole], atol=1e-5)
     order = peer["wrapper_order"]
     found = evaluator.embed_motions([clips[i] for i in order])
@@ -126,20 +126,20 @@ def test_embedded_motions_are_guos(peers_file, peer, clips, words):
 
 def test_embedded_motions_are_motiongpts(peers_file, peer, clips, words):
     whole = peer["m_lens"] % 4 == 0
-    evaluator = load_guo(peers_file, words, MEAN, STD, "motiongpt")
+    evaluator = load_guo_evaluator(peers_file, words, MEAN, STD, "motiongpt")
     np.testing.assert_allclose(evaluator.embed_motions(clips)[whole], peer["motiongpt_motion"][whole], atol=1e-5)
     alone = evaluator.embed_motions(clips[4:])
     expected = peer["motiongpt_motion_last4_cropped_to_40"]
     np.testing.assert_allclose(alone[whole[4:]], expected[whole[4:]], atol=1e-5)
-    by_four = load_guo(peers_file, words, MEAN, STD, "motiongpt", batch=4)
+    by_four = load_guo_evaluator(peers_file, words, MEAN, STD, "motiongpt", batch=4)
     np.testing.assert_array_equal(by_four.embed_motions(clips)[4:], alone)
     assert by_four.weights_hash != evaluator.weights_hash
 
 
 def test_a_packed_embedding_is_its_motions_alone(weights, words, motions):
-    together = load_guo(weights, words, MEAN, STD).embed_motions(motions)
+    together = load_guo_evaluator(weights, words, MEAN, STD).embed_motions(motions)
     for batch in (1, 3, 8):
-        evaluator = load_guo(weights, words, MEAN, STD, batch=batch)
+        evaluator = load_guo_evaluator(weights, words, MEAN, STD, batch=batch)
         np.testing.assert_allclose(evaluator.embed_motions(motions), together, atol=1e-6)
         np.testing.assert_allclose(evaluator.embed_motions(motions[::-1]), together[::-1], atol=1e-6)
     assert together.dtype == np.float32 and together.shape == (8, 5)
@@ -158,13 +158,13 @@ def test_a_short_padding_gives_what_guos_long_one_does(weights, words, motions):
         row[: len(clip)] = torch.from_numpy(clip[:, :-4])
     expected = motion(movement(padded), torch.tensor([len(clip) // 4 for clip in motions]))
     for batch in (1, 8):
-        found = load_guo(weights, words, MEAN, STD, batch=batch).embed_motions(motions)
+        found = load_guo_evaluator(weights, words, MEAN, STD, batch=batch).embed_motions(motions)
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_fast_and_plain_way_give_the_same(weights, words, motions):
     plain = embedded_as_by_guo(*networks_of(weights), motions)
-    np.testing.assert_allclose(load_guo(weights, words, MEAN, STD).embed_motions(motions), plain, atol=2e-6)
+    np.testing.assert_allclose(load_guo_evaluator(weights, words, MEAN, STD).embed_motions(motions), plain, atol=2e-6)
 
 
 @torch.inference_mode()
@@ -180,10 +180,10 @@ def test_a_merged_embedding_changes_no_result(peers_file, peer):
 
 
 def test_what_a_motion_is_reduced_to(weights, words, motions):
-    evaluator = load_guo(weights, words, MEAN, STD)
+    evaluator = load_guo_evaluator(weights, words, MEAN, STD)
     rng = np.random.default_rng(2)
     mean, std = rng.normal(size=263), rng.uniform(0.5, 2, 263)
-    raw = load_guo(weights, words, mean, std)
+    raw = load_guo_evaluator(weights, words, mean, std)
     plain = evaluator.embed_motions(motions)
     np.testing.assert_allclose(raw.embed_motions([clip * std + mean for clip in motions]), plain, atol=1e-5)
     longer = [np.concatenate([clip, np.ones((1 if len(clip) < 196 else 99, 263))]) for clip in motions]
@@ -205,7 +205,7 @@ def test_what_a_motion_is_reduced_to(weights, words, motions):
 )
 def test_a_motion_that_can_not_be_embedded_is_named(weights, words, motions, spoilt, message):
     with pytest.raises(AtomError, match=message):
-        load_guo(weights, words, MEAN, STD).embed_motions([motions[0], spoilt])
+        load_guo_evaluator(weights, words, MEAN, STD).embed_motions([motions[0], spoilt])
 
 
 @torch.inference_mode()
@@ -221,7 +221,7 @@ def test_embedded_texts_are_those_of_the_network(weights, words):
         vectors = torch.from_numpy(np.stack([table[word] for word in told]))
         expected = network(vectors[None], torch.tensor([one_hot]), torch.tensor([len(told)]))
         for batch in (1, 2):
-            found = load_guo(weights, words, MEAN, STD, batch=batch).embed_texts(texts)
+            found = load_guo_evaluator(weights, words, MEAN, STD, batch=batch).embed_texts(texts)
             np.testing.assert_allclose(found[texts.index(text)], expected[0], atol=1e-6)
 
 
@@ -243,7 +243,7 @@ def test_a_caption_is_read_as_by_guo(words):
 
 
 def test_a_text_without_tags_is_refused(weights, words):
-    evaluator = load_guo(weights, words, MEAN, STD)
+    evaluator = load_guo_evaluator(weights, words, MEAN, STD)
     with pytest.raises(AtomError, match="'a person walks' has no tagged words"):
         evaluator.embed_texts([TaggedText("a person walks")])
     with pytest.raises(AtomError, match="'walks' has no part of speech"):
@@ -251,18 +251,18 @@ def test_a_text_without_tags_is_refused(weights, words):
 
 
 def test_the_hash_changes_with_all_that_decides_an_embedding(weights, words, tmp_path):
-    same = load_guo(weights, words, MEAN, STD)
-    assert load_guo(weights, words, MEAN, STD, batch=4).weights_hash == same.weights_hash
+    same = load_guo_evaluator(weights, words, MEAN, STD)
+    assert load_guo_evaluator(weights, words, MEAN, STD, batch=4).weights_hash == same.weights_hash
     state = torch.load(weights, weights_only=True)
     state["motion_encoder"]["hidden"] += 1
     torch.save(state, tmp_path / "other.tar")
     others = [
-        load_guo(tmp_path / "other.tar", words, MEAN, STD),
-        load_guo(weights, save_words(tmp_path / "words", 30, VOCABULARY[::-1]), MEAN, STD),
-        load_guo(weights, words, MEAN + 1, STD),
-        load_guo(weights, words, MEAN, STD + 1),
-        load_guo(weights, words, MEAN, STD, max_frames=64),
-        load_guo(weights, words, MEAN, STD, "motiongpt"),
+        load_guo_evaluator(tmp_path / "other.tar", words, MEAN, STD),
+        load_guo_evaluator(weights, save_words(tmp_path / "words", 30, VOCABULARY[::-1]), MEAN, STD),
+        load_guo_evaluator(weights, words, MEAN + 1, STD),
+        load_guo_evaluator(weights, words, MEAN, STD + 1),
+        load_guo_evaluator(weights, words, MEAN, STD, max_frames=64),
+        load_guo_evaluator(weights, words, MEAN, STD, "motiongpt"),
     ]
     assert len({evaluator.weights_hash for evaluator in (same, *others)}) == 7
     assert (same.name, others[-1].name) == ("guo", "motiongpt")
@@ -293,7 +293,7 @@ def test_weights_that_do_not_fit_are_named_key_by_key(weights, words, tmp_path, 
     change(state)
     torch.save(state, tmp_path / "finest.tar")
     with pytest.raises(AtomError, match=message) as caught:
-        load_guo(tmp_path / "finest.tar", words, MEAN, STD)
+        load_guo_evaluator(tmp_path / "finest.tar", words, MEAN, STD)
     assert "\n" not in str(caught.value)
 
 
@@ -310,7 +310,7 @@ def test_weights_that_could_run_code_or_are_damaged_are_refused(weights, words, 
     torch.save([1, 2], tmp_path / "list.tar")
     for name in ("trap", "bare", "cut", "text", "list", "absent"):
         with pytest.raises(AtomError, match=f"{name}.tar") as caught:
-            load_guo(tmp_path / f"{name}.tar", words, MEAN, STD)
+            load_guo_evaluator(tmp_path / f"{name}.tar", words, MEAN, STD)
         assert "\n" not in str(caught.value)
         assert ("could run code" in str(caught.value)) == (name in ("trap", "bare"))
 
@@ -367,7 +367,7 @@ def test_vectors_must_be_a_table_of_numbers(tmp_path):
 )
 def test_arguments_that_can_not_be_meant_are_refused(weights, words, arguments, message):
     with pytest.raises(AtomError, match=message):
-        load_guo(weights, words, **{"mean": MEAN, "std": STD} | arguments)
+        load_guo_evaluator(weights, words, **{"mean": MEAN, "std": STD} | arguments)
 
 
 @pytest.mark.parametrize("packed", [True, False])

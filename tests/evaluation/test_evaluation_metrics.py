@@ -12,7 +12,7 @@ from atom.evaluation.metrics import (
     distances,
     diversity,
     frechet_distance,
-    gaussian,
+    fit_gaussian,
     multimodality,
     r_precision,
     retrieval_ranks,
@@ -55,7 +55,7 @@ def test_nan_distances_are_ranked_as_in_the_peers_and_ours_have_none(peer):
 
 def test_frechet_distances_are_the_peers(peer):
     sets = {"real": peer["real"], "fake": peer["fake"], "few": peer["fake"][: int(peer["few_rows"])]}
-    found = {name: gaussian(rows) for name, rows in sets.items()}
+    found = {name: fit_gaussian(rows) for name, rows in sets.items()}
     for name, (mean, covariance) in found.items():
         np.testing.assert_allclose(mean, peer[f"{name}_mu"], atol=1e-6)
         np.testing.assert_allclose(covariance, peer[f"{name}_cov"], atol=1e-6)
@@ -77,7 +77,7 @@ def test_diversity_and_multimodality_are_the_peers(peer):
 def test_the_frechet_distance_is_a_distance(seed, size, rows, other_rows):
     """Fewer rows than numbers in a row give singular covariances."""
     rng = np.random.default_rng(seed)
-    one, other = (gaussian(rng.normal(size=(n, size)) @ rng.normal(size=(size, size))) for n in (rows, other_rows))
+    one, other = (fit_gaussian(rng.normal(size=(n, size)) @ rng.normal(size=(size, size))) for n in (rows, other_rows))
     found = frechet_distance(*one, *other)
     assert found == pytest.approx(frechet_distance(*other, *one), abs=1e-9, rel=1e-9)
     assert found >= np.sum((one[0] - other[0]) ** 2) - 1e-9
@@ -89,7 +89,7 @@ def test_the_frechet_distance_is_a_distance(seed, size, rows, other_rows):
 
 def test_the_frechet_distance_has_its_closed_forms():
     rng = np.random.default_rng(0)
-    mean, covariance = gaussian(rng.normal(size=(200, 8)) @ rng.normal(size=(8, 8)))
+    mean, covariance = fit_gaussian(rng.normal(size=(200, 8)) @ rng.normal(size=(8, 8)))
     shift = rng.normal(size=8)
     assert frechet_distance(mean, covariance, mean + shift, covariance) == pytest.approx(shift @ shift)
     one, other = np.array([4.0, 0, 9, 0]), np.array([1.0, 4, 0, 0])  # deviations 2 0 3 0 and 1 2 0 0
@@ -106,7 +106,7 @@ def test_few_rows_of_many_numbers_add_no_noise():
     rows, deviations = 100 * rng.normal(size=(41, 200)), np.linspace(1, 1000, 200)
     centred = (rows - rows.mean(0)) / np.sqrt(40)
     overlap = np.linalg.norm(centred * deviations, "nuc")
-    mean, covariance = gaussian(rows)
+    mean, covariance = fit_gaussian(rows)
     expected = np.trace(covariance) + np.sum(deviations**2) - 2 * overlap
     assert frechet_distance(mean, covariance, mean, np.diag(deviations**2)) == pytest.approx(expected, rel=1e-12)
 
@@ -166,7 +166,7 @@ def test_samples_take_turns_and_each_set_has_its_fid():
     texts, real = rng.normal(size=(2, 64, 6))
     generated = rng.normal(size=(64, 3, 6)) * [[[1], [2], [3]]]
     found = text_to_motion_metrics(texts, real, generated, replications=4)
-    fids = [frechet_distance(*gaussian(real), *gaussian(generated[:, sample])) for sample in (0, 1, 2, 0)]
+    fids = [frechet_distance(*fit_gaussian(real), *fit_gaussian(generated[:, sample])) for sample in (0, 1, 2, 0)]
     assert found["generated"]["fid"] == Interval.of(fids)
     single = text_to_motion_metrics(texts, real, generated[:, :1], replications=4)
     assert single["generated"]["fid"] == Interval(fids[0], 0, 4)
@@ -213,4 +213,4 @@ def test_what_can_not_be_measured_is_refused(change, message):
     with pytest.raises(AtomError, match=message):
         text_to_motion_metrics(*change(t, r, r[:, None].repeat(2, axis=1)))
     with pytest.raises(AtomError, match="no covariance"):
-        gaussian(t[:1])
+        fit_gaussian(t[:1])

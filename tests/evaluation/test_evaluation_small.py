@@ -7,19 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-
-from atom.config import settings_of
-from atom.corpus.compose import make_motion
-from atom.corpus.dataset import build_corpus, draw_events
-from atom.errors import AtomError
-from atom.evaluation.evaluator import small_training
-from atom.evaluation.evaluator.base import TaggedText
-from atom.evaluation.evaluator.small import BUILTIN, load_small, save_small
-from atom.evaluation.evaluator.small_training import (
+from atom.evaluation.evaluator.small_evaluator_training import (
     WRONGS,
     Example,
-    SmallEvaluatorTraining,
+    SmallEvaluatorTrainingConfig,
     captions,
     contrastive_loss,
     distinct_motions,
@@ -28,7 +19,16 @@ from atom.evaluation.evaluator.small_training import (
     pretrain_evaluator,
     train_evaluator,
 )
-from atom.events import ACTIONS, Event, split_of
+from safetensors.torch import load_file, save_file
+
+from atom.config import load_section
+from atom.corpus.composition import make_motion
+from atom.corpus.dataset import build_corpus, draw_events
+from atom.errors import AtomError
+from atom.evaluation.evaluator import small_evaluator_training
+from atom.evaluation.evaluator.base import TaggedText
+from atom.evaluation.evaluator.small_evaluator import BUILTIN, load_small_evaluator, save_small_evaluator
+from atom.events import ACTIONS, Event, assign_split
 from atom.motion.features import CONTACTS, joints_to_features
 from atom.prompts.parsing import parse_events
 
@@ -37,7 +37,7 @@ ROUNDING = 1e-4  # of vectors of length 8, in sums of another order
 
 @pytest.fixture(scope="module")
 def evaluator():
-    return load_small()
+    return load_small_evaluator()
 
 
 @pytest.fixture(scope="module")
@@ -177,18 +177,18 @@ def test_a_damaged_folder_is_named(tmp_path, damage, said):
     folder = shutil.copytree(BUILTIN, tmp_path / "evaluator")
     damage(folder)
     with pytest.raises(AtomError, match=said) as raised:
-        load_small(folder)
+        load_small_evaluator(folder)
     assert "\n" not in str(raised.value)
 
 
 def test_the_package_is_small_and_its_hash_tells_it_from_others(evaluator, tmp_path):
     assert sum(path.stat().st_size for path in BUILTIN.iterdir()) < 1_500_000
     folder = shutil.copytree(BUILTIN, tmp_path / "evaluator")
-    assert load_small(folder).weights_hash == evaluator.weights_hash
+    assert load_small_evaluator(folder).weights_hash == evaluator.weights_hash
     state = load_file(folder / "evaluator.safetensors")
     state["mean"][0] += 1
     save_file(state, folder / "evaluator.safetensors")
-    assert load_small(folder).weights_hash != evaluator.weights_hash
+    assert load_small_evaluator(folder).weights_hash != evaluator.weights_hash
 
 
 def test_wrong_captions_are_wrong_in_the_way_they_say():
@@ -222,7 +222,7 @@ def test_training_tells_nothing_of_other_splits():
     batch[1] = batch[0]
     told, same = captions(batch, 3, rng)
     parsed = [tuple(replace(event, phrase="") for event in parse_events(text).events) for text in told]
-    assert {split_of(events) for events in parsed} == {"train"}
+    assert {assign_split(events) for events in parsed} == {"train"}
     assert len(told) > 150 and same.shape == (60, len(told))
     for i, example in enumerate(batch):
         assert [events == example.events for events in parsed] == same[i].tolist()
@@ -242,7 +242,7 @@ def test_mirror_images_stay_in_the_training_split():
     held_out = next(
         events
         for events in iter(lambda: draw_events(rng), None)
-        if split_of(tuple(replace(e, action=_other(e.action)) for e in events)) != "train"
+        if assign_split(tuple(replace(e, action=_other(e.action)) for e in events)) != "train"
     )
     kept = Example(example.features, held_out)
     assert all(maybe_mirrored(kept, rng) is kept for _ in range(20))
@@ -275,7 +275,7 @@ TINY = ("clips=250", "judged=64", "steps=5", "width=8", "word_size=8", "dimensio
 
 
 def tiny(*changes):
-    return settings_of(SmallEvaluatorTraining, [*TINY, *changes])
+    return load_section(SmallEvaluatorTrainingConfig, [*TINY, *changes])
 
 
 @pytest.fixture(scope="module")
@@ -298,7 +298,7 @@ def test_a_training_that_was_cut_off_ends_with_the_same_evaluator(work, corpus, 
     assert told[-1][:3] == ("evaluator", 5, 5)
     assert set(figures["quality"]) == {"clean", "decoded"} and figures["quality"]["clean"]["motions"] > 32
     assert json.loads((tmp_path / "whole" / "training.json").read_text()) == figures
-    assert load_small(tmp_path / "whole").embed_texts(words("a person bows")).shape == (1, 4)
+    assert load_small_evaluator(tmp_path / "whole").embed_texts(words("a person bows")).shape == (1, 4)
 
     def cut(what, done, total, note):
         if done == 3:
@@ -311,8 +311,8 @@ def test_a_training_that_was_cut_off_ends_with_the_same_evaluator(work, corpus, 
     told.clear()
     networks = train_evaluator(tiny(), again, lambda *said: told.append(said))
     assert told[0][1] == 3  # the step after the last that was kept
-    save_small(tmp_path / "mended", networks)
-    assert load_small(tmp_path / "mended").weights_hash == figures["weights"]
+    save_small_evaluator(tmp_path / "mended", networks)
+    assert load_small_evaluator(tmp_path / "mended").weights_hash == figures["weights"]
 
 
 def test_a_loss_that_is_no_number_stops_the_training(work):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from atom.config import load_config
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
 from flows import stages

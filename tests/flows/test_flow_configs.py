@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import flows
-from atom.chat.prices import price_of, read_prices
 from atom.config import load_config
+from atom.llm_client.prices import find_price, read_prices
 from flows.services import models_of
 
 CONFIGS = sorted((Path(flows.__file__).parent / "configs").glob("*.yaml"))
@@ -15,5 +15,5 @@ CONFIGS = sorted((Path(flows.__file__).parent / "configs").glob("*.yaml"))
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_config_loads_and_its_budget_can_be_kept(path):
     config = load_config(path)
-    assert all(price_of(model, read_prices()) for model in models_of(config))
+    assert all(find_price(model, read_prices()) for model in models_of(config))
     assert "vision" not in path.stem or config.uses_vision

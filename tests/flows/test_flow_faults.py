@@ -75,8 +75,8 @@ def _committed(root: Path) -> dict[Path, str]:
 
 @pytest.mark.slow
 def test_after_kill_9_in_any_stage_a_new_run_does_only_what_was_unfinished(tmp_path, server):
-    settings = [*SMALL, "prompts_per_shard=2", "tuning.max_steps=70", "tuning.epochs=200"]
-    settings += ["rendering.preview_prompts=1", "on_policy.steps=25", "on_policy.prompts=4", "on_policy.samples=2"]
+    settings = [*SMALL, "prompts_per_shard=2", "tuning.max_steps=70", "tuning.num_train_epochs=200"]
+    settings += ["rendering.preview_prompts=1", "on_policy.steps=25", "on_policy.prompts=4", "on_policy.num_generations=2"]
     finished: dict[Path, str] = {}
     stages_in_turn = ("motions", "clips", "scores", "steps of tuning", "on-policy steps", "test motions tuned")
     for stage in (*stages_in_turn, "test scores tuned learned", "evaluation"):
@@ -101,8 +101,8 @@ def test_after_kill_9_in_any_stage_a_new_run_does_only_what_was_unfinished(tmp_p
 @pytest.mark.slow
 @pytest.mark.parametrize(("steps_of", "kept"), [("steps of tuning", 25), ("on-policy steps", 20)])
 def test_a_tuning_that_was_killed_goes_on_from_its_checkpoint(tmp_path, server, steps_of, kept):
-    settings = [*SMALL, "tuning.max_steps=60", "tuning.epochs=200"]
-    settings += ["on_policy.steps=40", "on_policy.prompts=4", "on_policy.samples=2"]
+    settings = [*SMALL, "tuning.max_steps=60", "tuning.num_train_epochs=200"]
+    settings += ["on_policy.steps=40", "on_policy.prompts=4", "on_policy.num_generations=2"]
     process = _start(server, tmp_path, settings)
     for line in process.stderr:
         if (found := re.match(rf"{steps_of} +(\d+)/", line)) and int(found[1]) >= kept + 4:

@@ -7,7 +7,7 @@ import pytest
 from flow_runs import computed
 
 from atom.config import PromptConfig
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.prompts.grammar import write_prompts
 from storage import Store
@@ -44,7 +44,7 @@ def test_candidates_of_any_generator_are_scored_and_paired(tmp_path, run, atom):
     made = make_set(tmp_path / "mdm", "train", right=1)
     np.save(made / "1-2.npy", np.full((60, 22, 3), np.nan))
     root = tmp_path / "store"
-    record = run(root, f"imported.candidates={made}", "evaluation.gallery=2")
+    record = run(root, f"external.candidates={made}", "evaluation.num_examples=2")
     assert record["state"] == "completed" and "evaluation" not in record
     stages = {stage["name"]: stage for stage in record["stages"]}
     assert not {"adapter", "test motions base"} & stages.keys()
@@ -56,7 +56,7 @@ def test_candidates_of_any_generator_are_scored_and_paired(tmp_path, run, atom):
     report = (root / "runs" / record["run_id"] / "report.html").read_text()
     assert "pairs of" in report and report.count('class="motion-viewer"') == 4  # two by each of the two rules
 
-    assert computed(run(root, f"imported.candidates={made}", "evaluation.gallery=2")) == {}
+    assert computed(run(root, f"external.candidates={made}", "evaluation.num_examples=2")) == {}
 
     status, _, said = atom(
         "preferences", "export", "--store", root, "--to", tmp_path / "out", "--form", "atom", "--motions"
@@ -66,13 +66,13 @@ def test_candidates_of_any_generator_are_scored_and_paired(tmp_path, run, atom):
     assert np.load(tmp_path / "out" / first["sample_1"]["features"]).shape[1] == 263
 
     with pytest.raises(AtomError, match="no codebook tokens"):
-        run(root, f"imported.candidates={made}", "imported.tune=true")
+        run(root, f"external.candidates={made}", "external.tune=true")
 
 
 @pytest.mark.slow
 def test_base_and_tuned_of_another_generator_are_compared(tmp_path, run):
     base, tuned = (make_set(tmp_path / name, "test", right) for name, right in (("base", 1), ("tuned", 3)))
-    record = run(tmp_path / "store", f"imported.base={base}", f"imported.tuned={tuned}")
+    record = run(tmp_path / "store", f"external.base={base}", f"external.tuned={tuned}")
     figures = record["evaluation"]["kinematic"]["overall"]
     assert figures["n"] == 36 and figures["gain_low"] > 0
     metrics = {(row["arm"], row["metric"]): row["mean"] for row in record["metrics"]}
@@ -85,7 +85,7 @@ def test_pairs_of_elsewhere_are_tuned_on(tmp_path, run, atom):
     first = run(tmp_path / "store")
     status, _, said = atom("preferences", "export", "--store", tmp_path / "store", "--to", tmp_path / "out")
     assert status == 0, said
-    record = run(tmp_path / "other", f"imported.preferences={tmp_path / 'out'}")
+    record = run(tmp_path / "other", f"external.preferences={tmp_path / 'out'}")
     stages = {stage["name"]: stage for stage in record["stages"]}
     assert "motions" not in stages and "scores" not in stages
     assert stages["preferences"]["rows"] == next(s["rows"] for s in first["stages"] if s["name"] == "preferences")
@@ -95,7 +95,7 @@ def test_pairs_of_elsewhere_are_tuned_on(tmp_path, run, atom):
 @pytest.mark.slow
 def test_candidates_with_tokens_can_be_tuned_on(tmp_path, run):
     made = make_set(tmp_path / "made", "train", right=1, tokens=True)
-    record = run(tmp_path / "store", f"imported.candidates={made}", "imported.tune=true")
+    record = run(tmp_path / "store", f"external.candidates={made}", "external.tune=true")
     names = [stage["name"] for stage in record["stages"]]
     assert names.index("imported prompts") < names.index("motions") < names.index("adapter")
     assert record["evaluation"]["kinematic"]["overall"]["n"] == 9
@@ -104,10 +104,10 @@ def test_candidates_with_tokens_can_be_tuned_on(tmp_path, run):
 @pytest.mark.slow
 def test_labels_of_people_are_tuned_on_as_atom_does(tmp_path, run, shared):
     """The peers' sample: of 12 pairs two are skipped and three unsure."""
-    labels = f"imported.preferences={shared / 'parity/preference_labels/data/preference_labels.jsonl'}"
+    labels = f"external.preferences={shared / 'parity/preference_labels/data/preference_labels.jsonl'}"
     rows = []
     for unsure in ("false", "true"):
-        record = run(tmp_path / "store", labels, f"imported.unsure={unsure}")
+        record = run(tmp_path / "store", labels, f"external.include_unsure_pairs={unsure}")
         (stage,) = (stage for stage in record["stages"] if stage["name"] == "preferences")
         rows.append((stage["rows"], stage["quarantined"]))
     assert rows == [(7, 3), (10, 0)]

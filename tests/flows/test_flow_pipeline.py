@@ -58,8 +58,8 @@ def test_a_reward_model_of_all_rounds_takes_the_judges_place_and_changes_no_othe
         "prompts.train_per_task=6",
         "on_policy.steps=2",
         "on_policy.prompts=4",
-        "on_policy.samples=2",
-        "reward_model.epochs=2",
+        "on_policy.num_generations=2",
+        "reward_model.num_train_epochs=2",
         "evaluation.metrics=null",
     ]
     by_model = run(tmp_path, *settings, "on_policy.reward=model")

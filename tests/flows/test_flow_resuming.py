@@ -84,13 +84,13 @@ def test_every_day_brings_new_prompts_and_all_of_them_can_be_tuned_on(tmp_path, 
     store = Store(str(tmp_path))
     (one, other) = ({row["prompt_id"] for row in rows(store, day, "prompts")} for day in days)
     assert not one & other
-    weekly = align(load_config(overrides=[*SMALL, "name=weekly", "imported.runs=[nightly]"]), str(tmp_path), "tuning")
+    weekly = align(load_config(overrides=[*SMALL, "name=weekly", "external.runs=[nightly]"]), str(tmp_path), "tuning")
     gathered = rows(store, weekly, "preferences")
     each = [row for day in days for row in rows(store, day, "preferences")]
     assert len(gathered) == len(each) > 0
     assert {row["chosen_motion_id"] for row in gathered} == {row["chosen_motion_id"] for row in each}
     with pytest.raises(AtomError, match="no finished run in the store is named monthly"):
-        align(load_config(overrides=[*SMALL, "imported.runs=[monthly]"]), str(tmp_path), "tuning")
+        align(load_config(overrides=[*SMALL, "external.runs=[monthly]"]), str(tmp_path), "tuning")
 
 
 def rows(store, record, name):

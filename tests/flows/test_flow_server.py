@@ -20,7 +20,7 @@ from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import PrefectHTTPStatusError
 
-from atom.local_server import answers
+from atom.local_server import is_answering
 from flows.operating import provision, server
 from flows.operating.processes import python
 
@@ -75,7 +75,7 @@ class _Process:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
         command = python("-m", "flows.operating.server", "--port", str(self.port))
         self.process = subprocess.Popen(command, env=kept | settings, stderr=subprocess.DEVNULL)
-        while not answers(f"{self.address}/api/health"):
+        while not is_answering(f"{self.address}/api/health"):
             assert self.process.poll() is None
 
     def close(self) -> None:
@@ -280,6 +280,6 @@ def test_the_server_of_a_run_is_closed_too_and_ends_with_its_process(tmp_path):
         process.kill()  # as a crash: nothing of it can clean up
         process.wait()
     deadline = time.monotonic() + 30
-    while answers(f"{api}/health"):
+    while is_answering(f"{api}/health"):
         assert time.monotonic() < deadline, "the server outlived its run"
         time.sleep(0.1)

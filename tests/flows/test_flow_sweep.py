@@ -5,7 +5,7 @@ import pytest
 from flow_runs import SMALL
 
 from atom.errors import AtomError
-from atom.report.plots import settings
+from atom.report.plots import plot_sweep
 from flows.sweep import plan_trials, ranked, run_trials
 from storage import Store
 
@@ -15,26 +15,26 @@ def names(*arguments):
 
 
 def test_all_combinations_and_the_points_are_tried():
-    grid = ["tuning.beta=0.1,0.3", "tuning.rank=4,8"]
-    points = ["tuning.loss=simpo tuning.log_probability=average"]
+    grid = ["tuning.beta=0.1,0.3", "tuning.r=4,8"]
+    points = ["tuning.loss_type=simpo tuning.average_log_prob=true"]
     tried = names([], grid, points, 1, None)
-    assert tried == ["loss=simpo, log_probability=average"] + [
-        f"beta={beta}, rank={rank}" for beta in (0.1, 0.3) for rank in (4, 8)
+    assert tried == ["loss_type=simpo, average_log_prob=true"] + [
+        f"beta={beta}, r={rank}" for beta in (0.1, 0.3) for rank in (4, 8)
     ]
     assert names([], [], [], 1, None) == ["defaults"]
 
 
 def test_a_budget_keeps_the_points_and_draws_the_same_combinations_again():
     grid = ["tuning.beta=0.1,0.2,0.3,0.4,0.5"]
-    tried = names([], grid, ["tuning.loss=dpo"], 1, 3)
-    assert len(tried) == 3 and tried[0] == "loss=dpo" and tried == names([], grid, ["tuning.loss=dpo"], 1, 3)
+    tried = names([], grid, ["tuning.loss_type=dpo"], 1, 3)
+    assert len(tried) == 3 and tried[0] == "loss_type=dpo" and tried == names([], grid, ["tuning.loss_type=dpo"], 1, 3)
 
 
 def test_the_seeds_of_a_setting_differ_in_nothing_else():
-    (trial,) = plan_trials(["tuning.rank=4"], [], ["tuning.beta=0.2"], 3, None)
+    (trial,) = plan_trials(["tuning.r=4"], [], ["tuning.beta=0.2"], 3, None)
     assert [config.training_seed for config in trial.configs] == [0, 1, 2]
     assert {config.tuning.model_dump_json() for config in trial.configs} == {trial.configs[0].tuning.model_dump_json()}
-    assert trial.configs[0].tuning.rank == 4 and trial.configs[0].tuning.beta == 0.2
+    assert trial.configs[0].tuning.r == 4 and trial.configs[0].tuning.beta == 0.2
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_the_seeds_of_a_setting_differ_in_nothing_else():
     [
         (["tuning.beta"], [], "must be field=value,value"),
         (["tuning.beta=0.1,none"], [], "the setting tuning.beta=none: "),
-        ([], ["tuning.loss=orpo"], "the setting tuning.loss=orpo: .*set log_probability to average"),
+        ([], ["tuning.loss_type=orpo"], "the setting tuning.loss_type=orpo: .*set average_log_prob to true"),
     ],
 )
 def test_a_setting_that_can_not_be_is_named_before_any_runs(grid, points, reason):
@@ -65,7 +65,7 @@ def test_a_sweep_shares_the_pairs_and_ranks_the_settings(server, tmp_path):
     runs = Store(str(tmp_path)).runs()
     made = [stage for run in runs for stage in run["stages"] if stage["name"] == "preferences"]
     assert len(made) == 4 and sum(stage["reused"] for stage in made) == 3
-    plot = settings({judge: rows.to_dict("records") for judge, rows in overall.groupby("judge", sort=False)})
+    plot = plot_sweep({judge: rows.to_dict("records") for judge, rows in overall.groupby("judge", sort=False)})
     assert plot.png.startswith(b"\x89PNG") and "learning_rate=1e-9 +0.00" in plot.alt
 
 
@@ -82,14 +82,14 @@ def test_a_setting_that_comes_to_nothing_is_told_and_the_others_go_on(server, tm
     trials = plan_trials(
         [*SMALL, "evaluation.judges=[kinematic]", "resources.retries=0"],
         [],
-        ["tuning.targets=query", "tuning.rank=2"],
+        ["tuning.target_modules=query", "tuning.r=2"],
         1,
         None,
     )
     failed = []
     table = run_trials(trials, str(tmp_path), failed=lambda trial, error: failed.append((trial.name, str(error))))
     ((name, reason),) = failed
-    assert name == "targets=query" and "can't change the layers" in reason
-    assert set(table["setting"]) == {"rank=2"} and (table["seconds"] > 0).all()
+    assert name == "target_modules=query" and "can't change the layers" in reason
+    assert set(table["setting"]) == {"r=2"} and (table["seconds"] > 0).all()
     with pytest.raises(AtomError, match="can't change the layers"):
         run_trials(trials[:1], str(tmp_path))

@@ -12,7 +12,7 @@ from flows import stages
 from flows.stages import make_adapter, make_on_policy_adapter, rows_of
 from storage import PREFERENCES, PROMPTS, Recipe, Store
 
-QUICK = ["tuning.rank=2", "tuning.alpha=4", "tuning.targets=q,v", "tuning.batch_size=2"]
+QUICK = ["tuning.r=2", "tuning.lora_alpha=4", "tuning.target_modules=q,v", "tuning.batch_size=2"]
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_tasks_without_pairs_are_refused(tuned):
         tuned("tuning.tasks=[integrity]")
 
 
-@pytest.mark.parametrize("overrides", [[], ["imported.preferences=pairs.jsonl", "rounds=1"]])
+@pytest.mark.parametrize("overrides", [[], ["external.preferences=pairs.jsonl", "rounds=1"]])
 def test_tasks_that_no_prompt_has_are_refused_before_anything_is_made(overrides):
     tasks = ["prompts.tasks=[integrity,temporal]", "tuning.tasks=[frequency]"]
     with pytest.raises(AtomError, match=r"asks for frequency, but prompts\.tasks has only integrity, temporal"):
@@ -77,6 +77,6 @@ def test_tasks_that_no_prompt_has_are_refused_before_anything_is_made(overrides)
 
 
 def test_imported_pairs_alone_may_be_of_any_task():
-    imported = ["imported.preferences=pairs.jsonl", "rounds=1", "on_policy.steps=0"]
+    imported = ["external.preferences=pairs.jsonl", "rounds=1", "on_policy.steps=0"]
     config = load_config(overrides=["prompts.tasks=[integrity]", "tuning.tasks=[frequency]", *imported])
     assert config.tuning.tasks == ("frequency",)

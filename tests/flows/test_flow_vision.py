@@ -12,8 +12,8 @@ from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
 from atom.config import load_config
-from atom.double import ClipIndex, DoubleSettings, FaultRates, running
 from atom.errors import AtomError
+from atom.mock_service import FaultRates, MockServiceSettings, MotionIndex, run_in_thread
 from flows.services import check_run
 from storage import Store
 
@@ -21,7 +21,7 @@ VISION = [
     "judging.judge=vision",
     "judging.vision.model=atom-double",
     "evaluation.judges=[vision, kinematic]",
-    "judging.vision.sight.size=64",
+    "judging.vision.frames.size=64",
     "service.requests_per_minute=60000",
     "evaluation.bootstrap=100",
 ]
@@ -35,8 +35,8 @@ def double(tmp_path):
 
     def start(**settings):
         faults = {name: settings.pop(name) for name in list(settings) if name in FaultRates.model_fields}
-        context = running(
-            DoubleSettings(faults=FaultRates(**faults), **settings), ClipIndex(store=Store(str(tmp_path)))
+        context = run_in_thread(
+            MockServiceSettings(faults=FaultRates(**faults), **settings), MotionIndex(store=Store(str(tmp_path)))
         )
         started.append(context)
         return context.__enter__()
@@ -93,7 +93,7 @@ def test_a_run_by_models_pays_once_and_tells_what_it_paid(run, double, tmp_path)
 
 
 def test_a_batch_run_scores_the_same(run, double, tmp_path, monkeypatch):
-    monkeypatch.setattr("atom.chat.batch.QUIET", 0.1)
+    monkeypatch.setattr("atom.llm_client.batch.FLUSH_DELAY", 0.1)
     there = double()
     record = run(
         tmp_path, *VISION, f"service.base_url={there.address}", "service.mode=batch", "service.poll_seconds=0.1"
@@ -207,9 +207,9 @@ def test_on_policy_tuning_by_what_was_learned_from_a_vision_judge_asks_it_nothin
         *settings,
         "on_policy.steps=2",
         "on_policy.prompts=4",
-        "on_policy.samples=2",
+        "on_policy.num_generations=2",
         "on_policy.reward=model",
-        "reward_model.epochs=1",
+        "reward_model.num_train_epochs=1",
         "evaluation.judges=[kinematic]",
     )
     assert record["state"] == "completed" and "reward model" in {stage["name"] for stage in record["stages"]}

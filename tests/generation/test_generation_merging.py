@@ -33,7 +33,7 @@ def logits(generator):
         {},
         {"use_rslora": True},
         {"use_dora": True},
-        {"targets": "q,k,v,o,wi_0,wi_1,wo,lm_head"},
+        {"target_modules": "q,k,v,o,wi_0,wi_1,wo,lm_head"},
     ],
     ids=["LoRA", "rank-stabilised", "DoRA", "with the output layer"],
 )

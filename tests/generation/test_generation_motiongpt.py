@@ -23,7 +23,7 @@ from atom.generation.motiongpt import read_motiongpt, read_t5
 from atom.generation.sampling import sample_ids
 from atom.generation.tokenizer import MotionVocabulary
 from atom.tuning.batches import PairBatch
-from atom.tuning.log_probabilities import pair_log_probabilities
+from atom.tuning.log_probabilities import compute_pair_log_probs
 from atom.tuning.pairs import TokenizedPairs, TrainingPair
 
 MEAN, STD = np.zeros(263, np.float32), np.ones(263, np.float32)
@@ -92,7 +92,7 @@ def test_the_loss_over_all_tokens_of_a_batch_is_the_peers(peer, cases):
         generator,
         [TrainingPair(text, tuple(answer), tuple(answer)) for text, answer in zip(told["forward_loss_inputs"], codes)],
     )
-    sums, _ = pair_log_probabilities(peer.language_model, PairBatch.of(pairs, 0, torch.device("cpu")), "sum")
+    sums, _ = compute_pair_log_probs(peer.language_model, PairBatch.of(pairs, 0, torch.device("cpu")), "sum")
     tokens = sum(len(pair.chosen) for pair in pairs)
     assert -sums.sum().item() / tokens == pytest.approx(arrays["forward_loss"].item(), abs=5e-5)
 

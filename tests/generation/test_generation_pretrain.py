@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from atom.config import settings_of
-from atom.corpus.compose import make_motion
+from atom.config import load_section
+from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
 from atom.generation.generator import Generator
@@ -34,7 +34,7 @@ TINY = [
 def test_pretraining_writes_a_generator_and_goes_on_where_it_was_cut_off(tmp_path):
     told = []
     figures = pretrain(
-        tmp_path / "out", settings_of(PretrainConfig, TINY), tmp_path / "work", lambda *said: told.append(said)
+        tmp_path / "out", load_section(PretrainConfig, TINY), tmp_path / "work", lambda *said: told.append(said)
     )
     generator = Generator.load(str(tmp_path / "out"))
     assert generator.weights_hash == figures["weights"]
@@ -45,7 +45,7 @@ def test_pretraining_writes_a_generator_and_goes_on_where_it_was_cut_off(tmp_pat
     assert state["step"] == 4
     told.clear()
     again = pretrain(
-        tmp_path / "out", settings_of(PretrainConfig, TINY), tmp_path / "work", lambda *said: told.append(said)
+        tmp_path / "out", load_section(PretrainConfig, TINY), tmp_path / "work", lambda *said: told.append(said)
     )
     assert again == figures, "nothing was left to train"
     assert "corpus" not in {name for name, *_ in told}
@@ -53,7 +53,7 @@ def test_pretraining_writes_a_generator_and_goes_on_where_it_was_cut_off(tmp_pat
 
 def test_an_unknown_field_is_named():
     with pytest.raises(AtomError, match=r"language_model\.stepps"):
-        settings_of(PretrainConfig, ["language_model.stepps=3"])
+        load_section(PretrainConfig, ["language_model.stepps=3"])
 
 
 def test_the_world_of_the_loss_is_the_world_of_the_features():

@@ -8,8 +8,8 @@ import pytest
 
 from atom.corpus.dataset import make_clip
 from atom.humanml3d.dataset import HumanML3D
-from atom.motion.mirror import mirror_features
-from atom.motion.statistics import measured_statistics
+from atom.motion.feature_statistics import measure_statistics
+from atom.motion.mirroring import mirror_features
 
 TRAIN = [f"{number:06d}" for number in (*range(4), *range(7, 28))]  # with their mirror images enough to measure
 MEMBERS = {"train": TRAIN, "val": ["000004"], "test": ["000005", "000006"]}
@@ -41,7 +41,7 @@ def _original(tmp_path_factory):
     splits |= {"train_val": splits["train"] + splits["val"], "all": list(chain(*splits.values()))}
     for split, ids in splits.items():
         (folder / f"{split}.txt").write_text("\n".join(ids) + "\n")
-    statistics = measured_statistics(map(HumanML3D(folder).clip, splits["train"]))
+    statistics = measure_statistics(map(HumanML3D(folder).clip, splits["train"]))
     np.save(folder / "Mean.npy", statistics.mean)
     np.save(folder / "Std.npy", statistics.std)
     return folder

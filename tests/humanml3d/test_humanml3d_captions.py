@@ -10,12 +10,12 @@ WORDS = "a/DET person/NOUN walk/VERB"
 def test_a_caption_without_times_describes_the_whole_clip(times):
     caption = parse_caption(f"a person walks.#{WORDS}#{times}\n")
     assert caption == Caption("a person walks.", ("a/DET", "person/NOUN", "walk/VERB"), 0.0, 0.0)
-    assert caption.whole_clip
+    assert caption.is_whole_clip
 
 
 def test_a_caption_with_times_describes_a_part():
     caption = parse_caption(f"a person walks#{WORDS}#1.5#4.25")
-    assert (caption.start, caption.end, caption.whole_clip) == (1.5, 4.25, False)
+    assert (caption.start, caption.end, caption.is_whole_clip) == (1.5, 4.25, False)
     assert parse_caption(f"a person walks#{WORDS}#nan#3").end == 3
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from atom.errors import AtomError
-from atom.humanml3d.checking import KINDS, MEASURED_CLIPS, check_dataset, sampled_clips
 from atom.humanml3d.dataset import HumanML3D
+from atom.humanml3d.dataset_checks import FINDING_KINDS, MAX_MEASURED_CLIPS, check_dataset, sample_clips
 
 WORDS = "a/DET person/NOUN"
 
@@ -174,8 +174,8 @@ def test_each_fault_has_its_own_finding(folder, fault):
     assert [finding.kind for finding in report.findings] == kinds
     first = report.findings[0]
     assert place in first.where[0] and first.count >= 1 and first.remedy
-    assert (first.severity, first.what, first.remedy) == KINDS[first.kind]
-    assert report.sound == (KINDS[kinds[0]][0] != "error")
+    assert (first.severity, first.what, first.remedy) == FINDING_KINDS[first.kind]
+    assert report.sound == (FINDING_KINDS[kinds[0]][0] != "error")
 
 
 def test_few_clips_say_nothing_about_statistics(folder):
@@ -206,7 +206,7 @@ def test_every_kind_of_fault_is_tried():
     tried = {kind for _, kinds, _ in FAULTS.values() for kind in kinds} | {
         "motiongpt"
     }  # below, for it needs the real pair
-    assert tried == set(KINDS)
+    assert tried == set(FINDING_KINDS)
 
 
 def test_the_statistics_of_motiongpt_are_told(folder, shared):
@@ -238,10 +238,10 @@ def test_a_large_split_is_sampled_evenly():
                 raise AtomError("broken")
             return id
 
-    ids = list(range(3 * MEASURED_CLIPS))
-    assert list(sampled_clips(Numbers(), ids)) == ids[3::3]
-    assert list(sampled_clips(Numbers(), ids, most=None)) == ids[1:]
-    assert list(sampled_clips(Numbers(), [])) == []
+    ids = list(range(3 * MAX_MEASURED_CLIPS))
+    assert list(sample_clips(Numbers(), ids)) == ids[3::3]
+    assert list(sample_clips(Numbers(), ids, most=None)) == ids[1:]
+    assert list(sample_clips(Numbers(), [])) == []
 
 
 def test_a_folder_of_another_layout_is_refused(tmp_path):

@@ -98,7 +98,7 @@ def test_one_caption_each_is_drawn_by_seed_and_id_alone(folder):
     dataset = only(folder, *names)
 
     def drawn(seed):
-        return [(item.id, item.caption.text) for item in dataset.one_caption_each("test", seed)]
+        return [(item.id, item.caption.text) for item in dataset.draw_one_caption_each("test", seed)]
 
     first = drawn(0)
     assert first == drawn(0) and first != drawn(1)
@@ -110,7 +110,7 @@ def test_one_caption_each_is_drawn_by_seed_and_id_alone(folder):
 
 def test_clips_are_read_when_they_are_asked_for(folder):
     dataset = HumanML3D(folder)
-    items = dataset.one_caption_each("train", 0)
+    items = dataset.draw_one_caption_each("train", 0)
     first = next(items)
     for path in (folder / "new_joint_vecs").iterdir():
         path.unlink()

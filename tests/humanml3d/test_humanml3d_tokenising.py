@@ -7,7 +7,7 @@ import pytest
 from atom.errors import AtomError
 from atom.generation.generator import Generator
 from atom.humanml3d.dataset import HumanML3D
-from atom.humanml3d.tokenising import tokenise
+from atom.humanml3d.motion_tokens import tokenise
 
 COUNT = 56
 
@@ -55,7 +55,7 @@ def test_a_split_becomes_codes_in_the_layout_of_motiongpt(folder, tmp_path):
 
 
 def test_clips_are_cut_to_whole_codes_and_go_in_batches_of_like_lengths(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("atom.humanml3d.tokenising._AT_ONCE", 20)
+    monkeypatch.setattr("atom.humanml3d.motion_tokens._AT_ONCE", 20)
     for number, id in enumerate(HumanML3D(folder).ids("all")):
         cut(folder, id, 48 - number % 8)
     encode = Encoder()
@@ -66,7 +66,7 @@ def test_clips_are_cut_to_whole_codes_and_go_in_batches_of_like_lengths(folder, 
 
 
 def test_a_cut_off_call_goes_on_where_it_was(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("atom.humanml3d.tokenising._AT_ONCE", 10)
+    monkeypatch.setattr("atom.humanml3d.motion_tokens._AT_ONCE", 10)
     dataset, output = HumanML3D(folder), tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         tokenise(dataset, "all", Encoder(calls=3), output, encoder="a")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from atom.errors import AtomError
-from atom.events import ACTIONS, TASKS, Event, split_of
+from atom.events import ACTIONS, TASKS, Event, assign_split
 from atom.judging import rubric
 from atom.judging.calibration import (
     AGREEMENT,
@@ -15,20 +15,20 @@ from atom.judging.calibration import (
     EVENT_ERRORS,
     CalibrationClip,
     calibrate,
-    calibration_clips,
+    make_calibration_clips,
     compare_judges,
-    labelled_clips,
+    read_labelled_clips,
     level_counts,
 )
-from atom.judging.calibration.made import CLIPS_A_PROMPT
-from atom.judging.kinematic import KinematicJudge
-from atom.motion.files import write_motion
+from atom.judging.calibration.corpus_clips import CLIPS_A_PROMPT
+from atom.judging.kinematic_judge import KinematicJudge
+from atom.motion.motion_files import write_motion
 from atom.prompts.parsing import parse_events
 
 
 @pytest.fixture(scope="module")
 def clips():
-    return calibration_clips(30, seed=4)
+    return make_calibration_clips(30, seed=4)
 
 
 def said(clips, score):
@@ -43,7 +43,7 @@ def test_clips_are_made_for_held_out_prompts_of_all_tasks(clips):
     assert len(clips) == 30 * CLIPS_A_PROMPT and len({clip.clip_id for clip in clips}) == len(clips)
     assert [sum(clip.task == task for clip in clips) for task in TASKS] == [40, 40, 40]
     for clip in clips:
-        assert split_of(clip.asked) == "val" and parse_events(clip.text).events == clip.asked
+        assert assign_split(clip.asked) == "val" and parse_events(clip.text).events == clip.asked
         assert clip.truth == rubric.score(clip.task, clip.asked, clip.done)
         assert clip.joints.shape[1:] == (22, 3) and len(clip.joints) <= 197
 
@@ -79,13 +79,13 @@ def test_motions_are_wrong_in_every_known_way(clips):
 
 
 def test_the_same_seed_gives_the_same_clips(clips):
-    again, other = calibration_clips(6, seed=4), calibration_clips(6, seed=5)
+    again, other = make_calibration_clips(6, seed=4), make_calibration_clips(6, seed=5)
     for one, two in zip(clips, again):
         assert (one.clip_id, one.text, one.done, one.truth) == (two.clip_id, two.text, two.done, two.truth)
         assert np.array_equal(one.joints, two.joints)
     assert {clip.prompt_id for clip in again}.isdisjoint(clip.prompt_id for clip in other)
     with pytest.raises(AtomError, match="at least 1"):
-        calibration_clips(0, seed=4)
+        make_calibration_clips(0, seed=4)
 
 
 def test_a_perfect_judge_agrees_fully_and_errs_in_nothing(clips):
@@ -270,7 +270,7 @@ def test_labelled_sets_are_read_from_jsonl_and_parquet_alike(folder, clips):
     rows = [GOOD | {"events": DONE}, GOOD | {"motion": "motions/b.npy", "score": 4}, GOOD | {"events": DONE[:1]}]
     pd.DataFrame(rows).to_parquet(folder / "labels.parquet")
     for path in (lines_of(folder, *rows[:1], "", *rows[1:]), folder / "labels.parquet"):
-        right, by_person, half = labelled_clips(path)
+        right, by_person, half = read_labelled_clips(path)
         assert right.asked == right.done == (Event("jump_up", 2), Event("bow")) and right.truth == 5
         assert np.array_equal(right.joints, clips[0].joints) and len(by_person.joints) == len(right.joints) - 1
         assert by_person.done is None and by_person.truth == 4
@@ -282,12 +282,12 @@ def test_labelled_sets_are_read_from_jsonl_and_parquet_alike(folder, clips):
 
 
 def test_a_count_is_one_and_a_motion_of_nothing_may_be_left_unsaid(folder):
-    once, nothing = labelled_clips(lines_of(folder, GOOD | {"events": [{"action": "bow"}]}, GOOD | {"events": []}))
+    once, nothing = read_labelled_clips(lines_of(folder, GOOD | {"events": [{"action": "bow"}]}, GOOD | {"events": []}))
     assert once.done == (Event("bow"),) and nothing.done == () and nothing.truth == 1
 
 
 def test_a_score_is_taken_for_a_text_that_events_tell_only_in_part(folder):
-    (clip,) = labelled_clips(lines_of(folder, GOOD | {"text": "a person yodels and bows", "score": 2.5}))
+    (clip,) = read_labelled_clips(lines_of(folder, GOOD | {"text": "a person yodels and bows", "score": 2.5}))
     assert clip.asked == (Event("bow"),) and clip.truth == 2.5
 
 
@@ -320,14 +320,14 @@ def test_a_score_is_taken_for_a_text_that_events_tell_only_in_part(folder):
 def test_a_fault_is_told_in_one_line_with_its_place(folder, row, message):
     path = lines_of(folder, GOOD | {"score": 3}, "", row)
     with pytest.raises(AtomError, match=message) as caught:
-        labelled_clips(path)
+        read_labelled_clips(path)
     assert "labels.jsonl, line 3: " in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_all_places_at_fault_are_told(folder):
     pd.DataFrame([GOOD | {"score": score} for score in (3, 9, 4, 0)]).to_parquet(folder / "labels.parquet")
     with pytest.raises(AtomError, match=r"row 2: score 9 .*\(also at fault: row 4\)"):
-        labelled_clips(folder / "labels.parquet")
+        read_labelled_clips(folder / "labels.parquet")
 
 
 @pytest.mark.parametrize(
@@ -344,4 +344,4 @@ def test_files_that_hold_no_labelled_set_are_refused(tmp_path, name, content, me
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(AtomError, match=message):
-        labelled_clips(tmp_path / name)
+        read_labelled_clips(tmp_path / name)

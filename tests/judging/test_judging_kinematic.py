@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from atom.config import JudgingConfig
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.corpus.dataset import draw_events
 from atom.errors import AtomError
 from atom.events import ACTIONS, Event
-from atom.judging.kinematic import KinematicJudge
+from atom.judging.kinematic_judge import KinematicJudge
 from atom.judging.rubric import exact, merged
-from atom.motion.mirror import mirror_joints
+from atom.motion.mirroring import mirror_joints
 
 JUDGE = KinematicJudge()
 TIRING = {"spin": 3}  # five turns don't fit into a clip

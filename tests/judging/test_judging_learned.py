@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from atom.config import settings_of
-from atom.corpus.compose import make_motion
+from atom.config import load_section
+from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
-from atom.judging.kinematic import KinematicJudge
-from atom.judging.learned import CLASSES, LearnedJudge, body_frames, events_of
-from atom.judging.learned_training import JudgeTraining, augmented, collate, pretrain_judge
-from atom.judging.quality import detection_quality, jittered, known_motions, paced
-from atom.motion.mirror import mirror_joints
+from atom.judging.detection_quality import measure_detection_quality, add_jitter, make_known_motions, change_pace
+from atom.judging.kinematic_judge import KinematicJudge
+from atom.judging.learned_judge import CLASSES, LearnedJudge, body_frames, events_of
+from atom.judging.learned_judge_training import JudgeTrainingConfig, augmented, collate, pretrain_judge
+from atom.motion.mirroring import mirror_joints
 
 
 @pytest.fixture(scope="module")
 def motions():
-    return known_motions(60, "test", seed=3)
+    return make_known_motions(60, "test", seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def judge():
 
 
 def test_it_sees_the_events_of_compositions_it_never_saw(judge, motions):
-    found = detection_quality(judge, motions)
+    found = measure_detection_quality(judge, motions)
     assert found["event_f1"] >= 0.9 and found["order"] >= 0.9 and found["count"] >= 0.8
 
 
@@ -38,11 +38,11 @@ def test_it_and_the_kinematic_judge_find_the_same(judge, motions):
     assert np.mean(same) > 0.85
 
 
-@pytest.mark.parametrize("worse", [lambda m: jittered(m, np.random.default_rng(0)), lambda m: paced(m, 1.1)])
+@pytest.mark.parametrize("worse", [lambda m: add_jitter(m, np.random.default_rng(0)), lambda m: change_pace(m, 1.1)])
 @pytest.mark.parametrize("name", ["kinematic", "learned"])
 def test_jitter_and_pace_hardly_matter(judge, motions, worse, name):
     judging = judge if name == "learned" else KinematicJudge()
-    assert detection_quality(judging, worse(motions))["event_f1"] >= 0.9
+    assert measure_detection_quality(judging, worse(motions))["event_f1"] >= 0.9
 
 
 def test_a_turn_a_shift_and_another_size_change_nothing(judge, motions):
@@ -86,7 +86,7 @@ def test_augmentation_keeps_spans_on_their_events():
 
 
 def test_training_writes_a_judge_and_says_how_good_it_is(tmp_path):
-    config = settings_of(JudgeTraining, ["clips=250", "workers=1", "judged=3", "steps=2", "width=8", "batch=4"])
+    config = load_section(JudgeTrainingConfig, ["clips=250", "workers=1", "judged=3", "steps=2", "width=8", "batch=4"])
     figures = pretrain_judge(tmp_path / "judge", config, tmp_path / "work", lambda *_: None)
     assert set(figures["quality"]) == {"clean", "decoded"}
     assert isinstance(LearnedJudge.load(tmp_path / "judge").detect(np.zeros((20, 22, 3))), list)

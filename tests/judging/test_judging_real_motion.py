@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from atom.judging.kinematic import KinematicJudge
-from atom.motion.mirror import mirror_joints
+from atom.judging.kinematic_judge import KinematicJudge
+from atom.motion.mirroring import mirror_joints
 from atom.prompts.parsing import parse_events
 
 JUDGE = KinematicJudge()
@@ -82,7 +82,7 @@ def _turned(action: str) -> str:
     return {"left": f"{name}_right", "right": f"{name}_left"}.get(side, action)
 
 
-# Counted by eye on contact sheets of every fourth or sixth frame.
+# CountedAction by eye on contact sheets of every fourth or sixth frame.
 COUNTS = {
     "bn_1_kick_normal_001": ("kick", 3), "cmu_10_02": ("kick", 1), "cmu_10_06": ("kick", 1), "dm_spinkick": ("kick", 1),
     "bn_1_punch_normal_002": ("punch", 5), "cmu_02_05": ("punch", 9), "dm_sie_punch_forward02": ("punch", 1),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from atom.errors import AtomError
 from atom.events import ACTIONS, TASKS, Event
-from atom.judging.rubric import exact, matches, merged, score
+from atom.judging.rubric import exact, matches, merge_repeats, score
 
 NAMES = ["jump_up", "walk_forward", "wave_left", "squat", "clap"]
 
@@ -44,14 +44,14 @@ def test_exactly_what_was_asked_scores_5(task, asked):
 def totals(events):
     """How often each action is done, wherever it is."""
     found = Counter()
-    for action, count in merged(events):
+    for action, count in merge_repeats(events):
         found[action] += count
     return found
 
 
 @given(asked_lists, seen_lists)
 def test_5_only_if_the_matter_of_the_task_is_right(asked, seen):
-    names = [[action for action, _ in merged(side)] for side in (asked, seen)]
+    names = [[action for action, _ in merge_repeats(side)] for side in (asked, seen)]
     if score("temporal", asked, seen) == 5:
         assert names[0] == names[1]
     if score("integrity", asked, seen) == 5:
@@ -114,7 +114,7 @@ def test_temporal_follows_the_rule_of_the_paper():
 
 
 def test_repeats_in_a_row_are_one_event():
-    assert merged([Seen("jump_up", 2), Seen("jump_up", 1), Seen("walk_forward"), Seen("walk_forward")]) == [
+    assert merge_repeats([Seen("jump_up", 2), Seen("jump_up", 1), Seen("walk_forward"), Seen("walk_forward")]) == [
         ("jump_up", 3),
         ("walk_forward", 1),
     ]

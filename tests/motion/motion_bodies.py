@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from atom.motion.rotation import turn, unit
-from atom.motion.skeleton import BONE_LENGTHS, JOINTS, MIRRORED, PARENTS, REST_DIRECTIONS
+from atom.motion.rotation import rotate_about_y, unit
+from atom.motion.skeleton import BONE_LENGTHS, JOINTS, MIRRORED_JOINTS, PARENTS, REST_DIRECTIONS
 
-SYMMETRIC_OFFSETS = REST_DIRECTIONS * ((BONE_LENGTHS + BONE_LENGTHS[MIRRORED]) / 2)[:, None]
+SYMMETRIC_OFFSETS = REST_DIRECTIONS * ((BONE_LENGTHS + BONE_LENGTHS[MIRRORED_JOINTS]) / 2)[:, None]
 
 # A standing body: arms hang, feet point ahead, shoulders lie beside the neck.
 STANDING = REST_DIRECTIONS.astype(float).copy()
@@ -37,5 +37,5 @@ def moving_body(seed: int, frames: int = 40, clips: tuple[int, ...] = (), offset
     directions = unit(unit(STANDING) + 0.3 * wave(JOINTS, 3))
     root = np.concatenate([1.5 * wave(1, 1), 0.9 + 0.05 * wave(1, 1), 1.5 * wave(1, 1)], axis=-1)[..., 0, :]
     heading = 2 * wave(1, 1)[..., 0, 0]
-    joints = pose(turn(directions, heading[..., None]), root, offsets)
+    joints = pose(rotate_about_y(directions, heading[..., None]), root, offsets)
     return joints.astype(np.float32)

@@ -8,11 +8,11 @@ import pytest
 from motion_bodies import moving_body
 
 from atom.errors import AtomError
-from atom.motion.bvh import read_bvh
+from atom.motion.bvh_reader import read_bvh
 from atom.motion.features import joints_to_features
-from atom.motion.files import read_motion
-from atom.motion.resample import resampled
-from atom.motion.skeleton import INDEX, JOINT_NAMES, PARENTS
+from atom.motion.motion_files import read_motion
+from atom.motion.resampling import resample
+from atom.motion.skeleton import JOINT_INDEX, JOINT_NAMES, PARENTS
 
 Z_UP = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])  # a Y-up vector as a Z-up file has it
 
@@ -227,7 +227,7 @@ SMPL_NAMES = {name: "_".join(part.capitalize() for part in name.split("_")) for 
 def assert_same(joints, places, names, scale):
     assert joints.dtype == np.float32
     for ours, theirs in names.items():
-        np.testing.assert_allclose(joints[:, INDEX[ours]], places[theirs] * scale, atol=1e-4, err_msg=ours)
+        np.testing.assert_allclose(joints[:, JOINT_INDEX[ours]], places[theirs] * scale, atol=1e-4, err_msg=ours)
 
 
 @pytest.mark.parametrize("order", ["ZXY", "XYZ", "YZX", "ZYX"])
@@ -286,7 +286,7 @@ def test_smpl_comes_back_as_it_is(tmp_path, order, style):
 
 
 def spine_steps(joints):
-    spine = joints[:, [INDEX[name] for name in ("pelvis", "spine1", "spine2", "spine3", "neck")]]
+    spine = joints[:, [JOINT_INDEX[name] for name in ("pelvis", "spine1", "spine2", "spine3", "neck")]]
     return np.linalg.norm(np.diff(spine, axis=1), axis=-1)
 
 
@@ -297,10 +297,10 @@ def test_cmu_comes_back_with_a_spine_and_collars_that_have_a_length(tmp_path):
         ours: theirs for ours, theirs in MIXAMO_NAMES.items() if not ours.startswith("spine") and "collar" not in ours
     }
     assert_same(joints, places, own, 0.056444)
-    neck, shoulder = joints[:, INDEX["neck"]], joints[:, INDEX["l_shoulder"]]
-    np.testing.assert_allclose(joints[:, INDEX["l_collar"]], neck * 2 / 3 + shoulder / 3, atol=1e-5)
+    neck, shoulder = joints[:, JOINT_INDEX["neck"]], joints[:, JOINT_INDEX["l_shoulder"]]
+    np.testing.assert_allclose(joints[:, JOINT_INDEX["l_collar"]], neck * 2 / 3 + shoulder / 3, atol=1e-5)
     # The spine joint in the middle of the trunk lies on CMU's own one, the others before and behind it.
-    assert np.linalg.norm(joints[:, INDEX["spine2"]] - places["Spine"] * 0.056444, axis=-1).max() < 0.005
+    assert np.linalg.norm(joints[:, JOINT_INDEX["spine2"]] - places["Spine"] * 0.056444, axis=-1).max() < 0.005
     assert spine_steps(joints).min() > 0.01
     assert np.isfinite(joints_to_features(joints)).all()
 
@@ -321,7 +321,7 @@ def test_daz_gets_toes_from_end_sites_and_a_spine_of_three(tmp_path):
     }
     assert_same(joints, places, names, 0.01)
     way = np.linalg.norm(
-        np.diff([joints[:, INDEX[n]] for n in ("pelvis", "spine1", "spine2", "spine3", "neck")], axis=0), axis=-1
+        np.diff([joints[:, JOINT_INDEX[n]] for n in ("pelvis", "spine1", "spine2", "spine3", "neck")], axis=0), axis=-1
     )
     assert (way.mean(axis=1) > 0.03).all()
 
@@ -353,7 +353,7 @@ def test_a_body_may_be_moved_by_positions_alone(tmp_path):
 
 def test_a_real_capture_in_inches_and_z_up_at_120_fps_is_the_same_again(tmp_path, shared):
     joints = read_motion(shared / "data/real_motion/cmu_02_01.npz")[:40]
-    (tmp_path / "a.bvh").write_text(by_positions(resampled(joints, 6) @ Z_UP.T / 0.0254, 120))
+    (tmp_path / "a.bvh").write_text(by_positions(resample(joints, 6) @ Z_UP.T / 0.0254, 120))
     np.testing.assert_allclose(read_bvh(tmp_path / "a.bvh"), joints, atol=1e-4)
 
 
@@ -372,7 +372,7 @@ def test_the_unit_is_found_by_the_leg(tmp_path, unit, metres):
 def test_an_unknown_unit_gives_a_body_of_usual_size(tmp_path):
     joints = Take(scaled(mixamo(), 10)).read(tmp_path)
     leg = sum(
-        np.linalg.norm(joints[:, INDEX[a]] - joints[:, INDEX[b]], axis=-1)
+        np.linalg.norm(joints[:, JOINT_INDEX[a]] - joints[:, JOINT_INDEX[b]], axis=-1)
         for a, b in (("r_hip", "r_knee"), ("r_knee", "r_ankle"))
     )
     np.testing.assert_allclose(leg, 0.8158, atol=1e-3)
@@ -397,7 +397,7 @@ def test_a_y_up_skeleton_that_the_root_sets_into_a_z_up_world_is_turned(tmp_path
     take.path = np.linspace([0, 0, 0.9], [0.5, 0.2, 0.9], take.frames)
     take.turns[:, 0] = [90, 0, 0]
     joints = take.read(tmp_path)
-    assert (joints[:, INDEX["neck"], 1] - joints[:, INDEX["pelvis"], 1] > 0.4).all()
+    assert (joints[:, JOINT_INDEX["neck"], 1] - joints[:, JOINT_INDEX["pelvis"], 1] > 0.4).all()
     np.testing.assert_allclose(joints[:, 0, 1], 0.9, atol=1e-5)
 
 
@@ -410,7 +410,7 @@ def test_frames_are_brought_to_20_a_second(tmp_path, fps):
         places = take.places()
         np.testing.assert_allclose(joints[:, 0], places["mixamorig:Hips"][:: fps // 20] * 0.01, atol=1e-4)
         np.testing.assert_allclose(
-            joints[:, INDEX["l_wrist"]], places["mixamorig:LeftHand"][:: fps // 20] * 0.01, atol=1e-4
+            joints[:, JOINT_INDEX["l_wrist"]], places["mixamorig:LeftHand"][:: fps // 20] * 0.01, atol=1e-4
         )
 
 

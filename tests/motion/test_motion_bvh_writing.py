@@ -7,10 +7,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from atom.errors import AtomError
-from atom.motion.bvh import read_bvh
-from atom.motion.bvh_writing import write_bvh
-from atom.motion.files import read_motion
-from atom.motion.skeleton import INDEX, JOINT_NAMES, JOINTS, PARENTS
+from atom.motion.bvh_reader import read_bvh
+from atom.motion.bvh_writer import write_bvh
+from atom.motion.motion_files import read_motion
+from atom.motion.skeleton import JOINT_INDEX, JOINT_NAMES, JOINTS, PARENTS
 
 NAMES = {
     "pelvis": "Hips",
@@ -233,7 +233,7 @@ def test_knees_and_elbows_bend_as_hinges(tmp_path):
 
 def test_straight_limbs_do_not_twist_with_every_tremor(tmp_path):
     joints = performed(lambda time: ({"l_hip": about("x", 60 * time - 60)}, (0, 0.9, 0)))
-    joints[:, INDEX["l_elbow"]] = (joints[:, INDEX["l_shoulder"]] + joints[:, INDEX["l_wrist"]]) / 2
+    joints[:, JOINT_INDEX["l_elbow"]] = (joints[:, JOINT_INDEX["l_shoulder"]] + joints[:, JOINT_INDEX["l_wrist"]]) / 2
     joints += np.random.default_rng(0).normal(0, 0.001, joints.shape)
     angles = written(tmp_path, joints).angles
     assert np.abs(np.diff(angles("LeftArm")[:, 1])).max() < 5  # about X, along which it lies
@@ -261,18 +261,18 @@ def test_the_rest_pose_is_a_t_of_the_persons_own_proportions(tmp_path):
     assert set(played.offsets) == {*NAMES.values(), *(f"{name}/end" for name in ends())}
     for name, length in LENGTHS.items():
         assert np.linalg.norm(played.offsets[NAMES[name]]) == pytest.approx(length, abs=1e-3)
-        assert played.parents[NAMES[name]] == NAMES[JOINT_NAMES[PARENTS[INDEX[name]]]]
+        assert played.parents[NAMES[name]] == NAMES[JOINT_NAMES[PARENTS[JOINT_INDEX[name]]]]
     (rest,) = played.joints(np.zeros((1, len(played.channels))))
     for side, sign in (("l", 1), ("r", -1)):
         hip, knee, ankle, toe, collar, shoulder, elbow, wrist = (
-            rest[INDEX[f"{side}_{part}"]]
+            rest[JOINT_INDEX[f"{side}_{part}"]]
             for part in ("hip", "knee", "ankle", "foot", "collar", "shoulder", "elbow", "wrist")
         )
         np.testing.assert_allclose(wrist[1:], shoulder[1:], atol=1e-5)
         np.testing.assert_allclose(ankle[[0, 2]], hip[[0, 2]], atol=1e-5)
         assert sign * wrist[0] > sign * elbow[0] > sign * shoulder[0] > sign * collar[0] > 0 < sign * hip[0]
         assert ankle[1] < knee[1] < hip[1] < 0 and toe[1] < ankle[1] and toe[2] > ankle[2] + 0.1
-    spine = rest[[INDEX[name] for name in ("pelvis", "spine1", "spine2", "spine3", "neck", "head")]]
+    spine = rest[[JOINT_INDEX[name] for name in ("pelvis", "spine1", "spine2", "spine3", "neck", "head")]]
     assert (np.diff(spine[:, 1]) > 0.03).all() and np.abs(spine[:-1, [0, 2]]).max() < 0.05
     places = played.places(np.zeros((1, len(played.channels))))
     for name, (axis, sign) in ends().items():
@@ -314,13 +314,13 @@ def test_bones_that_change_length_get_the_median_and_the_limbs_still_arrive(tmp_
         assert np.linalg.norm(played.offsets[NAMES[name]]) == pytest.approx(length, abs=0.4)
     away = np.linalg.norm(played.joints(played.frames) - joints, axis=-1)
     assert (
-        away.mean() < 0.006 and away[:, [INDEX["l_foot"], INDEX["r_foot"]]].mean() < 0.008
+        away.mean() < 0.006 and away[:, [JOINT_INDEX["l_foot"], JOINT_INDEX["r_foot"]]].mean() < 0.008
     )  # not summed up on the way
 
 
 def test_a_joint_without_length_stays_on_its_parent(tmp_path):
     joints = performed(walking)
-    joints[:, INDEX["head"]] = joints[:, INDEX["neck"]]
+    joints[:, JOINT_INDEX["head"]] = joints[:, JOINT_INDEX["neck"]]
     played = written(tmp_path, joints)
     np.testing.assert_allclose(played.joints(played.frames), joints, atol=1e-5)
 

@@ -16,11 +16,11 @@ from atom.motion.features import (
     VELOCITIES,
     YAW,
     angle_to_front,
-    at_origin,
     features_to_joints,
     joints_to_features,
+    move_to_origin,
 )
-from atom.motion.rotation import turn, unit
+from atom.motion.rotation import rotate_about_y, unit
 from atom.motion.skeleton import PARENTS, TARGET_OFFSETS
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
@@ -54,7 +54,7 @@ def test_recovers_the_public_sample(shared):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_features_hold_the_whole_motion(seed):
-    joints = at_origin(moving_body(seed, frames=80, offsets=TARGET_OFFSETS))
+    joints = move_to_origin(moving_body(seed, frames=80, offsets=TARGET_OFFSETS))
     recovered = features_to_joints(joints_to_features(joints))
     np.testing.assert_allclose(recovered, joints[:-1], atol=2e-4)  # the target lengths are float32
 
@@ -62,7 +62,7 @@ def test_features_hold_the_whole_motion(seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_place_heading_and_size_do_not_matter(seed):
     joints = moving_body(seed)
-    moved = (turn(joints, 1.1) + np.array([-2.9, 0.3, 1.3])) * 1.13
+    moved = (rotate_about_y(joints, 1.1) + np.array([-2.9, 0.3, 1.3])) * 1.13
     features = joints_to_features(joints)
     np.testing.assert_allclose(joints_to_features(moved), features, atol=2e-5)
     start = features_to_joints(features)[0]
@@ -129,7 +129,7 @@ def test_contacts_and_turns_read_as_documented():
     kicking[20:, 10, 2] += 0.1
     features = joints_to_features(kicking)
     np.testing.assert_array_equal(features[19, CONTACTS], [1, 0, 1, 1])
-    turning = turn(np.repeat(standing[:1], 200, axis=0), 0.02 * np.arange(200)[:, None])  # towards the left
+    turning = rotate_about_y(np.repeat(standing[:1], 200, axis=0), 0.02 * np.arange(200)[:, None])  # towards the left
     np.testing.assert_allclose(joints_to_features(turning)[90:110, YAW], -0.01, atol=1e-4)
 
 

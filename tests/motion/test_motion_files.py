@@ -4,7 +4,7 @@ from motion_bodies import moving_body
 
 from atom.errors import AtomError
 from atom.motion.features import features_to_joints, joints_to_features
-from atom.motion.files import read_motion, write_motion
+from atom.motion.motion_files import read_motion, write_motion
 
 
 def test_joints_come_back_as_written(tmp_path):

@@ -3,8 +3,8 @@ import pytest
 from motion_bodies import SYMMETRIC_OFFSETS, moving_body
 
 from atom.motion.features import features_to_joints, joints_to_features
-from atom.motion.mirror import mirror_features, mirror_joints
-from atom.motion.skeleton import INDEX, TARGET_OFFSETS
+from atom.motion.mirroring import mirror_features, mirror_joints
+from atom.motion.skeleton import JOINT_INDEX, TARGET_OFFSETS
 
 
 def test_mirroring_twice_changes_nothing():
@@ -17,8 +17,8 @@ def test_mirroring_twice_changes_nothing():
 
 def test_the_left_hand_becomes_the_right_hand():
     joints = np.zeros((22, 3))
-    joints[INDEX["l_wrist"]] = (0.5, 1.4, 0.2)
-    np.testing.assert_array_equal(mirror_joints(joints)[INDEX["r_wrist"]], (-0.5, 1.4, 0.2))
+    joints[JOINT_INDEX["l_wrist"]] = (0.5, 1.4, 0.2)
+    np.testing.assert_array_equal(mirror_joints(joints)[JOINT_INDEX["r_wrist"]], (-0.5, 1.4, 0.2))
 
 
 @pytest.mark.parametrize("seed", range(5))

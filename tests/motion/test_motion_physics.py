@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from motion_bodies import STANDING, SYMMETRIC_OFFSETS, moving_body, pose
 
-from atom.motion.files import read_motion
-from atom.motion.mirror import mirror_joints
+from atom.motion.mirroring import mirror_joints
+from atom.motion.motion_files import read_motion
 from atom.motion.physics import (
-    backward_elbows,
-    backward_knees,
+    count_backward_elbows,
+    count_backward_knees,
     diversity,
     elbow_flexion,
     floor_penetration,
@@ -15,10 +15,10 @@ from atom.motion.physics import (
     knee_flexion,
     mean_jerk,
 )
-from atom.motion.rotation import turn
-from atom.motion.skeleton import INDEX
+from atom.motion.rotation import rotate_about_y
+from atom.motion.skeleton import JOINT_INDEX
 
-LEFT_LEG = [INDEX["l_ankle"], INDEX["l_foot"]]
+LEFT_LEG = [JOINT_INDEX["l_ankle"], JOINT_INDEX["l_foot"]]
 
 
 def standing(frames=40):
@@ -35,7 +35,7 @@ def with_bend(child, grandchild, angle):
     """Standing with the bone from `child` to `grandchild` turned about the X axis; positive swings it backwards."""
     directions = STANDING.copy()
     y, z = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-    directions[INDEX[child]], directions[INDEX[grandchild]] = (0, -1, 0), (0, -y, -z)
+    directions[JOINT_INDEX[child]], directions[JOINT_INDEX[grandchild]] = (0, -1, 0), (0, -y, -z)
     return np.repeat(pose(directions, np.zeros(3))[None], 4, axis=0)
 
 
@@ -48,7 +48,7 @@ def test_a_still_body_does_not_skate():
 @pytest.mark.parametrize("speed", [0.05, 0.5, 3.0])
 def test_a_gliding_body_skates_at_its_speed(speed):
     np.testing.assert_allclose(foot_skate(gliding(speed)), speed)
-    np.testing.assert_allclose(foot_skate(turn(gliding(speed), 0.7) + np.array([0, 1, 0])), speed)
+    np.testing.assert_allclose(foot_skate(rotate_about_y(gliding(speed), 0.7) + np.array([0, 1, 0])), speed)
 
 
 def test_a_lifted_and_a_swinging_foot_do_not_count():
@@ -86,8 +86,8 @@ def test_knees_bend_backwards_only_when_they_do(side, angle):
     joints = with_bend(f"{side}_knee", f"{side}_ankle", angle)
     index = "lr".index(side)
     np.testing.assert_allclose(knee_flexion(joints)[:, index], angle, atol=0.5)
-    assert backward_knees(joints) == (4 if angle < -5 else 0)
-    turned = turn(joints, np.array(2.0))
+    assert count_backward_knees(joints) == (4 if angle < -5 else 0)
+    turned = rotate_about_y(joints, np.array(2.0))
     np.testing.assert_allclose(knee_flexion(turned), knee_flexion(joints), atol=1e-6)
 
 
@@ -96,18 +96,20 @@ def test_knees_bend_backwards_only_when_they_do(side, angle):
 def test_elbows_bend_backwards_only_when_they_do(side, angle):
     joints = with_bend(f"{side}_elbow", f"{side}_wrist", angle)
     np.testing.assert_allclose(elbow_flexion(joints)[:, "lr".index(side)], -angle, atol=1e-6)
-    assert backward_elbows(joints) == (4 if angle > 30 else 0)
+    assert count_backward_elbows(joints) == (4 if angle > 30 else 0)
 
 
 def test_a_raised_arm_has_no_verdict():
     directions = STANDING.copy()
-    directions[[INDEX["l_elbow"], INDEX["l_wrist"]]] = (0, 1, 0), (0, 1, -1)
+    directions[[JOINT_INDEX["l_elbow"], JOINT_INDEX["l_wrist"]]] = (0, 1, 0), (0, 1, -1)
     joints = pose(directions, np.zeros((4, 3)))
     assert np.isnan(elbow_flexion(joints)[:, 0]).all()
-    assert backward_elbows(joints) == 0
+    assert count_backward_elbows(joints) == 0
 
 
-@pytest.mark.parametrize("measure", [foot_skate, floor_penetration, mean_jerk, backward_knees, backward_elbows])
+@pytest.mark.parametrize(
+    "measure", [foot_skate, floor_penetration, mean_jerk, count_backward_knees, count_backward_elbows]
+)
 def test_a_batch_equals_its_clips_and_sides_are_alike(measure):
     batch = moving_body(1, clips=(2, 2)).astype(float)
     values = measure(batch)
@@ -119,7 +121,7 @@ def test_a_batch_equals_its_clips_and_sides_are_alike(measure):
 
 def test_diversity_is_the_mean_distance():
     still, glide = standing(), gliding(1.0)
-    same = turn(still, 1.0) + np.array([3, 0, -2])
+    same = rotate_about_y(still, 1.0) + np.array([3, 0, -2])
     assert diversity([still, same]) == pytest.approx(0, abs=1e-6)
     apart = np.sqrt(((np.arange(40) / 20) ** 2).mean())
     assert diversity([still, glide]) == pytest.approx(apart)
@@ -133,5 +135,5 @@ def test_real_captures_are_sound(shared):
     assert foot_skate(clips["dm_walk"]) < 0.015
     assert foot_skate(clips["bn_1_walk_normal_001"]) < 0.04
     assert np.median([foot_skate(joints) for joints in clips.values()]) < 0.1
-    assert sum(backward_knees(joints) for joints in clips.values()) <= 1
-    assert sum(backward_elbows(joints) for name, joints in clips.items() if name != "cmu_01_01") == 0
+    assert sum(count_backward_knees(joints) for joints in clips.values()) <= 1
+    assert sum(count_backward_elbows(joints) for name, joints in clips.items() if name != "cmu_01_01") == 0

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
-from atom.motion.rotation import conjugate, direction, multiply, rotation_between, to_6d, turn, unit
+from atom.motion.rotation import conjugate, multiply, quaternions_between, rotate_about_y, to_6d, unit, unit_vector
 
 directions = arrays(float, 3, elements=st.floats(-1, 1)).filter(lambda v: np.linalg.norm(v) > 1e-3).map(unit)
 
@@ -14,13 +14,13 @@ def as_scipy(quaternion):
 
 
 @given(directions, directions)
-def test_rotation_between_takes_one_to_the_other(start, end):
-    np.testing.assert_allclose(as_scipy(rotation_between(start, end)).apply(start), end, atol=2e-6)
+def test_the_quaternion_between_two_vectors_takes_one_to_the_other(start, end):
+    np.testing.assert_allclose(as_scipy(quaternions_between(start, end)).apply(start), end, atol=2e-6)
 
 
 @given(directions)
 def test_opposite_directions_get_a_half_turn(start):
-    rotation = as_scipy(rotation_between(start, -start))
+    rotation = as_scipy(quaternions_between(start, -start))
     np.testing.assert_allclose(rotation.apply(start), -start, atol=1e-9)
     np.testing.assert_allclose(rotation.magnitude(), np.pi)
 
@@ -35,9 +35,9 @@ def test_products_inverses_and_columns_agree_with_scipy():
 
 
 def test_a_direction_is_the_unit_vector():
-    np.testing.assert_allclose(direction(3.0, -4.0, 12.0), unit(np.array([3.0, -4.0, 12.0])), rtol=1e-15)
-    assert direction(0.0, 0.0, 0.0) == (0, 0, 0)
+    np.testing.assert_allclose(unit_vector(3.0, -4.0, 12.0), unit(np.array([3.0, -4.0, 12.0])), rtol=1e-15)
+    assert unit_vector(0.0, 0.0, 0.0) == (0, 0, 0)
 
 
 def test_turning_left_takes_ahead_to_the_left():
-    np.testing.assert_allclose(turn(np.array([0.0, 2.0, 1.0]), np.pi / 2), [1, 2, 0], atol=1e-12)
+    np.testing.assert_allclose(rotate_about_y(np.array([0.0, 2.0, 1.0]), np.pi / 2), [1, 2, 0], atol=1e-12)

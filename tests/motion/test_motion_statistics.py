@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from atom.errors import AtomError
-from atom.motion.statistics import BLOCKS, Statistics, identify, measured_statistics, read_statistics
+from atom.motion.feature_statistics import (
+    BLOCKS,
+    FeatureStatistics,
+    identify_statistics,
+    measure_statistics,
+    read_statistics,
+)
 
 
 def pair(tmp_path, mean, std):
@@ -80,16 +86,16 @@ def test_the_public_pairs_are_recognised_and_never_mixed(shared):
 def test_a_pair_off_by_the_last_bit_is_another_one(shared):
     folder = shared / "data/humanml3d"
     mean, std = np.load(folder / "HumanML3D_Mean.npy"), np.load(folder / "HumanML3D_Std.npy")
-    assert identify(mean, std) == "HumanML3D"
+    assert identify_statistics(mean, std) == "HumanML3D"
     mean[100] = np.nextafter(mean[100], np.float32(9))
-    assert identify(mean, std) == "unknown"
+    assert identify_statistics(mean, std) == "unknown"
 
 
 def test_measured_statistics_equal_those_of_all_frames_at_once():
     rng = np.random.default_rng(0)
     scale, shift = rng.uniform(0.01, 2, 263), rng.normal(size=263) * 1000
     clips = [(rng.normal(size=(frames, 263)) * scale + shift).astype(np.float32) for frames in (1, 40, 7, 199)]
-    measured = measured_statistics(iter(clips))
+    measured = measure_statistics(iter(clips))
     frames = np.concatenate(clips).astype(np.float64)
     std = frames.std(axis=0)
     np.testing.assert_allclose(measured.mean, frames.mean(axis=0), rtol=1e-6)
@@ -102,21 +108,21 @@ def test_clips_that_are_not_finite_do_not_count():
     rng = np.random.default_rng(0)
     clip, broken = rng.normal(size=(50, 263)), rng.normal(size=(50, 263))
     broken[3, 5] = np.nan
-    alone = measured_statistics([clip])
-    np.testing.assert_array_equal(measured_statistics([broken, clip, np.zeros((0, 263))]).mean, alone.mean)
+    alone = measure_statistics([clip])
+    np.testing.assert_array_equal(measure_statistics([broken, clip, np.zeros((0, 263))]).mean, alone.mean)
     with pytest.raises(AtomError, match="no frame"):
-        measured_statistics([broken])
+        measure_statistics([broken])
 
 
 def test_what_can_not_be_measured_is_said():
     with pytest.raises(AtomError, match=r"shape \(5, 22, 3\)"):
-        measured_statistics([np.zeros((5, 22, 3))])
+        measure_statistics([np.zeros((5, 22, 3))])
     with pytest.raises(AtomError, match="std of feature 0 is 0"):
-        measured_statistics([np.zeros((5, 263))])
+        measure_statistics([np.zeros((5, 263))])
 
 
 def test_statistics_check_themselves():
     with pytest.raises(AtomError, match="std of feature 0 is 0"):
-        Statistics(MEAN, np.zeros(263))
+        FeatureStatistics(MEAN, np.zeros(263))
     with pytest.raises(AtomError, match=r"mean has shape \(3,\)"):
-        Statistics(np.zeros(3), STD)
+        FeatureStatistics(np.zeros(3), STD)

@@ -3,8 +3,8 @@
 import pytest
 
 from atom.config import load_config
-from atom.planning.asking import asked_of_models, asking, picture_tokens, shown
 from atom.planning.counts import count
+from atom.planning.llm_usage import asked_of_models, asking, count_picture_tokens, shown
 
 
 def counts_of(*overrides, **known):
@@ -24,10 +24,10 @@ def test_a_run_is_counted_as_it_is_made():
 
 
 def test_what_comes_from_elsewhere_is_not_generated():
-    scored = counts_of("imported.candidates=a", imported=500)
+    scored = counts_of("external.candidates=a", imported=500)
     assert scored.generated == scored.steps == 0 and scored.stored == 500
     tuned = counts_of(
-        "imported.preferences=p", "rounds=1", "on_policy.steps=0", "evaluation.baselines=[]", imported_pairs=160
+        "external.preferences=p", "rounds=1", "on_policy.steps=0", "evaluation.baselines=[]", imported_pairs=160
     )
     assert tuned.generated == 2 * 720 + 2 * 120 and tuned.steps == 10
 
@@ -38,7 +38,7 @@ def test_limits_hold():
         "preferences.pairs_per_prompt=3",
         "preferences.pairs_per_task=120",
         "tuning.batch_size=32",
-        "tuning.epochs=20",
+        "tuning.num_train_epochs=20",
         "evaluation.baselines=[]",
     )
     counts = counts_of(*paper)
@@ -68,7 +68,7 @@ def test_models_are_asked_about_each_motion_vote_and_model():
 )
 def test_pictures_cost_what_openai_says(size, high):
     """The worked examples of its guide: 1024 x 1024 costs 765, 2048 x 4096 costs 1105."""
-    assert picture_tokens(*size) == (85, high)
+    assert count_picture_tokens(*size) == (85, high)
 
 
 def test_money_follows_the_prices_and_the_budget_is_told():

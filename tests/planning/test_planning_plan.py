@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atom.config import load_config
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.events import Event
 from atom.planning.plan import make_plan
 
@@ -49,22 +49,22 @@ def test_all_that_is_missing_is_named_at_once(tmp_path):
     (tmp_path / "labels.jsonl").write_text("{broken\n")
     plan = plan_of(
         f"generation.checkpoint={tmp_path}",
-        f"imported.preferences={tmp_path / 'labels.jsonl'}",
+        f"external.preferences={tmp_path / 'labels.jsonl'}",
         f"evaluation.metrics.dataset={tmp_path}",
         f"evaluation.metrics.evaluator={tmp_path / 'finest.tar'}",
         f"evaluation.metrics.words={tmp_path}",
     )
     places = [problem.split(": ")[0] for problem in plan.problems]
-    assert places == ["generator", "imported.preferences", "evaluation.metrics", "evaluation.metrics.dataset"]
+    assert places == ["generator", "external.preferences", "evaluation.metrics", "evaluation.metrics.dataset"]
     assert not any("\n" in problem for problem in plan.problems)
     assert {estimate.what for estimate in plan.estimates} == {"what is made", "disk"}
 
 
 def test_motions_of_elsewhere_are_counted_and_tuned_on_only_with_tokens(made):
-    plan = plan_of(f"imported.candidates={made}")
-    assert plan.problems == [] and ("imported.candidates", "2 motions, 0 set aside") in plan.found
+    plan = plan_of(f"external.candidates={made}")
+    assert plan.problems == [] and ("external.candidates", "2 motions, 0 set aside") in plan.found
     assert "generator" not in dict(plan.found)
-    (problem,) = plan_of(f"imported.candidates={made}", "imported.tune=true").problems
+    (problem,) = plan_of(f"external.candidates={made}", "external.tune=true").problems
     assert "no codebook tokens" in problem
 
 

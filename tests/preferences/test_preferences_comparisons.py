@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from atom.config import PreferenceConfig
-from atom.judging.votes import settled
-from atom.preferences.pairs import ScoredMotion, build_pairs, decided_pairs, near_ties
+from atom.judging.votes import aggregate_votes
+from atom.preferences.pairs import ScoredMotion, build_pairs, find_decided_pairs, near_ties
 
 CONFIG = PreferenceConfig(min_gap=0.5, length_tolerance=None)
 
@@ -42,7 +42,7 @@ def shown(first, second, better):
     ],
 )
 def test_only_the_same_motion_in_both_orders_decides(rows, decided):
-    assert decided_pairs(rows) == decided
+    assert find_decided_pairs(rows) == decided
 
 
 def test_a_decided_near_tie_becomes_a_pair_also_against_the_scores():
@@ -76,8 +76,8 @@ def test_votes_become_the_mean_of_those_that_gave_a_score():
         vote("n", None, None, error="cut off"),
         vote("m", 1.0, judge="kinematic"),
     ]
-    found = settled(rows)
+    found = aggregate_votes(rows)
     assert found["m", "vision"]["score"] == pytest.approx(4.0) and found["m", "vision"]["exact"] is True
     assert found["n", "vision"]["score"] is None and found["n", "vision"]["error"] == "cut off"
     assert found["m", "kinematic"]["score"] == 1.0
-    assert settled([vote("m", 5.0, True), vote("m", 4.0)])["m", "vision"]["exact"] is False
+    assert aggregate_votes([vote("m", 5.0, True), vote("m", 4.0)])["m", "vision"]["exact"] is False

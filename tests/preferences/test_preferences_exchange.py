@@ -11,7 +11,7 @@ from datasets import load_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
 from atom.generation.tokenizer import MotionVocabulary

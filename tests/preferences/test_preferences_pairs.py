@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from atom.config import PreferenceConfig
 from atom.errors import AtomError
-from atom.preferences.pairs import LENGTH_SLACK, ROUNDING, ScoredMotion, build_pairs, degree_of, summarise
+from atom.preferences.pairs import LENGTH_SLACK, ROUNDING, ScoredMotion, build_pairs, classify_margin, summarise
 
 NO_GUARD = PreferenceConfig(length_tolerance=None)
 
@@ -55,7 +55,7 @@ def test_every_pair_keeps_the_rules(motions, config):
         assert (pair.chosen_score, pair.rejected_score) == (chosen.score, rejected.score)
         assert pair.chosen_exact == chosen.exact
         assert pair.margin == chosen.score - rejected.score >= config.min_gap - ROUNDING
-        assert pair.degree == degree_of(pair.margin)
+        assert pair.degree == classify_margin(pair.margin)
         assert pair.chosen_tokens and pair.rejected_tokens
         assert chosen.stop_reason == rejected.stop_reason == "end"
     both = [(pair.prompt_id, pair.chosen_tokens, pair.rejected_tokens) for pair in pairs]
@@ -127,7 +127,7 @@ def test_a_gap_that_float32_rounded_down_still_counts():
     ],
 )
 def test_the_words_for_a_gap(margin, word):
-    assert degree_of(margin) == word
+    assert classify_margin(margin) == word
 
 
 def length_biased(prompts, bias, seed=0):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from atom.config import PromptConfig
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.errors import AtomError
-from atom.events import ACTIONS, TASKS, composition_key, postures_fit, split_of
+from atom.events import ACTIONS, TASKS, composition_key, postures_fit, assign_split
 from atom.motion.skeleton import MAX_FRAMES
 from atom.prompts.grammar import expected_frames, expected_length, prompt_id, sample_events, write_prompts
 from atom.prompts.parsing import parse_events
@@ -50,7 +50,7 @@ def test_the_wanted_split_is_met(split):
     rng = np.random.default_rng(2)
     for task in TASKS:
         for _ in range(30):
-            assert split_of(sample_events(rng, task, split)) == split
+            assert assign_split(sample_events(rng, task, split)) == split
 
 
 def test_limits_are_kept():
@@ -96,7 +96,7 @@ def test_prompts_are_as_many_as_asked(prompts):
 
 
 def test_nothing_of_the_test_split_is_in_train(prompts):
-    assert all(split_of(prompt.events) == prompt.split for prompt in prompts)
+    assert all(assign_split(prompt.events) == prompt.split for prompt in prompts)
     train = {composition_key(prompt.events) for prompt in prompts if prompt.split == "train"}
     test = {composition_key(prompt.events) for prompt in prompts if prompt.split == "test"}
     assert not train & test

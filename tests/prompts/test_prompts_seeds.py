@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from atom.config import PromptConfig
 from atom.errors import AtomError
 from atom.events import ACTIONS, TASKS, postures_fit
-from atom.prompts.grammar import balanced_compositions, sample_events
+from atom.prompts.grammar import sample_balanced_compositions, sample_events
 from atom.prompts.seeds import read_seeds
 
 
@@ -125,7 +125,7 @@ def test_weighted_compositions_keep_to_the_pool_and_to_the_postures(seed, task, 
 def test_actions_are_used_in_proportion_to_their_weights(task):
     weights = {action: 1.0 + number % 4 for number, action in enumerate(ACTIONS)}
     rng = np.random.default_rng(0)
-    compositions = list(balanced_compositions(rng, task, "train", 300, PromptConfig(), weights))
+    compositions = list(sample_balanced_compositions(rng, task, "train", 300, PromptConfig(), weights))
     assert len(set(compositions)) == 300
     used = Counter(event.action for events in compositions for event in events)
     ratios = {

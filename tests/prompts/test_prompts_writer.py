@@ -8,18 +8,18 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from atom.chat.errors import BudgetSpent, RequestFailed, ServiceError
-from atom.chat.request import Answer
 from atom.config import PromptConfig, WriterConfig
 from atom.errors import AtomError
-from atom.events import ACTIONS, TASKS, Event, split_of
+from atom.events import ACTIONS, TASKS, Event, assign_split
 from atom.judging.vision.questions import known_actions
-from atom.prompts.grammar import balanced_compositions, prompt_id
+from atom.llm_client.errors import BudgetSpent, RequestFailed, ServiceError
+from atom.llm_client.request import Answer
+from atom.prompts.grammar import prompt_id, sample_balanced_compositions
 from atom.prompts.parsing import parse_events
 from atom.prompts.seeds import read_seeds
 from atom.prompts.validation import fault
 from atom.prompts.wording import caption
-from atom.prompts.writer import EXAMPLES, WANTED, write_prompts_with
+from atom.prompts.writer import EXAMPLES, LISTS_HEADING, write_prompts_with_llm
 
 LINE = re.compile(r"(\d+)\. (\w+): (.+)")
 
@@ -32,7 +32,7 @@ class Model:
         self.say, self.price, self.whole, self.form = say or good, price, whole, form
         self.requests, self.finished = [], 0
 
-    def form_of(self, request):
+    def choose_form(self, request):
         return self.form
 
     async def ask(self, request):
@@ -54,7 +54,7 @@ class Model:
 
 def lists(request):
     """The numbered compositions of a request."""
-    body = request.parts[0].split(WANTED + "\n")[1].split("\n\n")[0]
+    body = request.parts[0].split(LISTS_HEADING + "\n")[1].split("\n\n")[0]
     for number, task, listed in (LINE.fullmatch(line).groups() for line in body.splitlines()):
         events = (item.rsplit(" x", 1) for item in listed.split("; "))
         yield int(number), task, tuple(Event(known_actions()[words], int(count)) for words, count in events)
@@ -88,7 +88,7 @@ def changed(**llm):
 
 
 def write(model, config=SMALL, seed=0, told=lambda done, total: None):
-    return asyncio.run(write_prompts_with(model, config, seed, told))
+    return asyncio.run(write_prompts_with_llm(model, config, seed, told))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_good_texts_become_prompts(written):
     ]
     for prompt in written.prompts:
         assert fault(prompt.text, prompt.events, prompt.task) is None
-        assert split_of(prompt.events) == prompt.split
+        assert assign_split(prompt.events) == prompt.split
         assert all(event.phrase in prompt.text for event in prompt.events)
         assert prompt.prompt_id == prompt_id(prompt.text, prompt.task, prompt.events)
         assert (prompt.source, prompt.seed) == ("tiny", 0)
@@ -114,7 +114,7 @@ def test_the_compositions_are_those_that_we_drew(written):
     for split_number, (split, wanted) in enumerate((("train", 12), ("test", 5))):
         for task_number, task in enumerate(TASKS):
             rng = np.random.default_rng([0, split_number, task_number])
-            events = list(balanced_compositions(rng, task, split, wanted, SMALL, weights))
+            events = list(sample_balanced_compositions(rng, task, split, wanted, SMALL, weights))
             mine = [p.events for p in written.prompts if (p.split, p.task) == (split, task)]
             assert mine == events
 
@@ -134,7 +134,7 @@ def test_requests_hold_as_many_lists_of_one_task_as_they_may():
         tasks = [task for _, task, _ in lists(request)]
         assert len(set(tasks)) == 1
         sizes[len(tasks)] += 1
-        assert request.parts[0].splitlines().count(WANTED) == 1
+        assert request.parts[0].splitlines().count(LISTS_HEADING) == 1
         assert "About 1:" not in request.parts[0]
     assert sizes == {5: 9, 2: 3}
 
@@ -183,7 +183,7 @@ def test_a_bad_text_is_asked_for_again_with_the_reason(bad, reason):
 
 
 def test_a_swapped_order_is_not_taken():
-    written = write(Model(swapped), changed(least_share=0))
+    written = write(Model(swapped), changed(min_accepted_fraction=0))
     assert all(len(prompt.events) == 1 or prompt.events == prompt.events[::-1] for prompt in written.prompts)
     assert "wrong order" in {no.reason.split(":")[0] for no in written.rejected}
 
@@ -203,7 +203,7 @@ def test_twins_are_sent_back(tmp_path):
         test_per_task=1,
         max_events=2,
         seeds=str(seeds),
-        llm=WriterConfig(per_request=4, least_share=0, attempts=2),
+        llm=WriterConfig(per_request=4, min_accepted_fraction=0, attempts=2),
     )
     written = write(
         Model(lambda number, task, events, attempt: caption(events, np.random.default_rng(3), "temporal")[0]), config
@@ -241,7 +241,7 @@ def test_an_answer_of_another_shape_rejects_its_compositions():
     with pytest.raises(AtomError, match="0 of 12 integrity prompts for the train split") as raised:
         write(model)
     assert "invalid answer" in str(raised.value)
-    written = write(Model(whole=lambda request: "no JSON"), changed(least_share=0, attempts=1))
+    written = write(Model(whole=lambda request: "no JSON"), changed(min_accepted_fraction=0, attempts=1))
     assert written.prompts == []
     assert len(written.rejected) == 51
     assert written.requests == 24  # each was asked once more in another form
@@ -251,7 +251,7 @@ def test_an_answer_of_another_shape_rejects_its_compositions():
 def test_a_failed_request_costs_only_its_own_compositions():
     class Failing(Model):
         async def ask(self, request):
-            if request.vote == 0 and "temporal" in request.parts[0].split(WANTED)[1]:
+            if request.vote == 0 and "temporal" in request.parts[0].split(LISTS_HEADING)[1]:
                 self.requests.append(request)
                 raise RequestFailed("refused with 400: too long")
             return await super().ask(request)
@@ -287,15 +287,15 @@ def test_too_few_good_texts_stop_the_run_with_figures_and_remedies():
     message = str(raised.value)
     assert re.search(r"tiny wrote \d+ of 12 temporal prompts for the train split", message)
     assert re.search(r"80%; most often wrong: \d+ times \(not understood: juggles; missing:", message)
-    for remedy in ("prompts.llm.model", "prompts.llm.attempts", "prompts.llm.least_share"):
+    for remedy in ("prompts.llm.model", "prompts.llm.attempts", "prompts.llm.min_accepted_fraction"):
         assert remedy in message
     assert "\n" not in message
-    assert len(write(Model(say), changed(attempts=2, least_share=0.3)).prompts) >= 40
+    assert len(write(Model(say), changed(attempts=2, min_accepted_fraction=0.3)).prompts) >= 40
 
 
 def test_an_attempt_is_another_question_even_with_the_same_words():
     model = Model(whole=lambda request: "no JSON")
-    write(model, changed(least_share=0, attempts=3, refresh=4))
+    write(model, changed(min_accepted_fraction=0, attempts=3, refresh=4))
     assert len({request.key for request in model.requests}) == len(model.requests)
     assert {request.refresh for request in model.requests} == {4}
 
@@ -304,7 +304,7 @@ def test_the_prompts_follow_the_seed_texts(tmp_path):
     seeds = tmp_path / "seeds.txt"
     seeds.write_text("he jumps\n" * 6 + "he bows\nhe claps\nhe walks forward\nhe squats\n")
     config = PromptConfig(
-        train_per_task=40, test_per_task=2, seeds=str(seeds), llm=WriterConfig(least_share=0, attempts=1)
+        train_per_task=40, test_per_task=2, seeds=str(seeds), llm=WriterConfig(min_accepted_fraction=0, attempts=1)
     )
     written = write(Model(), config)
     used = Counter(e.action for p in [*written.prompts, *written.rejected] if p.split == "train" for e in p.events)
@@ -326,5 +326,5 @@ def test_seed_texts_with_too_few_actions_are_an_error_before_anything_is_asked(t
 def test_our_own_examples_are_good(task):
     for events, text in EXAMPLES[task]:
         assert fault(text, events, task) is None
-        assert split_of(events) == "train"
+        assert assign_split(events) == "train"
         assert parse_events(text).unknown == []

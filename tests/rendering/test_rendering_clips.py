@@ -10,16 +10,16 @@ import pytest
 from PIL import Image
 
 from atom.errors import AtomError
-from atom.motion.skeleton import INDEX, JOINTS
-from atom.rendering import contact_sheet, find_ffmpeg, grid, write_frames, write_grid, write_video
-from atom.rendering.labels import caption_strip
-from atom.rendering.sheet import GAP, best_columns, largest_cell
+from atom.motion.skeleton import JOINT_INDEX, JOINTS
+from atom.rendering import find_ffmpeg, render_contact_sheet, render_grid, write_frames, write_grid, write_video
+from atom.rendering.contact_sheet import GAP, choose_columns, fit_cell_size
+from atom.rendering.labels import render_caption_strip
 
 
 def motion(frames: int) -> np.ndarray:
     """A body-like cloud of joints that slides ahead, (frames, 22, 3)."""
     joints = np.random.default_rng(0).normal(0, 0.25, (1, JOINTS, 3)) + np.array([0, 1.0, 0])
-    joints[:, INDEX["l_hip"], 0], joints[:, INDEX["r_hip"], 0] = 0.1, -0.1
+    joints[:, JOINT_INDEX["l_hip"], 0], joints[:, JOINT_INDEX["r_hip"], 0] = 0.1, -0.1
     return np.repeat(joints, frames, axis=0) + np.arange(frames)[:, None, None] * [0, 0, 0.05]
 
 
@@ -86,7 +86,7 @@ def test_animations_hold_every_frame_and_loop(tmp_path, suffix):
 
 def test_side_by_side_holds_the_last_frame_of_the_shorter(tmp_path):
     panes = [("base", motion(4)), ("tuned", motion(9))]
-    frames = list(grid(panes, size=64))
+    frames = list(render_grid(panes, size=64))
     assert len(frames) == 9
     left, right = [frame[:, :64] for frame in frames], [frame[:, -64:] for frame in frames]
     assert all(np.array_equal(left[3], frame) for frame in left[4:])
@@ -102,33 +102,33 @@ def test_side_by_side_holds_the_last_frame_of_the_shorter(tmp_path):
 
 def test_a_grid_has_rows_and_a_title():
     panes = [(f"motion {i}", motion(3 + i)) for i in range(5)]
-    frames = list(grid(panes, size=48, columns=2, title="a person <b>walks</b>"))
-    titled, plain = frames[0], next(grid(panes, size=48, columns=2))
+    frames = list(render_grid(panes, size=48, columns=2, title="a person <b>walks</b>"))
+    titled, plain = frames[0], next(render_grid(panes, size=48, columns=2))
     strip = titled.shape[0] - plain.shape[0] - 2
     assert len(frames) == 7 and plain.shape == (3 * (48 + strip + 2) - 2, 98, 3)
     assert (titled[:strip] < 128).any() and np.array_equal(titled[strip + 2 :], plain)
     assert (plain[2 * (48 + strip + 2) :, 50:] == 255).all()  # the empty place
     drawn = np.asarray(frames[6][strip + 2 :][strip : strip + 48, :48])
-    assert np.array_equal(drawn, list(grid(panes[:1], size=48))[-1][strip:])
+    assert np.array_equal(drawn, list(render_grid(panes[:1], size=48))[-1][strip:])
     with pytest.raises(AtomError, match="at least one column"):
-        grid(panes, columns=0)
+        render_grid(panes, columns=0)
 
 
 def test_long_labels_are_cut_and_odd_ones_do_no_harm():
-    wide = caption_strip(120, 20, "a person walks " * 30, "9.8 s")
+    wide = render_caption_strip(120, 20, "a person walks " * 30, "9.8 s")
     assert wide.size == (120, 20)
-    alone = caption_strip(120, 20, "", "9.8 s")
+    alone = render_caption_strip(120, 20, "", "9.8 s")
     assert np.array_equal(np.asarray(wide)[:, 80:], np.asarray(alone)[:, 80:])  # nothing runs into the time
     for text in ("", "line\nbreak", "größer ✓"):
-        caption_strip(120, 20, text)
+        render_caption_strip(120, 20, text)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 8, 9, 40, 100, 196])
 def test_a_sheet_has_a_cell_for_every_eighth_frame(frames):
     size = 48
-    sheet = np.asarray(contact_sheet(motion(frames), size=size)).astype(int)
+    sheet = np.asarray(render_contact_sheet(motion(frames), size=size)).astype(int)
     cells = len(range(0, frames, 8))
-    columns = best_columns(cells)
+    columns = choose_columns(cells)
     rows = -(-cells // columns)
     strip = 14
     assert sheet.shape == (rows * (size + strip + GAP) - GAP, columns * (size + GAP) - GAP, 3)
@@ -141,32 +141,32 @@ def test_a_sheet_has_a_cell_for_every_eighth_frame(frames):
 
 def test_grids_are_near_square_and_waste_little():
     for cells in range(1, 197):
-        columns = best_columns(cells)
+        columns = choose_columns(cells)
         rows = -(-cells // columns)
         assert 0 <= columns * rows - cells < columns
         assert columns >= rows
         assert cells <= 3 or columns <= 1.6 * cells**0.5 + 1
-    assert [best_columns(cells) for cells in (1, 3, 4, 8, 16, 25)] == [1, 3, 2, 3, 4, 5]
+    assert [choose_columns(cells) for cells in (1, 3, 4, 8, 16, 25)] == [1, 3, 2, 3, 4, 5]
 
 
 def test_the_largest_cell_fills_its_sheet_and_no_more():
     for columns, rows in ((1, 1), (3, 2), (4, 4), (2, 7)):
-        size = largest_cell(768, 1024, columns, rows)
-        sheet = contact_sheet(motion(columns * rows), every=1, size=size, columns=columns)
+        size = fit_cell_size(768, 1024, columns, rows)
+        sheet = render_contact_sheet(motion(columns * rows), every=1, size=size, columns=columns)
         assert sheet.width <= 768 and sheet.height <= 1024
-        larger = contact_sheet(motion(columns * rows), every=1, size=size + 1, columns=columns)
+        larger = render_contact_sheet(motion(columns * rows), every=1, size=size + 1, columns=columns)
         assert larger.width > 768 or larger.height > 1024
 
 
 def test_a_sheet_takes_columns_and_step():
     joints = motion(20)
-    row = contact_sheet(joints, every=5, size=48, columns=4)
+    row = render_contact_sheet(joints, every=5, size=48, columns=4)
     assert row.width > 3 * row.height
-    alone = contact_sheet(joints, every=100, size=48)
+    alone = render_contact_sheet(joints, every=100, size=48)
     assert alone.width == 48
     for options in ({"every": 0}, {"columns": 0}):
         with pytest.raises(AtomError, match=">= 1"):
-            contact_sheet(joints, **options)
+            render_contact_sheet(joints, **options)
 
 
 def test_a_failing_ffmpeg_is_quoted(tmp_path, monkeypatch):

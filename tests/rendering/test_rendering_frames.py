@@ -9,24 +9,24 @@ import pytest
 
 from atom.config import View
 from atom.errors import AtomError
-from atom.motion.skeleton import BONE_LENGTHS, INDEX, LEFT_JOINTS, PARENTS, RIGHT_JOINTS, TARGET_OFFSETS
+from atom.motion.skeleton import BONE_LENGTHS, JOINT_INDEX, LEFT_JOINTS, PARENTS, RIGHT_JOINTS, TARGET_OFFSETS
 from atom.rendering import camera as camera_module
 from atom.rendering import render_frames
-from atom.rendering.camera import FOCAL, first_heading, place_camera, side_of_action, smooth_track
-from atom.rendering.figure import body_height, figure_parts
-from atom.rendering.path import ground_path, stroke_alphas
+from atom.rendering.camera import FOCAL, find_first_heading, place_camera, side_view_bearing, smooth_track
+from atom.rendering.figure import build_figure_parts, measure_body_height
+from atom.rendering.floor_path import stroke_alphas, trace_floor_path
 
 
 def standing(frames: int = 1, heading: float = 0.0, scale: float = 1.0) -> np.ndarray:
     """A body that hangs its arms a little apart and faces `heading` radians from +Z towards +X, (frames, 22, 3)."""
     offsets = TARGET_OFFSETS.astype(np.float64)
-    offsets[INDEX["head"]] = [0, BONE_LENGTHS[INDEX["head"]], 0]
+    offsets[JOINT_INDEX["head"]] = [0, BONE_LENGTHS[JOINT_INDEX["head"]], 0]
     for side, sign in (("l", 1), ("r", -1)):
-        offsets[INDEX[f"{side}_foot"]] = [0, -0.06, 0.13]
-        offsets[INDEX[f"{side}_collar"]] = [sign * 0.07, 0.12, 0]
-        offsets[INDEX[f"{side}_shoulder"]] = [sign * 0.11, 0.03, 0]
+        offsets[JOINT_INDEX[f"{side}_foot"]] = [0, -0.06, 0.13]
+        offsets[JOINT_INDEX[f"{side}_collar"]] = [sign * 0.07, 0.12, 0]
+        offsets[JOINT_INDEX[f"{side}_shoulder"]] = [sign * 0.11, 0.03, 0]
         for joint in ("elbow", "wrist"):
-            offsets[INDEX[f"{side}_{joint}"]] = [sign * 0.10, -0.24, 0]
+            offsets[JOINT_INDEX[f"{side}_{joint}"]] = [sign * 0.10, -0.24, 0]
     body = np.zeros((22, 3))
     for joint, parent in enumerate(PARENTS[1:], start=1):
         body[joint] = body[parent] + offsets[joint]
@@ -98,8 +98,8 @@ def test_mirrored_sides_show_a_back_without_a_face():
 @pytest.mark.parametrize("scale", [0.6, 1.0, 1.4])
 def test_a_standing_body_of_any_size_fills_seven_tenths(scale):
     joints = standing(scale=scale)
-    height = body_height(joints)
-    parts = figure_parts(joints, height)
+    height = measure_body_height(joints)
+    parts = build_figure_parts(joints, height)
     camera = place_camera("follow", joints, parts, height)
     top = parts[0, :, [1, 4]].max() + 0.1 * scale
     ends = np.array([[*camera.ground[0], 0.0], [*camera.ground[0], top]])[:, [0, 2, 1]] - camera.positions[0]
@@ -146,25 +146,25 @@ def test_the_floor_never_hides_the_feet():
 
 def test_the_path_shows_where_the_body_went_and_will_go():
     moving, still = walking(60), standing(60)
-    strokes, times = ground_path(moving)
+    strokes, times = trace_floor_path(moving)
     ends = strokes[:, 3]
     assert np.isclose(ends.max(), moving[-1, 0, 2], atol=0.1)
     assert (np.diff(times) >= 0).all() and times[-1] <= 59
     alphas = stroke_alphas(times, 30)
     assert alphas[0] > alphas[-1] > 0
-    assert len(ground_path(still)[0]) == 0
+    assert len(trace_floor_path(still)[0]) == 0
     wobbling = still + 0.03 * np.sin(np.arange(60) / 3)[:, None, None]
-    assert len(ground_path(wobbling)[0]) == 0
+    assert len(trace_floor_path(wobbling)[0]) == 0
 
 
 def test_a_bar_across_the_path_marks_every_second():
     joints = walking(61)
-    strokes, times = ground_path(joints)
+    strokes, times = trace_floor_path(joints)
     across = np.isclose(strokes[:, 1], strokes[:, 3]) & (np.abs(strokes[:, 0] - strokes[:, 2]) > 0.15)
     assert times[across].tolist() == [20, 40, 60]
     assert np.allclose(strokes[across, 1], joints[[20, 40, 60], 0, 2], atol=0.02)
     waits = np.concatenate([joints, np.repeat(joints[-1:], 60, axis=0)])
-    assert (ground_path(waits)[1] < 80).all()  # none pile up where the body stands
+    assert (trace_floor_path(waits)[1] < 80).all()  # none pile up where the body stands
 
 
 @pytest.mark.parametrize("view", get_args(View))
@@ -174,8 +174,8 @@ def test_every_view_keeps_the_whole_body_in_all_frames(view, heading):
     joints[40:, :, 1] += 0.8  # a leap
     c, s = np.cos(heading), np.sin(heading)
     joints = joints @ np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])
-    height = body_height(joints)
-    camera = place_camera(view, joints, figure_parts(joints, height), height)
+    height = measure_body_height(joints)
+    camera = place_camera(view, joints, build_figure_parts(joints, height), height)
     pixels = camera.project(joints, 100)
     assert pixels.min() > 2 and pixels.max() < 98
     first, last = (next(render_frames(joints, [frame], 96, view)).astype(int) for frame in (0, 79))
@@ -184,19 +184,21 @@ def test_every_view_keeps_the_whole_body_in_all_frames(view, heading):
 
 def test_joints_are_projected_to_where_they_are_drawn():
     joints = walking(30)
-    height = body_height(joints)
-    camera = place_camera("orbit", joints, figure_parts(joints, height), height)
+    height = measure_body_height(joints)
+    camera = place_camera("orbit", joints, build_figure_parts(joints, height), height)
     for frame in (0, 11, 29):
         image = next(render_frames(joints, [frame], 200, "orbit")).astype(int)
         pixels = camera.project(joints, 200)[frame]
         for name, mask in (("l_knee", orange(image)), ("r_elbow", blue(image))):
-            column, row = pixels[INDEX[name]].astype(int)
+            column, row = pixels[JOINT_INDEX[name]].astype(int)
             assert mask[row - 4 : row + 5, column - 4 : column + 5].any(), (frame, name)
 
 
 def test_the_side_view_stands_square_to_the_movement():
     def bearing_off(joints):
-        return np.rad2deg(side_of_action(joints, first_heading(joints) + camera_module.AZIMUTH) - first_heading(joints))
+        return np.rad2deg(
+            side_view_bearing(joints, find_first_heading(joints) + camera_module.AZIMUTH) - find_first_heading(joints)
+        )
 
     ahead = walking(40)
     assert np.isclose(bearing_off(ahead), -90, atol=2)  # from its right, so that it goes rightwards
@@ -204,7 +206,7 @@ def test_the_side_view_stands_square_to_the_movement():
     sideways[:, :, 0] += 0.05 * np.arange(40)[:, None]
     assert np.isclose(bearing_off(sideways), 0, atol=2)  # from its front
     punching = standing(40)
-    punching[:, INDEX["r_wrist"], 2] += 0.3 * (1 - np.cos(np.arange(40)))
+    punching[:, JOINT_INDEX["r_wrist"], 2] += 0.3 * (1 - np.cos(np.arange(40)))
     assert np.isclose(bearing_off(punching), -90, atol=2)
     assert np.isclose(bearing_off(standing(40)), np.rad2deg(camera_module.AZIMUTH))  # nothing moves
     angle = np.linspace(0, 2 * np.pi, 80)[:, None]
@@ -225,7 +227,9 @@ def test_a_fixed_camera_sees_the_floor_lie_still():
 
 def test_an_orbit_comes_back_after_eight_seconds():
     joints = standing(200)
-    camera = place_camera("orbit", joints, figure_parts(joints, body_height(joints)), body_height(joints))
+    camera = place_camera(
+        "orbit", joints, build_figure_parts(joints, measure_body_height(joints)), measure_body_height(joints)
+    )
     assert np.allclose(camera.axes[0], camera.axes[160]) and not np.allclose(camera.axes[0], camera.axes[80])
     front, back = (next(render_frames(joints, [frame], 128, "orbit")).astype(int) for frame in (17, 97))
     assert np.sign(middle_column(orange(front)) - middle_column(blue(front))) == 1
@@ -243,11 +247,11 @@ def test_the_camera_follows_without_lag_and_smoothly():
 
 def test_the_first_heading_comes_from_hips_and_shoulders():
     for heading in (0.0, 0.7, -2.5):
-        assert np.isclose(first_heading(standing(heading=heading)), heading)
+        assert np.isclose(find_first_heading(standing(heading=heading)), heading)
     on_one_side = standing()[..., [1, 0, 2]]  # left is up
-    assert first_heading(on_one_side) == 0.0
+    assert find_first_heading(on_one_side) == 0.0
     then_up = np.concatenate([on_one_side, standing(heading=0.5)])
-    assert np.isclose(first_heading(then_up), 0.5)
+    assert np.isclose(find_first_heading(then_up), 0.5)
 
 
 def test_lying_flat_lies_on_the_floor():
@@ -329,7 +333,7 @@ def test_importing_the_package_does_not_import_numba():
 
 
 def test_sides_of_the_skeleton_match_the_colours():
-    parts = figure_parts(standing(), body_height(standing()))[0]
+    parts = build_figure_parts(standing(), measure_body_height(standing()))[0]
     for part in parts:
         red, _, blue_part = part[12:15]
         if blue_part - red > 80 or red - blue_part > 120:
@@ -340,8 +344,8 @@ def test_sides_of_the_skeleton_match_the_colours():
 
 def test_the_view_is_three_quarters_from_above():
     joints = standing()
-    height = body_height(joints)
-    camera = place_camera("follow", joints, figure_parts(joints, height), height)
+    height = measure_body_height(joints)
+    camera = place_camera("follow", joints, build_figure_parts(joints, height), height)
     assert np.allclose(camera.axes[0] @ camera.axes[0].T, np.eye(3))
     assert camera.axes[0, 0, 1] == 0  # level
     assert camera.positions[0, 2] > 1 and camera.positions[0, 1] > height / 2

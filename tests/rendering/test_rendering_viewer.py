@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from atom.commands.motions import motions_app
 from atom.errors import AtomError
 from atom.rendering.camera import FLOOR_REACH
-from atom.rendering.figure import COLOUR, END_A, END_B, RADII, SQUEEZE, body_height, figure_parts
-from atom.rendering.path import ground_path
+from atom.rendering.figure import COLOUR, END_A, END_B, RADII, SQUEEZE, build_figure_parts, measure_body_height
+from atom.rendering.floor_path import trace_floor_path
 from atom.rendering.rasteriser import draw_frame
-from atom.rendering.viewer import ViewedMotion, viewer_assets, viewer_fragment, viewer_page
+from atom.rendering.viewer import ViewedMotion, render_viewer, render_viewer_page, viewer_assets
 
 NASTY = "</script><img src=x onerror=\"document.title='hacked'\">"
 
@@ -65,23 +65,23 @@ def unpacked(motion):
     ],
 )
 def test_joints_come_back_within_their_step(joints, tolerance):
-    (motion,) = Elements(viewer_fragment([ViewedMotion("a", joints)])).motions()
+    (motion,) = Elements(render_viewer([ViewedMotion("a", joints)])).motions()
     points = unpacked(motion)
     assert points.shape == (len(joints), 23, 3)
     assert np.abs(points[:, :22] - joints).max() <= tolerance
     assert np.abs(points[:, 22, 1]).max() <= tolerance
     assert np.abs(points[:, 22] - joints.mean(axis=1) * [1, 0, 1]).max() < 0.1
-    assert motion["height"] == pytest.approx(body_height(joints), abs=1e-4)
-    assert [stroke[4] for stroke in motion["path"]] == ground_path(joints)[1].tolist()
+    assert motion["height"] == pytest.approx(measure_body_height(joints), abs=1e-4)
+    assert [stroke[4] for stroke in motion["path"]] == trace_floor_path(joints)[1].tolist()
 
 
 def test_a_clip_takes_36_kilobytes():
-    still, moving = (len(viewer_fragment([ViewedMotion("a", joints)])) for joints in (standing(196), walking(196)))
+    still, moving = (len(render_viewer([ViewedMotion("a", joints)])) for joints in (standing(196), walking(196)))
     assert 34_000 < still < 38_000 and moving < still + 40 * 196 * 0.06 / 0.08 * 2
 
 
 def test_every_text_is_escaped():
-    page = viewer_page([ViewedMotion(NASTY, standing(4), NASTY)], NASTY)
+    page = render_viewer_page([ViewedMotion(NASTY, standing(4), NASTY)], NASTY)
     found = Elements(page)
     assert not found.all("img") and len(found.all("script")) == 1 and page.count("</script>") == 1
     assert found.text.count(NASTY) == 4  # title, heading, label, detail
@@ -89,14 +89,14 @@ def test_every_text_is_escaped():
 
 
 def test_a_page_refers_to_nothing_outside_of_it():
-    page = viewer_page([ViewedMotion("a", walking(9)), ViewedMotion("b", walking(20))])
+    page = render_viewer_page([ViewedMotion("a", walking(9)), ViewedMotion("b", walking(20))])
     assert "http" not in page and "url(" not in page and "@import" not in page
     attributes = [pair for _, values in Elements(page).elements for pair in values.items()]
     assert [value for name, value in attributes if name in ("src", "href", "srcset", "action")] == ["data:,"]
 
 
 def test_fragments_share_script_and_style_and_no_id():
-    fragments = [viewer_fragment([ViewedMotion(name, walking(9))]) for name in "ab"]
+    fragments = [render_viewer([ViewedMotion(name, walking(9))]) for name in "ab"]
     for fragment in fragments:
         found = Elements(fragment)
         assert not found.all("script") and not found.all("style")
@@ -111,17 +111,17 @@ def test_fragments_share_script_and_style_and_no_id():
 
 
 def test_the_longest_motion_sets_the_slider():
-    found = Elements(viewer_fragment([ViewedMotion("a", walking(9)), ViewedMotion("b", walking(20))]))
+    found = Elements(render_viewer([ViewedMotion("a", walking(9)), ViewedMotion("b", walking(20))]))
     assert [slider["max"] for slider in found.all("input")] == ["19"]
 
 
 def test_what_is_no_motion_is_refused():
     with pytest.raises(AtomError, match="at least one"):
-        viewer_fragment([])
+        render_viewer([])
     with pytest.raises(AtomError, match="must have shape"):
-        viewer_page([ViewedMotion("a", np.zeros((4, 21, 3)))])
+        render_viewer_page([ViewedMotion("a", np.zeros((4, 21, 3)))])
     with pytest.raises(AtomError, match="not finite"):
-        viewer_page([ViewedMotion("a", np.full((4, 22, 3), np.nan))])
+        render_viewer_page([ViewedMotion("a", np.full((4, 22, 3), np.nan))])
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def opened(browser, tmp_path):
 
     def open_page(*motions, page=None, **settings):
         file = tmp_path / f"{len(pages)}.html"
-        file.write_text(page or viewer_page(motions))
+        file.write_text(page or render_viewer_page(motions))
         pages.append(browser.page(file, **settings))
         pages[-1].wait(f"{VIEWER}.dataset.frame !== undefined")
         return pages[-1]
@@ -234,8 +234,8 @@ def test_the_script_makes_the_body_of_the_pictures(browser, tmp_path):
     script = (files("atom.rendering") / "templates" / "viewer_figure.js").read_text()
     generator = np.random.default_rng(0)
     poses = standing(5, 0.7) + generator.normal(scale=0.05, size=(5, 22, 3))
-    height = body_height(poses)
-    for pose, parts in zip(poses, figure_parts(poses, height)):
+    height = measure_body_height(poses)
+    for pose, parts in zip(poses, build_figure_parts(poses, height)):
         call = f"figureParts({json.dumps(pose.ravel().tolist())}, {height})"
         drawn = page.evaluate(f"(() => {{ {script}\nreturn {call}; }})()")
         rows = [
@@ -249,7 +249,7 @@ def test_the_script_makes_the_body_of_the_pictures(browser, tmp_path):
 def test_the_body_is_the_one_that_the_rasteriser_draws(opened):
     joints = standing(1) + np.random.default_rng(3).normal(scale=0.06, size=(1, 22, 3))
     page = opened(ViewedMotion("a", joints), media=STILL)
-    found = Elements(viewer_fragment([ViewedMotion("a", joints)]))
+    found = Elements(render_viewer([ViewedMotion("a", joints)]))
     (motion,), camera = found.motions(), json.loads(found.elements[0][1]["data-camera"])
     x, y, width, height = page.evaluate(
         "(() => { const box = document.querySelector('canvas').getBoundingClientRect();"
@@ -263,7 +263,7 @@ def test_the_body_is_the_one_that_the_rasteriser_draws(opened):
     expected = np.empty((height, width, 3), np.uint8)
     draw_frame(
         expected,
-        figure_parts(points[None, :22], motion["height"])[0],
+        build_figure_parts(points[None, :22], motion["height"])[0],
         place,
         np.stack([right, np.cross(right, ahead), ahead]),
         camera["focal"] * min(width, height),
@@ -298,7 +298,7 @@ def test_it_starts_where_the_pictures_do_and_a_drag_turns(opened):
 
 
 def test_wheel_zooms_once_the_view_was_clicked_or_the_page_has_nothing_to_scroll(opened):
-    fragment = viewer_fragment([ViewedMotion("a", standing(9))])
+    fragment = render_viewer([ViewedMotion("a", standing(9))])
     long_page = f"{viewer_assets()}{fragment}<p style='height: 3000px'>"
     page = opened(page=long_page, media=STILL)
     x, y = page.middle_of("canvas")
@@ -438,7 +438,7 @@ def test_a_shorter_motion_holds_its_last_frame(opened):
 
 
 def test_viewers_of_one_page_are_apart_and_rest_out_of_sight(opened):
-    fragments = [viewer_fragment([ViewedMotion(name, walking(400))]) for name in "ab"]
+    fragments = [render_viewer([ViewedMotion(name, walking(400))]) for name in "ab"]
     page = opened(page=f"{viewer_assets()}{fragments[0]}<div style='height: 4000px'></div>{fragments[1]}")
     frames = "[...document.querySelectorAll('.motion-viewer')].map((viewer) => Number(viewer.dataset.frame ?? -1))"
     page.wait(f"{frames}[0] > 3")
@@ -478,7 +478,7 @@ def test_panes_wrap_on_a_phone_and_follow_the_colour_scheme(opened):
 
 
 def test_a_page_without_a_dark_scheme_stays_light(opened):
-    fragment = viewer_fragment([ViewedMotion("a", standing(9))])
+    fragment = render_viewer([ViewedMotion("a", standing(9))])
     page = opened(page=f"{viewer_assets()}{fragment}", media=STILL | {"prefers-color-scheme": "dark"})
     assert settled(page).mean() > 200
 

@@ -3,7 +3,7 @@
 import pytest
 from report_runs import evaluated_run, paired_run
 
-from atom.report.gathering import gather
+from atom.report.report_builder import build_report
 from atom.report.run_tables import RunTables
 
 
@@ -23,7 +23,7 @@ def tables(finished):
 
 @pytest.fixture(scope="session")
 def report(tables):
-    return gather(tables)
+    return build_report(tables)
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,9 @@
 import numpy as np
 
 from atom.config import RunConfig
-from atom.corpus.compose import make_motion
+from atom.corpus.composition import make_motion
 from atom.evaluation.agreement import agreement
-from atom.evaluation.compare import compare
+from atom.evaluation.comparison import compare
 from atom.events import Event
 from atom.preferences.summary import summarise_pairs
 from flows import stages
@@ -14,7 +14,7 @@ from storage import CURVES, MOTIONS, PREFERENCES, PROMPTS, Recipe, Store
 SCRIPT = '<script>alert("x")</script>'
 JUMPS, BOW, WAVE = Event("jump_up", 2, "jumps twice"), Event("bow", 1, "bows"), Event("wave_left", 1, "waves")
 PROMPTS_ASKED = 8  # held out; a base motion does what the text says in the odd ones, a tuned one in all but the last
-EVALUATION = {"gallery": 2, "bootstrap": 200, "metrics": None, "baselines": ()}
+EVALUATION = {"num_examples": 2, "bootstrap": 200, "metrics": None, "baselines": ()}
 
 
 def evaluated_run(root, run_id="evaluated", name=SCRIPT, **tuning):

@@ -8,7 +8,7 @@ from matplotlib.image import imread
 
 from atom.errors import AtomError
 from atom.judging.calibration import AGREEMENT, ERRORS, EVENT_ERRORS
-from atom.report.calibration import LABELS, calibration_page, calibration_plot
+from atom.report.calibration_page import LABELS, plot_calibration, render_calibration_page
 
 SCRIPT = '<script>alert("$x")</script>'
 UNKNOWN = {"value": None, "interval": None}
@@ -34,7 +34,7 @@ def result(**options):
 
 
 def test_the_page_stands_alone_and_escapes_what_it_is_given():
-    page = calibration_page({SCRIPT: result()}, {"model": SCRIPT, "clips": 40})
+    page = render_calibration_page({SCRIPT: result()}, {"model": SCRIPT, "clips": 40})
     assert SCRIPT not in page and page.count("&lt;script&gt;") == 4  # two sentences, a heading, a detail
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page), "nothing is fetched"
     assert "data:image/png;base64," in page and "prefers-color-scheme: dark" in page and "width=device-width" in page
@@ -44,11 +44,11 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given():
 
 
 def test_the_best_is_named_first_and_the_difference_told_from_intervals():
-    far = calibration_page({"a": result(kappa=0.3, interval=(0.2, 0.4)), "b": result()}, {})
+    far = render_calibration_page({"a": result(kappa=0.3, interval=(0.2, 0.4)), "b": result()}, {})
     assert "b agrees best with the truth" in far and "Next comes a with 0.30" in far and "more than noise" in far
-    near = calibration_page({"a": result(kappa=0.75, interval=(0.65, 0.85)), "b": result()}, {})
+    near = render_calibration_page({"a": result(kappa=0.75, interval=(0.65, 0.85)), "b": result()}, {})
     assert "the difference may be noise" in near and "more than noise" not in near
-    few = calibration_page({"a": result(kappa=0.3, interval=None), "b": result()}, {})
+    few = render_calibration_page({"a": result(kappa=0.3, interval=None), "b": result()}, {})
     assert "too few prompts to tell" in few
 
 
@@ -62,31 +62,31 @@ def test_a_paired_difference_goes_before_intervals(verdict, said):
         "interval": [0.01, 0.09],
         "verdict": verdict,
     }
-    page = calibration_page({"a": result(kappa=0.75), "b": result()}, {}, [difference])
+    page = render_calibration_page({"a": result(kappa=0.75), "b": result()}, {}, [difference])
     assert f"b is ahead by 0.05 (95 % interval 0.01 to 0.09): {said}." in page and "Judge against judge" in page
 
 
 def test_errors_about_events_are_told_in_words_where_they_are_known():
-    assert "misses 10.0\N{NO-BREAK SPACE}%" in calibration_page({"a": result()}, {})
-    assert "misses" not in calibration_page({"a": result(events=False)}, {})
+    assert "misses 10.0\N{NO-BREAK SPACE}%" in render_calibration_page({"a": result()}, {})
+    assert "misses" not in render_calibration_page({"a": result(events=False)}, {})
 
 
 def test_a_judge_that_gave_nothing_is_shown_as_such():
     nothing = group(kappa=None, interval=None, events=False, n=0, confusion=[[0] * 5] * 5)
     nothing |= {name: UNKNOWN for name in (*AGREEMENT, *ERRORS)}
-    page = calibration_page({"a": {"overall": nothing}}, {})
+    page = render_calibration_page({"a": {"overall": nothing}}, {})
     assert "No judge gave scores" in page and "None" not in page
 
 
 def test_the_plot_has_a_row_for_each_judge():
     one, two = (
-        imread(io.BytesIO(calibration_plot({f"judge {n} " + "x" * 300: result(events=n == 0) for n in range(judges)})))
+        imread(io.BytesIO(plot_calibration({f"judge {n} " + "x" * 300: result(events=n == 0) for n in range(judges)})))
         for judges in (1, 2)
     )
     assert one.shape[1] == two.shape[1] and two.shape[0] > 1.8 * one.shape[0]
 
 
 def test_without_judges_there_is_nothing_to_show():
-    for show in (calibration_plot, lambda results: calibration_page(results, {})):
+    for show in (plot_calibration, lambda results: render_calibration_page(results, {})):
         with pytest.raises(AtomError, match="at least one judge"):
             show({})

@@ -8,8 +8,8 @@ from report_runs import PROMPTS_ASKED
 
 from atom.config import load_config
 from atom.report.facts import RunReport
-from atom.report.gathering import gather
-from atom.report.sections import sections_of
+from atom.report.report_builder import build_report
+from atom.report.sections import build_sections
 from atom.report.wording import summary
 
 CHANGE = {"base": 3.0, "tuned": 3.4, "gain": 0.4, "gain_low": 0.2, "gain_high": 0.6, "n": 60, "verdict": "better"}
@@ -41,7 +41,7 @@ def test_figures_agree_with_the_record_and_with_each_other(report, tables):
 
 
 def test_the_config_that_is_shown_starts_the_run_again(paired, tmp_path):
-    text = sections_of(gather(paired)).making[-1].code["run.yaml"]
+    text = build_sections(build_report(paired)).making[-1].code["run.yaml"]
     (tmp_path / "run.yaml").write_text(text)
     assert load_config(tmp_path / "run.yaml").model_dump(mode="json") == yaml.safe_load(text)
 
@@ -61,7 +61,7 @@ def test_the_summary_says_what_was_gained_and_by_whose_judgement(report):
 def test_a_judge_is_told_to_have_had_a_part_only_where_it_had(report):
     loop = " ".join(summary(changed(report, config={"on_policy": {"steps": 90}})))
     assert "then for 90 steps with the judge in the loop" in loop and "gave the rewards and chose the pairs" in loop
-    people = " ".join(summary(changed(report, config={"imported": {"preferences": "labels.jsonl"}})))
+    people = " ".join(summary(changed(report, config={"external": {"preferences": "labels.jsonl"}})))
     assert "The kinematic judge had no part in tuning." in people and "no proof" not in people
     second = " ".join(summary(changed(report, config={"judging": {"judge": "learned"}})))
     assert "The learned judge, which also had a part in tuning" in second
@@ -85,15 +85,15 @@ def test_guards_that_moved_are_named(report, verdicts, said):
 
 
 def test_baselines_that_are_ahead_are_not_hidden(report):
-    figures = [("sft", 0.2, "better"), ("best of 8", -0.1, "worse"), ("cooler", 0.0, "within noise")]
+    figures = [("sft", 0.2, "better"), ("best of 8", -0.1, "worse"), ("low_temperature", 0.0, "within noise")]
     baselines = [
         {"name": name, "figures": {}, "tuned_over_baseline": CHANGE | {"gain": gain, "verdict": verdict}}
         for name, gain, verdict in figures
     ]
     told = summary(changed(report, baselines={"kinematic": baselines, "learned": []}))[-1]
-    assert "ahead of sft (+0.20), behind best of 8 (-0.10) and about even with cooler (+0.00)" in told
+    assert "ahead of sft (+0.20), behind best of 8 (-0.10) and about even with low_temperature (+0.00)" in told
 
 
 def test_models_of_elsewhere_are_not_said_to_be_tuned_here(report):
-    told = " ".join(summary(changed(report, config={"imported": {"base": "base", "tuned": "tuned"}}, preferences=None)))
+    told = " ".join(summary(changed(report, config={"external": {"base": "base", "tuned": "tuned"}}, preferences=None)))
     assert "Both models were made elsewhere" in told and "chose the pairs" not in told

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from report_runs import SCRIPT
 
-from atom.report.gathering import gather
-from atom.report.html import example_viewer, render_report
+from atom.report.html_report import render_example_viewer, render_report
 from atom.report.plots import gains
+from atom.report.report_builder import build_report
+from atom.report.report_files import load_drawable_joints
 from atom.report.run_tables import RunTables
-from atom.report.sections import sections_of
-from atom.report.writing import drawable_joints
+from atom.report.sections import build_sections
 
 SIZE, SECONDS = 15e6, 2.0  # what a page of the default run may take
 THEMES = [{}, {"prefers-color-scheme": "dark"}]
@@ -24,7 +24,7 @@ PALETTE = Path(__file__).resolve().parents[2] / "atom/report/templates/page.css"
 
 @pytest.fixture(scope="session")
 def page(tables, report):
-    return render_report(report, sections_of(report), drawable_joints(tables, report))
+    return render_report(report, build_sections(report), load_drawable_joints(tables, report))
 
 
 @pytest.fixture(scope="session")
@@ -114,13 +114,13 @@ def contrast(one, other):
 
 def test_a_motion_that_can_not_be_drawn_keeps_its_evidence(report):
     example = report.examples[0].examples[0]
-    shown = example_viewer(example, {})
+    shown = render_example_viewer(example, {})
     assert shown.count("There is no motion to draw") == 2 and "missing" in shown and "<canvas" not in shown
 
 
 def test_a_run_that_only_made_pairs_shows_them(paired):
-    report = gather(paired)
-    page = render_report(report, sections_of(report), drawable_joints(paired, report))
+    report = build_report(paired)
+    page = render_report(report, build_sections(report), load_drawable_joints(paired, report))
     assert "3 pairs of 3 of 3 prompts were built" in page and "Largest margins" in page
     assert page.count('class="motion-viewer"') == 4 and "--until preferences" in page
     assert not re.search(r"<h2[^>]*>Gains", page)
@@ -206,6 +206,6 @@ def test_figures_without_intervals_are_shown_without_them(tables):
         for judge, figures in record["evaluation"].items()
     }
     few = RunTables(tables.store, record | {"evaluation": judges})
-    report = gather(few)
-    page = render_report(report, sections_of(report), {})
+    report = build_report(few)
+    page = render_report(report, build_sections(report), {})
     assert "too few prompts" in page and "None" not in re.sub(r"<pre.*?</pre>", "", page, flags=re.DOTALL)

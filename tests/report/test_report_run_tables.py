@@ -97,7 +97,7 @@ def test_joints_of_a_motion(tables):
 
 
 def test_what_the_run_did_not_make_is_empty(tables):
-    assert tables.preferences == tables.curves() == tables.rewards() == tables.metrics == tables.asked == []
+    assert tables.preferences == tables.curves() == tables.rewards() == tables.metrics == tables.training_prompts == []
     assert tables.adapter is None
     assert tables.evaluation.empty
 

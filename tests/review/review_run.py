@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from atom.motion.skeleton import PARENTS, TARGET_OFFSETS
-from storage import MOTIONS, PREFERENCES, PROMPTS, Recipe, Store, Table
+from storage import MOTIONS, PREFERENCES, PROMPTS, Recipe, Store, TableSchema
 
 RUN = "20260101-000000-000-run"
 TASKS = ("temporal", "integrity", "frequency")
@@ -65,7 +65,7 @@ def make_run(
     return store.run(RUN)
 
 
-def _stage(store: Store, name: str, table: Table, shards: list[list[dict[str, Any]]]) -> dict[str, Any]:
+def _stage(store: Store, name: str, table: TableSchema, shards: list[list[dict[str, Any]]]) -> dict[str, Any]:
     keys = []
     for number, rows in enumerate(shards):
         with store.write(Recipe(table.name, 1, table, config={"name": name, "shard": number})) as writer:

@@ -9,15 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atom.errors import AtomError
-from atom.review.assignment import HELD, Assignment
-from atom.review.book import VoteBook
-from atom.review.items import Item
+from atom.review.assignment import RESERVATION_SECONDS, Assignment
+from atom.review.review_items import ReviewItem
+from atom.review.vote_store import VoteStore
 
 
 def items(count, pair=True):
     motions = (lambda n: (f"base{n}", f"tuned{n}")) if pair else (lambda n: (f"base{n}",))
     arms = ("base", "tuned")[: 2 if pair else 1]
-    return [Item(f"p{n}", "temporal", "a person jumps", ("jumps", "bows"), motions(n), arms) for n in range(count)]
+    return [
+        ReviewItem(f"p{n}", "temporal", "a person jumps", ("jumps", "bows"), motions(n), arms) for n in range(count)
+    ]
 
 
 class Clock:
@@ -37,7 +39,7 @@ def dealing(tmp_path, clock):
     """Assignments on one book, as servers that were started one after the other, or run at once."""
 
     def make(count=6, pair=True, **options):
-        return Assignment(VoteBook(tmp_path / "votes.sqlite"), items(count, pair), clock=clock, **options)
+        return Assignment(VoteStore(tmp_path / "votes.sqlite"), items(count, pair), clock=clock, **options)
 
     return make
 
@@ -103,7 +105,7 @@ def test_a_choice_means_the_motion_not_the_place(dealing):
 def test_after_a_restart_everybody_is_where_they_were(dealing, clock):
     assignment = dealing()
     before = {voter: assignment.next(voter) for voter in ("ann", "bob", "cid")}
-    clock.now += HELD - 1
+    clock.now += RESERVATION_SECONDS - 1
     again = dealing(seed=5)  # which would have dealt and placed otherwise
     assert {voter: again.next(voter) for voter in before} == before
 
@@ -118,18 +120,18 @@ def test_an_item_on_a_screen_is_taken_for_ten_minutes(dealing, clock):
     assignment = dealing(1, shared=0)
     assert assignment.next("ann") and assignment.next("bob") is None
     assert assignment.progress("bob").open == 0
-    clock.now += HELD + 1
+    clock.now += RESERVATION_SECONDS + 1
     assert assignment.next("bob") and assignment.next("ann") is None
 
 
 def test_a_late_vote_counts_as_well(dealing, clock):
     assignment = dealing(1, shared=0)
     item_id = assignment.next("ann").item.item_id
-    clock.now += HELD + 1
+    clock.now += RESERVATION_SECONDS + 1
     assignment.next("bob")
     assignment.cast("bob", item_id, "left")
     assignment.cast("ann", item_id, "right")
-    assert len(assignment.book.votes()) == 2 and assignment.book.votes()[1].seconds == HELD + 1
+    assert len(assignment.book.votes()) == 2 and assignment.book.votes()[1].seconds == RESERVATION_SECONDS + 1
 
 
 def test_what_somebody_skipped_goes_to_others_and_never_back(dealing):
@@ -202,7 +204,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["next", "left", "skip", "undo", "wai
 @given(steps=STEPS, count=st.integers(1, 6), people=st.integers(1, 3), shared=st.sampled_from([0.0, 0.3, 1.0]))
 def test_whatever_people_do_the_rule_holds(steps, count, people, shared):
     with tempfile.TemporaryDirectory() as folder:
-        clock, book = Clock(), VoteBook(Path(folder) / "votes.sqlite")
+        clock, book = Clock(), VoteStore(Path(folder) / "votes.sqlite")
 
         def started():
             return Assignment(book, items(count), people, shared, clock=clock)
@@ -210,7 +212,7 @@ def test_whatever_people_do_the_rule_holds(steps, count, people, shared):
         assignment, on_screen, since, standing = started(), {}, {}, defaultdict(dict)
         for step, voter in steps:
             if step == "wait":
-                clock.now += HELD * 0.7
+                clock.now += RESERVATION_SECONDS * 0.7
             elif step == "restart":
                 assignment = started()
             elif step == "undo":
@@ -233,7 +235,10 @@ def test_whatever_people_do_the_rule_holds(steps, count, people, shared):
                     if other != voter
                     and (
                         standing[other].get(item_id) == "left"
-                        or (item_id not in standing[other] and clock.now - since.get((other, item_id), 0) < HELD)
+                        or (
+                            item_id not in standing[other]
+                            and clock.now - since.get((other, item_id), 0) < RESERVATION_SECONDS
+                        )
                     )
                 }
                 assert item_id in assignment.shared or len(others) < people
@@ -246,7 +251,7 @@ def test_whatever_people_do_the_rule_holds(steps, count, people, shared):
             (voter, item_id) for voter, votes in standing.items() for item_id in votes
         }
         # In the end every item has as many judges as it needs, from those who are left to judge it.
-        clock.now += 2 * HELD
+        clock.now += 2 * RESERVATION_SECONDS
         for voter in ("eve", "fay", "gus"):
             everything(assignment, voter)
         judges = defaultdict(set)

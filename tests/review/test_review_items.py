@@ -5,7 +5,7 @@ from review_run import TASKS, make_run
 
 from atom.errors import AtomError
 from atom.report.run_tables import RunTables
-from atom.review.items import items_of
+from atom.review.review_items import collect_review_items
 from storage import Store
 
 
@@ -16,7 +16,7 @@ def tables(tmp_path):
 
 
 def test_pairs_are_of_one_prompt_and_sample(tables):
-    items = items_of(tables)
+    items = collect_review_items(tables)
     assert len(items) == 18
     for item in items:
         base, tuned = item.motion_ids
@@ -26,13 +26,13 @@ def test_pairs_are_of_one_prompt_and_sample(tables):
 
 
 def test_training_pairs_are_the_chosen_and_the_rejected_motion(tables):
-    items = items_of(tables, "training")
+    items = collect_review_items(tables, "training")
     assert {item.motion_ids for item in items} == {(f"better-prompt{n}", f"worse-prompt{n}") for n in range(9)}
     assert {item.arms for item in items} == {("chosen", "rejected")}
 
 
 def test_clips_are_single_test_motions_with_the_asked_events_in_words(tables):
-    items = items_of(tables, "clips")
+    items = collect_review_items(tables, "clips")
     assert {item.motion_ids + item.arms for item in items} == {
         (f"{arm}-prompt{n}-{sample}", arm) for arm in ("base", "tuned") for n in range(9) for sample in range(2)
     }
@@ -41,32 +41,34 @@ def test_clips_are_single_test_motions_with_the_asked_events_in_words(tables):
 
 def test_tasks_and_most_choose_and_a_larger_number_keeps_the_smaller_choice(tables):
     some, more = (
-        {item.item_id for item in items_of(tables, tasks=["temporal", "integrity"], most=most, seed=3)}
+        {item.item_id for item in collect_review_items(tables, tasks=["temporal", "integrity"], most=most, seed=3)}
         for most in (2, 4)
     )
     assert len(some) == 4 and len(more) == 8 and some < more
-    assert {item.task for item in items_of(tables, tasks=["temporal"])} == {"temporal"}
-    others = [{item.item_id for item in items_of(tables, most=2, seed=seed)} for seed in range(5)]
+    assert {item.task for item in collect_review_items(tables, tasks=["temporal"])} == {"temporal"}
+    others = [{item.item_id for item in collect_review_items(tables, most=2, seed=seed)} for seed in range(5)]
     assert len(set(map(frozenset, others))) > 1
 
 
 def test_ids_are_the_items_own_and_tell_nothing(tables):
-    items = [item for what in ("pairs", "training", "clips") for item in items_of(tables, what)]
+    items = [item for what in ("pairs", "training", "clips") for item in collect_review_items(tables, what)]
     assert len({item.item_id for item in items}) == len(items)
     assert all(set(item.item_id) <= set("0123456789abcdef") for item in items)
-    assert [item.item_id for item in items_of(tables)] == [item.item_id for item in items_of(tables)]
+    assert [item.item_id for item in collect_review_items(tables)] == [
+        item.item_id for item in collect_review_items(tables)
+    ]
 
 
 def test_what_cannot_be_seen_is_left_out(tables):
     tables.motions.loc["tuned-prompt0-0", "frames"] = 0
-    assert len(items_of(tables)) == 17 and len(items_of(tables, "clips")) == 35
+    assert len(collect_review_items(tables)) == 17 and len(collect_review_items(tables, "clips")) == 35
     tables.motions.drop(index="worse-prompt1", inplace=True)
-    assert len(items_of(tables, "training")) == 8
+    assert len(collect_review_items(tables, "training")) == 8
 
 
 def test_nothing_to_judge_is_told(tables):
     with pytest.raises(AtomError, match="unknown task 'speed'"):
-        items_of(tables, tasks=["speed"])
+        collect_review_items(tables, tasks=["speed"])
     tables.record["stages"] = [stage for stage in tables.record["stages"] if stage["name"] != "test motions tuned"]
     with pytest.raises(AtomError, match=r"has no pairs of temporal to judge.*--what"):
-        items_of(tables, tasks=["temporal"])
+        collect_review_items(tables, tasks=["temporal"])

@@ -8,7 +8,7 @@ import pytest
 from headless_browser import PATIENCE
 from review_run import make_run
 
-from atom.review.book import VoteBook
+from atom.review.vote_store import VoteStore
 from storage import Store
 
 HOSTILE = "a man jumps <img src=x onerror=\"document.title='hacked'\"></h1><script>document.title='hacked'</script>"
@@ -46,7 +46,7 @@ class Review:
         return page
 
     def votes(self, voter):
-        return [vote for vote in VoteBook(self.votes_file).votes() if vote.voter == voter]
+        return [vote for vote in VoteStore(self.votes_file).votes() if vote.voter == voter]
 
 
 def ready(page):

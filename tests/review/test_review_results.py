@@ -7,8 +7,8 @@ import pytest
 from review_votes import NO_JUDGE, clip_vote, judge, noisy_people, pair_vote
 
 from atom.evaluation.agreement import krippendorff_alpha
-from atom.review.results import results
-from atom.review.tally import decided_by_people, judged_scores, pair_votes, people_scores
+from atom.review.tally import aggregate_pair_votes, aggregate_judge_scores, pair_votes, aggregate_people_scores
+from atom.review.vote_results import results
 
 
 def found_in(votes, judged=NO_JUDGE, prompts=None):
@@ -79,7 +79,7 @@ def test_scores_of_people_are_compared_as_those_of_a_judge():
 
 
 def test_a_motion_is_exact_by_people_when_more_than_half_gave_it_five():
-    rows = people_scores([clip_vote(voter, "base", 0, score) for voter, score in zip("abc", (5, 5, 2))])
+    rows = aggregate_people_scores([clip_vote(voter, "base", 0, score) for voter, score in zip("abc", (5, 5, 2))])
     assert rows[["score", "exact", "voters", "judge"]].to_dict("records") == [
         {"score": 4.0, "exact": True, "voters": 3, "judge": "people"}
     ]
@@ -166,7 +166,7 @@ def test_what_is_told_of_each_voter():
 def test_votes_on_the_same_two_motions_are_one_decision():
     votes = [pair_vote("a", 0, "tuned"), pair_vote("b", 0, "base", arms=("tuned", "base"))]
     votes += [pair_vote("c", 0, "tuned")]
-    (row,) = decided_by_people(votes).to_dict("records")
+    (row,) = aggregate_pair_votes(votes).to_dict("records")
     assert (row["motion_id"], row["outcome"], row["votes"]) == ("tuned0", pytest.approx(2 / 3), 3)
 
 
@@ -207,7 +207,7 @@ def test_the_verdict_says_who_wins_and_how_sure_that_is():
 def test_scores_of_judges_settle_votes_and_sum_what_they_took():
     row = {"motion_id": "m", "prompt_id": "p", "task": "temporal", "judge": "vision", "exact": True, "latency": 2.0}
     rows = [row | {"score": 2.0, "cost": 0.1}, row | {"score": 4.0, "cost": 0.2}]
-    (settled,) = judged_scores(rows).to_dict("records")
+    (settled,) = aggregate_judge_scores(rows).to_dict("records")
     assert (settled["score"], settled["seconds"]) == (3.0, 4.0) and settled["cost"] == pytest.approx(0.3)
-    assert np.isnan(judged_scores([*rows, row | {"score": 4.0, "cost": None}])["cost"][0])
-    assert judged_scores([]).empty
+    assert np.isnan(aggregate_judge_scores([*rows, row | {"score": 4.0, "cost": None}])["cost"][0])
+    assert aggregate_judge_scores([]).empty

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from atom.commands.review import review_app
 from atom.errors import AtomError
 from atom.preferences.importing import import_preferences
-from atom.report.people import MOST_SHOWN, people_page
-from atom.review.book import VoteBook
-from atom.review.reading import votes_file
+from atom.report.people_page import MAX_DISPUTES_SHOWN, render_people_page
+from atom.review.vote_files import locate_votes_file
+from atom.review.vote_store import VoteStore
 from atom.review.votes import Vote
 
 VOTERS = ("ann", "ben", SCRIPT)
@@ -32,7 +32,7 @@ def votes():
 
 
 def cast_into(path):
-    book = VoteBook(path)
+    book = VoteStore(path)
     for vote in votes():
         book.cast(vote)
 
@@ -40,7 +40,7 @@ def cast_into(path):
 @pytest.fixture
 def store(tmp_path):
     store = small_run(tmp_path / "store")
-    cast_into(votes_file(store, RUN))
+    cast_into(locate_votes_file(store, RUN))
     return store
 
 
@@ -65,7 +65,7 @@ def test_results_as_json_and_beside_the_report(store):
 
 def test_votes_may_lie_elsewhere(store, tmp_path):
     cast_into(tmp_path / "else.sqlite")
-    votes_file(store, RUN).unlink()
+    locate_votes_file(store, RUN).unlink()
     with pytest.raises(AtomError, match="nobody has voted yet"):
         CliRunner().invoke(review_app, ["results", "--store", store.root], catch_exceptions=False)
     assert call("results", "--store", store.root, "--votes", tmp_path / "else.sqlite").exit_code == 0
@@ -100,8 +100,8 @@ def test_the_page_shows_no_more_than_the_furthest_apart(store):
     found = json.loads(store.files.read(f"runs/{RUN}/human.json"))
     row = found["disagreements"][0]
     found["disagreements"] = [row | {"motion_ids": [f"m{number}"]} for number in range(30)]
-    page = people_page(RUN, found, lambda motion_id: np.random.default_rng(0).uniform(0, 1.7, (4, 22, 3)))
-    assert page.count('class="motion-viewer"') == MOST_SHOWN and "30 found, the 12 furthest apart" in page
+    page = render_people_page(RUN, found, lambda motion_id: np.random.default_rng(0).uniform(0, 1.7, (4, 22, 3)))
+    assert page.count('class="motion-viewer"') == MAX_DISPUTES_SHOWN and "30 found, the 12 furthest apart" in page
 
 
 @pytest.mark.parametrize(("decided_as", "pairs", "by_people"), [("human", 8, 8), ("judge", 3, 0), ("corrected", 3, 1)])
@@ -140,7 +140,7 @@ def test_votes_as_a_table_that_duckdb_opens(store, tmp_path):
 
 def test_nothing_decided_is_said(store, tmp_path):
     path = tmp_path / "skips.sqlite"
-    VoteBook(path).cast(pair_vote("a", 0, "skip"))
+    VoteStore(path).cast(pair_vote("a", 0, "skip"))
     answer = call("export", "-o", tmp_path / "out", "--store", store.root, "--votes", path)
     assert isinstance(answer.exception, AtomError) and "let people vote on pairs" in str(answer.exception)
     assert not (tmp_path / "out").exists()

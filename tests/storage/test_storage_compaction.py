@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from atom.commands.store import store_app
-from storage import MOTIONS, PROMPTS, Recipe, Store, StoreError, Table, compact, find_garbage, remove_garbage
+from storage import MOTIONS, PROMPTS, Recipe, Store, StoreError, TableSchema, compact, find_garbage, remove_garbage
 
 
 def write(store: Store, recipe: Recipe, rows):
@@ -44,9 +44,9 @@ def expected(store: Store, refs) -> list[dict]:
 
 def test_rows_of_completed_runs_with_their_artifact(store, three):
     done = compact(store, "prompts")
-    assert (done.artifacts, done.rows, done.parts, done.fresh) == (2, 4, 1, False)
+    assert (done.artifacts, done.rows, done.parts, done.up_to_date) == (2, 4, 1, False)
     assert compacted(store).to_pylist() == expected(store, three[:2])
-    assert compact(store, "prompts", everything=True).artifacts == 3
+    assert compact(store, "prompts", all_artifacts=True).artifacts == 3
     assert compacted(store).to_pylist() == expected(store, three)
     assert store.stages() == ["prompts"]
     assert all(store.find(ref.stage, ref.key) for ref in three)
@@ -63,10 +63,10 @@ def test_a_second_call_writes_nothing_until_something_changes(store, recipe, row
     compact(store, "prompts")
     part = Path(store.root, "compact/prompts/part-00000.parquet")
     before = part.stat()
-    assert compact(store, "prompts").fresh
+    assert compact(store, "prompts").up_to_date
     assert part.stat() == before
     part.write_bytes(part.read_bytes()[:-1])
-    assert not compact(store, "prompts").fresh
+    assert not compact(store, "prompts").up_to_date
     assert compacted(store).to_pylist() == expected(store, three[:2])
     new = write(store, replace(recipe, seed=9), [row(9)])
     store.save_run("again", {"state": "completed", "keys": [new.key]})
@@ -74,13 +74,13 @@ def test_a_second_call_writes_nothing_until_something_changes(store, recipe, row
     for run in ("done", "again"):
         store.files.remove(f"runs/{run}")
     assert compact(store, "prompts").artifacts == 0
-    assert store.files.sizes("compact/prompts") == {}
+    assert store.files.file_sizes("compact/prompts") == {}
 
 
 def test_parts_are_as_large_as_asked(store, recipe, row):
     refs = [write(store, replace(recipe, seed=seed), [row(seed)]) for seed in range(10)]
     size = store.manifest("prompts", refs[0].key).parts[0].bytes
-    assert compact(store, "prompts", everything=True, part_bytes=round(2.5 * size)).parts == 4
+    assert compact(store, "prompts", all_artifacts=True, part_bytes=round(2.5 * size)).parts == 4
     assert compacted(store).to_pylist() == expected(store, refs)
 
 
@@ -100,7 +100,7 @@ def test_columns_keep_their_types_descriptions_and_encoding(store):
         for number in range(50)
     ]
     write(store, Recipe("motions", 1, MOTIONS), rows)
-    compact(store, "motions", everything=True)
+    compact(store, "motions", all_artifacts=True)
     part = pq.ParquetFile(Path(store.root, "compact/motions/part-00000.parquet"))
     assert part.schema_arrow.remove(0) == MOTIONS.schema
     assert part.schema_arrow.field("joints").metadata == MOTIONS.schema.field("joints").metadata
@@ -110,17 +110,19 @@ def test_columns_keep_their_types_descriptions_and_encoding(store):
 
 
 def test_versions_of_a_schema_stand_together(store, recipe, row):
-    wider = Table("prompts", PROMPTS.version + 1, PROMPTS.schema.append(pa.field("mood", pa.string(), nullable=False)))
+    wider = TableSchema(
+        "prompts", PROMPTS.version + 1, PROMPTS.schema.append(pa.field("mood", pa.string(), nullable=False))
+    )
     old = write(store, recipe, [row(0)])
     new = write(store, replace(recipe, table=wider), [row(1) | {"mood": "calm"}])
-    compact(store, "prompts", everything=True)
+    compact(store, "prompts", all_artifacts=True)
     moods = {each["artifact"]: each["mood"] for each in compacted(store).to_pylist()}
     assert moods == {old.key: None, new.key: "calm"}
-    other = Table("prompts", PROMPTS.version + 2, pa.schema([pa.field("text", pa.list_(pa.int8()))]))
+    other = TableSchema("prompts", PROMPTS.version + 2, pa.schema([pa.field("text", pa.list_(pa.int8()))]))
     write(store, replace(recipe, table=other), [{"text": [1]}])
     before = compacted(store)
-    with pytest.raises(StoreError, match="can't stand in one table") as caught:
-        compact(store, "prompts", everything=True)
+    with pytest.raises(StoreError, match="can't be put into one table") as caught:
+        compact(store, "prompts", all_artifacts=True)
     assert "\n" not in str(caught.value)
     assert compacted(store) == before
 
@@ -146,7 +148,7 @@ def test_a_failure_leaves_the_old_copy(store, three, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(StoreError, match="No space left"):
-        compact(store, "prompts", everything=True)
+        compact(store, "prompts", all_artifacts=True)
     monkeypatch.undo()
     assert compacted(store) == before
     assert find_garbage(store, older_than=0) == []
@@ -162,12 +164,12 @@ def test_gc_takes_the_copy_on_request_alone(store, three):
     assert (copy.path, copy.reason) == ("compact/prompts", "compacted copy")
     remove_garbage(store, [copy])
     assert not Path(store.root, "compact/prompts").exists()
-    assert not compact(store, "prompts").fresh
+    assert not compact(store, "prompts").up_to_date
 
 
 def test_duckdb_and_datasets_read_the_copy_and_the_stage_alike(store, three, tmp_path, monkeypatch):
     duckdb = pytest.importorskip("duckdb")
-    compact(store, "prompts", everything=True)
+    compact(store, "prompts", all_artifacts=True)
     counts = duckdb.sql(f"select artifact, count(*) from '{store.root}/compact/prompts/*.parquet' group by artifact")
     assert dict(counts.fetchall()) == {ref.key: 2 for ref in three}
     assert duckdb.sql(f"select count(*) from '{store.root}/prompts/*/*.parquet'").fetchall() == [(6,)]
@@ -192,6 +194,6 @@ def test_the_command_compacts_all_stages_or_those_named(store, recipe, row, thre
     store.files.remove("compact")
     result = run("--all")
     assert "all artifacts of motions" in str(result.exception)
-    assert "prompts" in result.output and compact(store, "prompts", everything=True).fresh
+    assert "prompts" in result.output and compact(store, "prompts", all_artifacts=True).up_to_date
     with pytest.raises(StoreError, match="can't name a stage"):
         Recipe("compact", 1, PROMPTS)

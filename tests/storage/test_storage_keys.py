@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
-from storage import PROMPTS, Recipe, StoreError, Table, canonical_json
+from storage import PROMPTS, Recipe, StoreError, TableSchema, canonical_json
 
 SCALARS = (
     st.none()
@@ -113,7 +113,7 @@ BASE = Recipe("motions", 1, PROMPTS, {"top_k": 50}, 0, {"generator": "a"}, ["1" 
     [
         {"stage": "motion"},
         {"version": 2},
-        {"table": Table("prompts", PROMPTS.version + 1, PROMPTS.schema)},
+        {"table": TableSchema("prompts", PROMPTS.version + 1, PROMPTS.schema)},
         {"config": {"top_k": 51}},
         {"config": {"top_k": 50.0}},
         {"config": None},

@@ -10,7 +10,16 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from storage import ArtifactRef, Store, StoreError, StoreUnreachable, compact, find_garbage, patience, remove_garbage
+from storage import (
+    ArtifactRef,
+    Store,
+    StoreError,
+    StoreUnreachable,
+    compact,
+    find_garbage,
+    remove_garbage,
+    retry,
+)
 from storage.manifest import Manifest
 
 pytest.importorskip("s3fs")
@@ -88,7 +97,7 @@ def account(server, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
-    monkeypatch.setattr(patience, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(retry, "INITIAL_WAIT", 0.05)
     filesystem = fsspec.filesystem("s3", use_listings_cache=False)
     if not filesystem.exists(BUCKET):
         filesystem.mkdir(BUCKET)
@@ -108,7 +117,7 @@ def reconnect():
 
 @pytest.fixture
 def s3(tmp_path) -> Store:
-    return Store(f"s3://{BUCKET}/{tmp_path.name}/store", patience=10)
+    return Store(f"s3://{BUCKET}/{tmp_path.name}/store", retry_timeout=10)
 
 
 def write(store: Store, recipe, rows) -> ArtifactRef:
@@ -120,7 +129,7 @@ def write(store: Store, recipe, rows) -> ArtifactRef:
 
 
 def object_path(store: Store, ref: ArtifactRef, name: str) -> str:
-    return f"{store.files.full(ref.stage)}/{ref.key}/{name}"
+    return f"{store.files.full_path(ref.stage)}/{ref.key}/{name}"
 
 
 def test_parts_and_manifest_are_those_of_a_local_store(s3, store, recipe, row):
@@ -163,9 +172,9 @@ def test_damage_is_noticed_and_mended(s3, recipe, row, name, damage):
         s3.files.fs.pipe_file(path, data[:middle] if damage == "cut" else changed)
     s3.files.fs.pipe_file(object_path(s3, ref, "part-00001.parquet"), b"of an older try")
     assert s3.find("prompts", recipe.key) is None
-    assert s3.problems("prompts", recipe.key)
+    assert s3.find_problems("prompts", recipe.key)
     assert write(s3, recipe, [row()]) == ref == s3.find("prompts", recipe.key)
-    assert "part-00001.parquet" not in s3.files.sizes(f"prompts/{ref.key}")
+    assert "part-00001.parquet" not in s3.files.file_sizes(f"prompts/{ref.key}")
 
 
 def test_what_another_machine_wrote_is_seen_at_once(s3, recipe, row, reconnect):
@@ -239,9 +248,9 @@ def test_gc_and_compaction(s3, recipe, row):
     dropped = write(s3, replace(recipe, seed=1), [row(1)])
     s3.files.write(f"prompts/{'f' * 64}/part-00000.parquet", b"its writer died")
     s3.save_run("a", {"state": "completed", "stages": [{"keys": [kept.key]}]})
-    assert compact(s3, "prompts", everything=True).artifacts == 2
+    assert compact(s3, "prompts", all_artifacts=True).artifacts == 2
     assert compact(s3, "prompts").artifacts == 1
-    assert compact(s3, "prompts").fresh
+    assert compact(s3, "prompts").up_to_date
     garbage = find_garbage(s3, older_than=-60, unreferenced=True)  # the server's clock has whole seconds
     assert {item.path for item in garbage} == {f"prompts/{dropped.key}", f"prompts/{'f' * 64}"}
     remove_garbage(s3, garbage)
@@ -249,7 +258,7 @@ def test_gc_and_compaction(s3, recipe, row):
     assert s3.find("prompts", kept.key) == kept
     (copy,) = find_garbage(s3, older_than=-60, compacted=True)
     remove_garbage(s3, [copy])
-    assert s3.files.sizes("compact") == {}
+    assert s3.files.file_sizes("compact") == {}
 
 
 def test_a_find_costs_one_request_for_the_manifest_one_listing_and_one_for_each_file(s3, server, recipe, row):
@@ -269,7 +278,7 @@ def one_line(caught) -> str:
 
 def test_a_store_that_can_not_be_written_says_why_at_once(s3, server, monkeypatch):
     s3.check_writable()
-    assert s3.files.sizes("") == {}
+    assert s3.files.file_sizes("") == {}
     with pytest.raises(StoreError, match=r"bucket does not exist; make the bucket") as caught:
         Store("s3://no-such-bucket/store").check_writable()
     assert "s3://no-such-bucket/store" in one_line(caught)
@@ -333,7 +342,7 @@ def test_an_answer_that_stalls_or_is_cut_is_asked_for_again(s3, server, recipe, 
     ref = write(s3, recipe, [row()])
     reconnect()
     monkeypatch.setattr(fsspec.get_filesystem_class("s3"), "read_timeout", 0.3)
-    patient = Store(s3.root, patience=10)
+    patient = Store(s3.root, retry_timeout=10)
     patient.files.read(f"prompts/{ref.key}/manifest.json")
     server.failures = [failure] * 2
     assert patient.read_file(ref, "clips/a.mp4") == b"video"
@@ -344,12 +353,12 @@ def test_a_large_file_is_checked_stretch_by_stretch(s3, server, recipe, row, mon
     with s3.write(recipe) as writer:
         writer.file("large.bin", bytes(range(100)))
     ref = writer.ref
-    monkeypatch.setattr("storage.filesystem.STRETCH", 30)
+    monkeypatch.setattr("storage.filesystem.CHUNK_BYTES", 30)
     server.requests.clear()
     assert s3.find("prompts", ref.key) == ref
     assert sum("large.bin" in request for request in server.requests) == 4
     s3.files.write(f"prompts/{ref.key}/large.bin", bytes(range(99)) + b"!")
-    assert s3.problems("prompts", ref.key) == ["large.bin has changed bytes"]
+    assert s3.find_problems("prompts", ref.key) == ["large.bin has changed bytes"]
 
 
 def test_a_server_that_goes_away_in_the_middle_is_waited_for(s3, server, recipe, row, caplog):
@@ -369,12 +378,12 @@ def test_a_server_that_goes_away_in_the_middle_is_waited_for(s3, server, recipe,
 def test_a_server_that_stays_away_is_one_line_and_no_reason_to_call_anything_absent(s3, server, recipe, row):
     ref = write(s3, recipe, [row()])
     s3.save_run("a", {"stages": [{"keys": [ref.key]}]})
-    short = Store(s3.root, patience=0.3)
+    short = Store(s3.root, retry_timeout=0.3)
     server.stop()
     try:
         for ask in (
             lambda: short.find("prompts", ref.key),
-            lambda: short.problems("prompts", ref.key),
+            lambda: short.find_problems("prompts", ref.key),
             lambda: short.read(ref),
             lambda: short.keys("prompts"),
             lambda: short.exists(),

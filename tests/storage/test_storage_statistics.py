@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from atom.commands.store import store_app
-from storage import compact, statistics_of
+from storage import compact, compute_statistics
 
 
 def write(store, recipe, rows, quarantined=0):
@@ -41,7 +41,7 @@ def filled(store, recipe, row):
 
 def test_figures_of_stages_and_runs(store, filled):
     first, second, *_ = filled
-    figures = statistics_of(store)
+    figures = compute_statistics(store)
     stages = {stage.stage: stage for stage in figures.stages}
     assert [stage.stage for stage in figures.stages] == sorted(stages, key=lambda name: -stages[name].bytes)
     prompts, motions, scores = stages["prompts"], stages["motions"], stages["scores"]
@@ -60,20 +60,20 @@ def test_figures_of_stages_and_runs(store, filled):
 
 
 def test_what_gc_could_free_and_what_lies_besides(store, filled):
-    assert statistics_of(store).freeable == {}  # all of it is young
+    assert compute_statistics(store).freeable == {}  # all of it is young
     long_ago = time.time() - 7200
     for path in Path(store.root).rglob("*"):
         os.utime(path, (long_ago, long_ago))
-    figures = statistics_of(store)
-    orphan = sum(store.files.sizes(f"motions/{filled[3].key}").values())
-    broken = sum(store.files.sizes("scores").values())
+    figures = compute_statistics(store)
+    orphan = sum(store.files.file_sizes(f"motions/{filled[3].key}").values())
+    broken = sum(store.files.file_sizes("scores").values())
     assert figures.freeable == {"used by no run": orphan + broken}
     records = sum(file.stat().st_size for file in Path(store.root).glob("runs/*/run.json"))
     assert figures.besides == {"runs": records}
     copy = compact(store, "prompts").bytes
-    besides = statistics_of(store).besides
+    besides = compute_statistics(store).besides
     assert besides["compact"] >= copy
-    assert statistics_of(store).bytes == figures.bytes + besides["compact"]
+    assert compute_statistics(store).bytes == figures.bytes + besides["compact"]
 
 
 def test_the_table_fits_80_columns(store, filled):
@@ -92,4 +92,4 @@ def test_json_holds_all_figures(store, filled):
     result = CliRunner().invoke(store_app, ["stats", "--json", "--store", store.root])
     figures = json.loads(result.output)
     assert {stage["stage"] for stage in figures["stages"]} == {"prompts", "motions", "scores"}
-    assert figures["bytes"] == statistics_of(store).bytes
+    assert figures["bytes"] == compute_statistics(store).bytes

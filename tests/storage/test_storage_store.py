@@ -108,7 +108,7 @@ def test_damage_counts_as_absent_and_is_replaced(store, recipe, row, name, damag
     damage(artifact_folder(store, ref) / name)
     assert store.find("prompts", recipe.key) is None
     unlinked_manifest = damage is Path.unlink and name == "manifest.json"
-    assert store.problems("prompts", recipe.key)
+    assert store.find_problems("prompts", recipe.key)
     if not unlinked_manifest:
         assert name.split(".")[0] in caplog.text
     if name != "clips/a.mp4":
@@ -324,15 +324,15 @@ def test_a_folder_that_another_takes_away_at_that_moment_is_made_all_the_same(st
     """As claims do, hundreds of times at once."""
 
     def make_and_take_away(_):
-        shutil.rmtree(store.files.scratch("prompts", "claim-0"), ignore_errors=True)
+        shutil.rmtree(store.files.create_scratch_folder("prompts", "claim-0"), ignore_errors=True)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(make_and_take_away, range(3000)))
 
 
 def test_a_file_in_the_place_of_a_folder_for_unfinished_work_is_named(store):
-    folder = store.files.scratch("prompts", "claim-0")
+    folder = store.files.create_scratch_folder("prompts", "claim-0")
     shutil.rmtree(folder)
     folder.write_text("")
     with pytest.raises(StoreError, match=r"can't write .*claim-0: File exists"):
-        store.files.scratch("prompts", "claim-0")
+        store.files.create_scratch_folder("prompts", "claim-0")

@@ -13,11 +13,11 @@ from atom.config import TuningConfig
 from atom.generation.language_model import build_language_model
 from atom.generation.weights import load_weights, read_torch_file
 from atom.tuning.adapter import add_adapter
-from atom.tuning.batches import PairBatch, by_length
+from atom.tuning.batches import PairBatch, sort_by_length
 from atom.tuning.log_probabilities import (
-    answer_log_probabilities,
-    pair_log_probabilities,
-    reference_log_probabilities,
+    compute_answer_log_probs,
+    compute_pair_log_probs,
+    compute_reference_log_probs,
 )
 from atom.tuning.losses import dpo, ipo
 from atom.tuning.pairs import PairShape, TokenizedPair, TokenizedPairs
@@ -28,15 +28,15 @@ CPU = torch.device("cpu")
 def test_the_reference_is_the_model_without_adapter_to_the_bit(generator, pairs):
     tokenized = TokenizedPairs(generator, pairs)
     model = generator.language_model
-    bare = reference_log_probabilities(model, tokenized, 0, "sum", batch_size=7)
-    adapted = add_adapter(model, TuningConfig(rank=4), seed=0)
+    bare = compute_reference_log_probs(model, tokenized, 0, "sum", batch_size=7)
+    adapted = add_adapter(model, TuningConfig(r=4), seed=0)
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
             if "lora_" in name:
                 parameter.normal_()
-    changed = reference_log_probabilities(adapted.get_base_model(), tokenized, 0, "sum", batch_size=7)
+    changed = compute_reference_log_probs(adapted.get_base_model(), tokenized, 0, "sum", batch_size=7)
     with adapted.disable_adapter():
-        off = reference_log_probabilities(adapted.get_base_model(), tokenized, 0, "sum", batch_size=7)
+        off = compute_reference_log_probs(adapted.get_base_model(), tokenized, 0, "sum", batch_size=7)
     assert torch.equal(off, bare)
     assert (changed - bare).abs().max() > 1
 
@@ -46,13 +46,13 @@ def test_a_pair_is_as_likely_alone_as_in_a_padded_batch_that_shares_prompts_and_
     pairs = random_pairs(12, lengths=(1, 20))
     pairs += [type(pairs[0])(pairs[0].text, pairs[0].rejected, pairs[0].chosen)]
     tokenized = TokenizedPairs(generator, pairs)
-    together = reference_log_probabilities(generator.language_model, tokenized, 0, form)
+    together = compute_reference_log_probs(generator.language_model, tokenized, 0, form)
     for pair, found in zip(tokenized, together, strict=True):
         for answer, value in zip((pair.chosen, pair.rejected), found, strict=True):
             logits = generator.language_model(
                 input_ids=torch.tensor([pair.prompt]), labels=torch.tensor([answer])
             ).logits
-            alone = answer_log_probabilities(logits, torch.tensor([answer]), form).item()
+            alone = compute_answer_log_probs(logits, torch.tensor([answer]), form).item()
             assert value.item() == pytest.approx(alone, abs=2e-5 * len(answer))
     assert torch.equal(together[0], together[-1].flip(0))
 
@@ -69,7 +69,7 @@ def test_each_prompt_and_answer_is_in_a_batch_once():
 
 def test_sorting_by_length_keeps_every_index_and_the_pairs_of_a_prompt_together():
     tokenized = TokenizedPairs(random_generator(), random_pairs(30))
-    order = by_length([PairShape(pair.prompt, len(pair.chosen)) for pair in tokenized], range(0, 30, 2))
+    order = sort_by_length([PairShape(pair.prompt, len(pair.chosen)) for pair in tokenized], range(0, 30, 2))
     assert sorted(order) == list(range(0, 30, 2))
     prompts = [tokenized[i].prompt for i in order]
     assert sum(a != b for a, b in pairwise(prompts)) == len(set(prompts)) - 1
@@ -82,7 +82,9 @@ def peer(shared):
     config = T5Config(**json.loads((folder / "motiongpt_small/tokenizer/config.json").read_text()))
     state = read_torch_file(folder / "lora_small/policy.pt")
     config.vocab_size = len(state["base_model.model.shared.weight"])
-    adapted = add_adapter(build_language_model(config).eval(), TuningConfig(rank=4, alpha=8, targets="q,v"), seed=0)
+    adapted = add_adapter(
+        build_language_model(config).eval(), TuningConfig(r=4, lora_alpha=8, target_modules="q,v"), seed=0
+    )
     load_weights(adapted, state, "lora_small/policy.pt")
     with np.load(folder / "lora_small/cases.npz", allow_pickle=False) as file:
         return adapted, {name: torch.from_numpy(file[name]) for name in file.files}
@@ -104,8 +106,8 @@ def test_a_preference_step_is_that_of_the_peer(peer, name, form, tolerance):
     adapted.zero_grad()
     pairs, model = peers_pairs(cases), adapted.get_base_model()
     with adapted.disable_adapter():
-        reference = reference_log_probabilities(model, pairs, 0, form)
-    chosen, rejected = pair_log_probabilities(model, PairBatch.of(pairs, 0, CPU), form)
+        reference = compute_reference_log_probs(model, pairs, 0, form)
+    chosen, rejected = compute_pair_log_probs(model, PairBatch.of(pairs, 0, CPU), form)
     values = {
         "policy_chosen": chosen,
         "policy_rejected": rejected,
@@ -134,13 +136,13 @@ def test_a_preference_step_is_that_of_the_peer(peer, name, form, tolerance):
 def test_with_a_vocabulary_an_answer_is_as_likely_as_when_only_its_tokens_can_come(generator):
     tokenized = TokenizedPairs(generator, random_pairs(6))
     allowed = torch.tensor(sorted(generator.motions.answer_ids(generator.tokenizer.eos_token_id)))
-    found = reference_log_probabilities(generator.language_model, tokenized, 0, "sum", vocabulary=allowed)
+    found = compute_reference_log_probs(generator.language_model, tokenized, 0, "sum", vocabulary=allowed)
     for pair, (value, _) in zip(tokenized, found, strict=True):
         labels = torch.tensor([pair.chosen])
         logits = generator.language_model(input_ids=torch.tensor([pair.prompt]), labels=labels).logits
         forbidden = torch.ones(logits.shape[-1], dtype=torch.bool).index_fill(0, allowed, False)
-        alone = answer_log_probabilities(logits.masked_fill(forbidden, -torch.inf), labels, "sum")
+        alone = compute_answer_log_probs(logits.masked_fill(forbidden, -torch.inf), labels, "sum")
         assert value.item() == pytest.approx(alone.item(), abs=1e-3)
     everything = torch.arange(len(generator.language_model.lm_head.weight))
-    whole = reference_log_probabilities(generator.language_model, tokenized, 0, "sum", vocabulary=everything)
-    assert torch.allclose(whole, reference_log_probabilities(generator.language_model, tokenized, 0, "sum"), atol=1e-4)
+    whole = compute_reference_log_probs(generator.language_model, tokenized, 0, "sum", vocabulary=everything)
+    assert torch.allclose(whole, compute_reference_log_probs(generator.language_model, tokenized, 0, "sum"), atol=1e-4)

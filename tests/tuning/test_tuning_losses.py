@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from atom.tuning.log_probabilities import answer_log_probabilities
-from atom.tuning.losses import dpo, hinge, ipo, kto, kto_pair, orpo, reward_margin, simpo
+from atom.tuning.log_probabilities import compute_answer_log_probs
+from atom.tuning.losses import bradley_terry, dpo, hinge, ipo, kto, kto_pair, orpo, simpo
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_losses_are_those_of_the_peers(cases, scale, beta):
 def test_logits_to_losses_as_in_the_peers(cases, loss, peer, form, name):
     found = {}
     for who in ("policy", "reference"):
-        found[who] = answer_log_probabilities(cases[f"full_{who}_logits"], cases["full_labels"], form)
+        found[who] = compute_answer_log_probs(cases[f"full_{who}_logits"], cases["full_labels"], form)
         close(found[who], cases[f"full_{who}_{name}"])
     ratio = (found["policy"][:4] - found["policy"][4:]) - (found["reference"][:4] - found["reference"][4:])
     for beta in (0.1, 0.3):
@@ -76,8 +76,8 @@ def test_padding_takes_no_part_in_an_answers_log_probability():
     logits = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([[1, 2, 3, -100, -100], [1, 2, 3, 4, 5]])
     by_hand = logits[0].log_softmax(-1)[[0, 1, 2], [1, 2, 3]]
-    assert answer_log_probabilities(logits, labels, "sum")[0].item() == pytest.approx(by_hand.sum().item(), abs=1e-5)
-    assert answer_log_probabilities(logits, labels, "average")[0].item() == pytest.approx(
+    assert compute_answer_log_probs(logits, labels, "sum")[0].item() == pytest.approx(by_hand.sum().item(), abs=1e-5)
+    assert compute_answer_log_probs(logits, labels, "average")[0].item() == pytest.approx(
         by_hand.mean().item(), abs=1e-5
     )
 
@@ -123,12 +123,12 @@ def test_kto_of_single_answers_is_that_for_pairs_where_both_sides_moved_alike():
 
 
 def test_the_reward_models_loss_is_log_one_plus_exp_of_what_lacks_to_the_margin():
-    found = reward_margin(torch.tensor([2.0, 0.5, -1.0]), torch.tensor([0.0, 0.5, 1.0]), torch.tensor([1.0, 0.0, 0.5]))
+    found = bradley_terry(torch.tensor([2.0, 0.5, -1.0]), torch.tensor([0.0, 0.5, 1.0]), torch.tensor([1.0, 0.0, 0.5]))
     close(found, torch.tensor([0.31326169, 0.69314718, 2.57888973]))  # ln(1 + e^-1), ln 2, ln(1 + e^2.5)
 
 
 def test_its_gradient_raises_the_chosens_reward_and_lowers_the_rejecteds():
     rewards = torch.zeros(2, 3, requires_grad=True)
-    reward_margin(rewards[0], rewards[1], torch.tensor([0.0, 1.0, 3.0])).sum().backward()
+    bradley_terry(rewards[0], rewards[1], torch.tensor([0.0, 1.0, 3.0])).sum().backward()
     close(-rewards.grad[0], torch.tensor([0.5, 0.73105858, 0.95257413]))  # a wider gap pulls harder
     assert torch.equal(rewards.grad[0], -rewards.grad[1])

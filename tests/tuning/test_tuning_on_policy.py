@@ -11,16 +11,16 @@ from atom.errors import AtomError
 from atom.events import Event
 from atom.generation.generator import Generator
 from atom.judging.judges import make_judge
-from atom.tuning.on_policy import leave_one_out, standardised, tune_on_policy
-from atom.tuning.rewards import AskedPrompt, JudgeReward
+from atom.tuning.on_policy import compute_grpo_advantages, compute_rloo_advantages, tune_on_policy
+from atom.tuning.rewards import JudgeReward, RolloutPrompt
 
-LORA = TuningConfig(rank=4, alpha=8)
-CONFIG = OnPolicyConfig(steps=12, prompts=2, samples=6, learning_rate=3e-2, kl=0.0, warmup_steps=1)
+LORA = TuningConfig(r=4, lora_alpha=8)
+CONFIG = OnPolicyConfig(steps=12, prompts=2, num_generations=6, learning_rate=3e-2, kl_coef=0.0, warmup_steps=1)
 SAMPLING = GenerationConfig(max_new_tokens=12)
 PROMPTS = [
-    AskedPrompt("a person walks forward", "integrity", (Event("walk_forward", 1, "walks forward"),)),
-    AskedPrompt("a person bows", "integrity", (Event("bow", 1, "bows"),)),
-    AskedPrompt("a person jumps twice", "frequency", (Event("jump_up", 2, "jumps twice"),)),
+    RolloutPrompt("a person walks forward", "integrity", (Event("walk_forward", 1, "walks forward"),)),
+    RolloutPrompt("a person bows", "integrity", (Event("bow", 1, "bows"),)),
+    RolloutPrompt("a person jumps twice", "frequency", (Event("jump_up", 2, "jumps twice"),)),
 ]
 
 
@@ -43,12 +43,12 @@ class Stop(Exception):
 
 def test_advantages_are_rewards_less_the_mean_of_the_others():
     rewards = torch.tensor([[1.0, 0.0, 0.5], [0.2, 0.2, 0.2]])
-    found = leave_one_out(rewards)
+    found = compute_rloo_advantages(rewards)
     assert torch.allclose(found[0], torch.tensor([1 - 0.25, 0 - 0.75, 0.5 - 0.5])) and not found[1].any()
 
 
 def test_standardised_advantages_have_one_size_for_every_prompt_that_has_any():
-    found = standardised(torch.tensor([[1.0, 0.0, 0.5], [0.21, 0.2, 0.19], [0.2, 0.2, 0.2]]))
+    found = compute_grpo_advantages(torch.tensor([[1.0, 0.0, 0.5], [0.21, 0.2, 0.19], [0.2, 0.2, 0.2]]))
     assert torch.allclose(found[0], torch.tensor([1.0, -1.0, 0.0]), atol=1e-3)
     assert torch.allclose(found[1], torch.tensor([1.0, 0.0, -1.0]), atol=2e-2) and not found[2].any()
 
@@ -62,7 +62,7 @@ def test_motion_rows_alone_are_learned_from_too(tmp_path, change):
 
 def test_what_is_rewarded_becomes_likelier(tmp_path):
     """The built-in generator learns to be brief."""
-    config = OnPolicyConfig(steps=25, prompts=3, samples=12, learning_rate=3e-3, kl=0.0, warmup_steps=1)
+    config = OnPolicyConfig(steps=25, prompts=3, num_generations=12, learning_rate=3e-3, kl_coef=0.0, warmup_steps=1)
     rows = tune_on_policy(
         Generator.load(),
         PROMPTS,
@@ -89,7 +89,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights_to_the_bit(tmp_path):
         if step == 7:
             raise Stop
 
-    run = (CONFIG.model_copy(update={"kl": 0.1}), LORA, SAMPLING, 3)
+    run = (CONFIG.model_copy(update={"kl_coef": 0.1}), LORA, SAMPLING, 3)
     tune_on_policy(random_generator(), PROMPTS, OfLength(), *run, tmp_path / "unbroken")
     with pytest.raises(Stop):
         tune_on_policy(

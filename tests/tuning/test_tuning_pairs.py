@@ -5,9 +5,9 @@ import torch
 from tuning_models import random_generator, random_pairs
 
 from atom.config import TuningConfig
-from atom.tuning.batches import PairBatch, batches_of, plan_batches
-from atom.tuning.pairs import PairFile, TokenizedPairs, TrainingPair, hash_of, shapes_of, single_motions
-from atom.tuning.trainer import tune
+from atom.tuning.batches import PairBatch, iterate_batches, plan_batches
+from atom.tuning.pairs import PairFile, TokenizedPairs, TrainingPair, compute_pair_shapes, hash_pairs, unpair
+from atom.tuning.preference_trainer import tune
 
 CPU = torch.device("cpu")
 
@@ -19,14 +19,14 @@ def in_file(path, pairs, size=7):
 def test_pairs_come_back_from_a_file_as_they_were(tmp_path):
     pairs = [*random_pairs(30), TrainingPair("he bows", (1,), None, "Much better"), TrainingPair("he bows", (), (3,))]
     found = in_file(tmp_path / "pairs.arrow", pairs)
-    assert len(found) == 32 and list(found) == pairs and hash_of(found) == hash_of(pairs)
+    assert len(found) == 32 and list(found) == pairs and hash_pairs(found) == hash_pairs(pairs)
     assert len(in_file(tmp_path / "none.arrow", [])) == 0
     with pytest.raises(IndexError):
         found[32]
 
 
 def test_a_file_gives_the_adapter_of_a_list(tmp_path):
-    config = TuningConfig(rank=4, batch_size=4, epochs=2, warmup_steps=1)
+    config = TuningConfig(r=4, batch_size=4, num_train_epochs=2, warmup_steps=1)
     pairs = random_pairs(20)
     tune(random_generator(), pairs, config, 0, tmp_path / "list")
     tune(random_generator(), in_file(tmp_path / "pairs.arrow", pairs), config, 0, tmp_path / "file")
@@ -43,8 +43,8 @@ def test_batches_are_read_when_their_turn_comes():
             return super().__getitems__(indices)
 
     pairs = random_pairs(20)
-    plan = plan_batches(shapes_of(pairs), TuningConfig(batch_size=6), 0)
-    batches = batches_of(Watched(random_generator(), pairs), plan, 0, CPU)
+    plan = plan_batches(compute_pair_shapes(pairs), TuningConfig(batch_size=6), 0)
+    batches = iterate_batches(Watched(random_generator(), pairs), plan, 0, CPU)
     assert read == []
     first = next(batches)
     assert read == plan[:1] and len(first.chosen) == len(plan[0])
@@ -54,14 +54,14 @@ def test_batches_are_read_when_their_turn_comes():
 def test_single_motions_are_good_or_bad_by_most_of_their_pairs_and_come_once():
     a, b, c = (1,), (2,), (3,)
     pairs = [TrainingPair("x", a, b), TrainingPair("x", a, c), TrainingPair("x", b, c), TrainingPair("y", b, a)]
-    found = single_motions(pairs)
+    found = unpair(pairs)
     assert found == [
         TrainingPair("x", a, None),
         TrainingPair("x", None, c),
         TrainingPair("y", b, None),
         TrainingPair("y", None, a),
     ]
-    assert single_motions(found) == found
+    assert unpair(found) == found
 
 
 def test_a_batch_of_single_motions_tells_which_side_each_has():

@@ -13,11 +13,11 @@ from atom.config import RewardModelConfig, TuningConfig
 from atom.errors import AtomError
 from atom.tuning.adapter import add_adapter
 from atom.tuning.reward_model import RewardModel, RewardPair, train_reward_model
-from atom.tuning.rewards import AskedPrompt
+from atom.tuning.rewards import RolloutPrompt
 
 NETWORKS = ("whole", "encoder")
 WORDS = [f"{text}, {adverb}" for text in TEXTS for adverb in ("slowly", "twice", "again", "ahead", "left")]
-CONFIG = RewardModelConfig(epochs=6, learning_rate=1e-2, warmup_steps=2, prompts=4)
+CONFIG = RewardModelConfig(num_train_epochs=6, learning_rate=1e-2, warmup_steps=2, prompts=4)
 
 
 def pairs_by(score, count=6, seed=0):
@@ -46,10 +46,10 @@ def test_it_learns_what_is_liked_and_tells_held_out_prompts_apart(tmp_path, netw
     config = CONFIG.model_copy(update={"network": network})
     generator = random_generator()
     rows = train_reward_model(generator, pairs_by(share_of_low_codes), config, 0, tmp_path)
-    assert len(rows) == config.epochs and max(row["accuracy"] for row in rows) > 0.8
+    assert len(rows) == config.num_train_epochs and max(row["accuracy"] for row in rows) > 0.8
     assert max(row["rank_correlation"] for row in rows) > 0.6
     model = RewardModel.load(tmp_path, generator)
-    good, bad = model.of([AskedPrompt(WORDS[0], "integrity", ())] * 2, [(0, 1, 2, 3), (15, 14, 13, 12)])
+    good, bad = model.of([RolloutPrompt(WORDS[0], "integrity", ())] * 2, [(0, 1, 2, 3), (15, 14, 13, 12)])
     assert 0 <= bad < 0.5 < good <= 1
 
 
@@ -69,7 +69,9 @@ def test_a_reward_does_not_depend_on_what_is_read_beside_it(network):
 def test_it_is_a_copy_and_leaves_the_generator_as_it_was(tmp_path):
     generator = random_generator()
     before = {name: value.clone() for name, value in generator.language_model.state_dict().items()}
-    train_reward_model(generator, pairs_by(share_of_low_codes), CONFIG.model_copy(update={"epochs": 1}), 0, tmp_path)
+    train_reward_model(
+        generator, pairs_by(share_of_low_codes), CONFIG.model_copy(update={"num_train_epochs": 1}), 0, tmp_path
+    )
     after = generator.language_model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -86,7 +88,7 @@ def test_a_pair_is_held_out_only_with_all_pairs_of_its_prompt_and_the_best_epoch
 def test_rewards_of_the_training_motions_lie_about_the_middle(tmp_path):
     generator, pairs = random_generator(), pairs_by(share_of_low_codes)
     train_reward_model(generator, pairs, CONFIG, 0, tmp_path)
-    asked = [AskedPrompt(pair.text, "integrity", ()) for pair in pairs]
+    asked = [RolloutPrompt(pair.text, "integrity", ()) for pair in pairs]
     model = RewardModel.load(tmp_path, generator)
     rewards = np.array(model.of(asked, [p.chosen for p in pairs]) + model.of(asked, [p.rejected for p in pairs]))
     assert abs(rewards.mean() - 0.5) < 0.1 and rewards.min() > 0 and rewards.max() < 1 and rewards.std() > 0.1
@@ -100,7 +102,7 @@ def test_the_gap_is_that_of_the_scores_or_the_least_of_the_degree():
 
 def test_without_scores_there_is_an_accuracy_but_no_correlation(tmp_path):
     pairs = [RewardPair(p.text, p.chosen, p.rejected, degree="Better") for p in pairs_by(share_of_low_codes)]
-    rows = train_reward_model(random_generator(), pairs, CONFIG.model_copy(update={"epochs": 1}), 0, tmp_path)
+    rows = train_reward_model(random_generator(), pairs, CONFIG.model_copy(update={"num_train_epochs": 1}), 0, tmp_path)
     assert rows[0]["rank_correlation"] is None and 0 <= rows[0]["accuracy"] <= 1
 
 
@@ -124,7 +126,7 @@ def test_a_training_that_was_cut_off_ends_with_the_same_weights_to_the_bit(tmp_p
 
 def test_another_base_a_damaged_folder_and_pairs_of_one_prompt_are_refused(tmp_path):
     generator = random_generator()
-    config = CONFIG.model_copy(update={"epochs": 1})
+    config = CONFIG.model_copy(update={"num_train_epochs": 1})
     train_reward_model(generator, pairs_by(share_of_low_codes), config, 0, tmp_path / "model")
     generator.weights_hash = "another"
     with pytest.raises(AtomError, match="trained on a base"):
@@ -143,6 +145,6 @@ def test_another_base_a_damaged_folder_and_pairs_of_one_prompt_are_refused(tmp_p
 
 def test_a_generator_with_an_adapter_is_refused():
     generator = random_generator()
-    generator.language_model = add_adapter(generator.language_model, TuningConfig(rank=2, alpha=2), 0)
+    generator.language_model = add_adapter(generator.language_model, TuningConfig(r=2, lora_alpha=2), 0)
     with pytest.raises(AtomError, match="has an adapter"):
         RewardModel(generator, "whole")

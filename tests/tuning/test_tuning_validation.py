@@ -7,13 +7,15 @@ from safetensors.torch import load_file
 from tuning_models import random_generator, random_pairs
 
 from atom.config import PromptConfig, RunConfig, TuningConfig
-from atom.events import split_of
+from atom.events import assign_split
 from atom.generation.generator import Generator
 from atom.prompts.grammar import write_prompts, write_split
-from atom.tuning.trainer import tune
-from atom.tuning.validation import BestSoFar, Validation, interval, validation_of
+from atom.tuning.preference_trainer import tune
+from atom.tuning.validation import BestWeights, Validation, build_validation, validation_interval
 
-SMALL = TuningConfig(rank=4, alpha=8, batch_size=4, epochs=3, warmup_steps=1, learning_rate=3e-3)  # 15 steps
+SMALL = TuningConfig(
+    r=4, lora_alpha=8, batch_size=4, num_train_epochs=3, warmup_steps=1, learning_rate=3e-3
+)  # 15 steps
 TEXTS = ("a person jumps twice", "he bows")
 
 
@@ -22,7 +24,7 @@ def weights(value):
 
 
 def heard(*measurements):
-    best = BestSoFar()
+    best = BestWeights()
     for step, scores in enumerate(measurements):
         best.hear(step, list(scores), weights(step))
     return best
@@ -105,19 +107,19 @@ def test_it_is_measured_at_the_end_whatever_the_interval(tmp_path):
 def test_validation_prompts_are_in_neither_training_nor_test():
     config = RunConfig()
     prompts = write_split(config.prompts, 0, "val", config.validation.prompts_per_task)
-    assert len(prompts) == 120 and {split_of(prompt.events) for prompt in prompts} == {"val"}
+    assert len(prompts) == 120 and {assign_split(prompt.events) for prompt in prompts} == {"val"}
     others = write_prompts(PromptConfig(), 0)
     assert not {prompt.text for prompt in prompts} & {prompt.text for prompt in others}
 
 
 def test_a_run_measures_by_the_kinematic_judge_the_same_each_time():
-    validation = validation_of(RunConfig.model_validate({"validation": {"prompts_per_task": 3}}))
+    validation = build_validation(RunConfig.model_validate({"validation": {"prompts_per_task": 3}}))
     generator = Generator.load()
     scores = validation.measure(generator)
     assert len(scores) == 9 and all(1 <= score <= 5 for score in scores) and len(set(scores)) > 1
     assert validation.measure(generator) == scores
-    assert validation_of(RunConfig.model_validate({"validation": {"prompts_per_task": 0}})) is None
+    assert build_validation(RunConfig.model_validate({"validation": {"prompts_per_task": 0}})) is None
 
 
 def test_a_long_tuning_is_measured_ten_times_and_a_short_one_no_more_often_than_asked():
-    assert [interval(50, steps) for steps in (20, 178, 500, 501, 1689)] == [50, 50, 50, 51, 169]
+    assert [validation_interval(50, steps) for steps in (20, 178, 500, 501, 1689)] == [50, 50, 50, 51, 169]

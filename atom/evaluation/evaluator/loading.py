@@ -7,25 +7,25 @@ from pathlib import Path
 from atom.config import MetricsConfig
 from atom.errors import AtomError
 from atom.evaluation.evaluator.base import Evaluator
-from atom.evaluation.evaluator.guo import load_guo
-from atom.evaluation.evaluator.small import load_small
+from atom.evaluation.evaluator.guo_evaluator import load_guo_evaluator
+from atom.evaluation.evaluator.small_evaluator import load_small_evaluator
 from atom.humanml3d.dataset import HumanML3D
-from atom.motion.statistics import Statistics, read_statistics
+from atom.motion.feature_statistics import FeatureStatistics, read_statistics
 
 
 def load_evaluator(settings: MetricsConfig, device: str = "cpu") -> Evaluator:
     """The built-in evaluator or Guo's, ready for use. AtomError names what is missing or does not fit."""
     if settings.evaluator == "built-in":
-        return load_small(device=device)
+        return load_small_evaluator(device=device)
     if settings.words is None:
         raise AtomError("Guo's evaluator needs its word vectors: give evaluation.metrics.words")
     statistics = _statistics(settings)
-    return load_guo(
+    return load_guo_evaluator(
         Path(settings.evaluator), Path(settings.words), statistics.mean, statistics.std, settings.variant, device
     )
 
 
-def _statistics(settings: MetricsConfig) -> Statistics:
+def _statistics(settings: MetricsConfig) -> FeatureStatistics:
     if settings.mean and settings.std:
         return read_statistics(Path(settings.mean), Path(settings.std))
     if settings.mean or settings.std:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from atom.errors import AtomError
-from atom.fast_linear import linear_map
+from atom.fast_linear import make_linear_map
 
 FRAMES_PER_MOVEMENT = 4
 SLOPE = 0.2  # of the leaky ReLUs
@@ -93,8 +93,10 @@ class RecurrentEncoder(nn.Module):
         """
         size, name = self.gru.hidden_size, ("l0", "l0_reverse")[way]
         of_input, of_state = (
-            linear_map(getattr(self.gru, f"weight_{part}_{name}"), getattr(self.gru, f"bias_{part}_{name}"), often)
-            for part, often in (("ih", False), ("hh", True))
+            make_linear_map(
+                getattr(self.gru, f"weight_{part}_{name}"), getattr(self.gru, f"bias_{part}_{name}"), reorder
+            )
+            for part, reorder in (("ih", False), ("hh", True))
         )
         inputs = of_input(steps.flatten(0, 1)).unflatten(0, steps.shape[:2])  # reset, update, new: (n, B, 3 H)
         under_way = (lengths > torch.arange(len(steps), device=lengths.device)[:, None]).sum(1).tolist()

@@ -1,13 +1,13 @@
 """How far to trust a judge: its scores and seen events held against motions whose events are known.
 
 A calibration clip is a motion for a prompt, with what was asked, what is done and the score that follows from the two.
-Clips are made (`calibration_clips`) or a user's own (`labelled_clips`); `calibrate` takes what any judge said of them.
+Clips are made (`make_calibration_clips`) or a user's own (`read_labelled_clips`); `calibrate` takes what any judge said of them.
 """
 
-from atom.judging.calibration.clip import CalibrationClip, level_counts
-from atom.judging.calibration.figures import AGREEMENT, ERRORS, EVENT_ERRORS, calibrate, compare_judges
-from atom.judging.calibration.labelled import labelled_clips
-from atom.judging.calibration.made import calibration_clips
+from atom.judging.calibration.calibration_clip import CalibrationClip, level_counts
+from atom.judging.calibration.calibration_metrics import AGREEMENT, ERRORS, EVENT_ERRORS, calibrate, compare_judges
+from atom.judging.calibration.corpus_clips import make_calibration_clips
+from atom.judging.calibration.labelled_set import read_labelled_clips
 
 __all__ = [
     "AGREEMENT",
@@ -15,8 +15,8 @@ __all__ = [
     "EVENT_ERRORS",
     "CalibrationClip",
     "calibrate",
-    "calibration_clips",
+    "make_calibration_clips",
     "compare_judges",
-    "labelled_clips",
+    "read_labelled_clips",
     "level_counts",
 ]

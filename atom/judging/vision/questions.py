@@ -84,21 +84,21 @@ def said(action: str) -> str:
     return phrasings(action)[0].once
 
 
-def asked_actions(events: Sequence[Event]) -> list[str]:
+def list_actions(events: Sequence[Event]) -> list[str]:
     """The actions that a question lists, each once, in the order of their words."""
     return sorted({event.action for event in events}, key=said)
 
 
-LISTED = "Actions to look for:"
-DESCRIBED = "Description: "
-TASKED = "Rate by this rule, from 1 to 5, for "
+ACTIONS_HEADING = "Actions to look for:"
+DESCRIPTION_HEADING = "Description: "
+RULE_HEADING = "Rate by this rule, from 1 to 5, for "
 
 
-def events_question(events: Sequence[Event], frames: int) -> str:
+def build_events_question(events: Sequence[Event], frames: int) -> str:
     """Asks where each action of the events is seen and how often."""
-    listed = "\n".join(f"{number}. {said(action)}" for number, action in enumerate(asked_actions(events), start=1))
+    listed = "\n".join(f"{number}. {said(action)}" for number, action in enumerate(list_actions(events), start=1))
     return (
-        f"{LISTED}\n{listed}\n\n"
+        f"{ACTIONS_HEADING}\n{listed}\n\n"
         f"The motion has the frames 0 to {frames - 1} at 20 a second; the labels give the frame numbers. First "
         "describe what happens. Then give for each action of the list every place where it is done: the first and the "
         "last frame and how often it is done there. An action that is not done, or done with the other side of the "
@@ -106,18 +106,18 @@ def events_question(events: Sequence[Event], frames: int) -> str:
     )
 
 
-def rating_question(text: str, task: Task) -> str:
+def build_rating_question(text: str, task: Task) -> str:
     """The paper's direct question: how well does the motion follow the text, by the rule of the task."""
-    return f"{DESCRIBED}{text}\n\n{TASKED}{task}:\n{RULES[task]}\n\nHow well does the motion follow the description?"
+    return f"{DESCRIPTION_HEADING}{text}\n\n{RULE_HEADING}{task}:\n{RULES[task]}\n\nHow well does the motion follow the description?"
 
 
-COMPARED = "Which of the two motions follows the description better"
+COMPARISON_HEADING = "Which of the two motions follows the description better"
 
 
-def comparison_question(text: str, task: Task) -> str:
+def build_comparison_question(text: str, task: Task) -> str:
     """Which of the two motions shown follows the text better, by the rule of the task."""
     return (
-        f"{DESCRIBED}{text}\n\n{TASKED}{task}:\n{RULES[task]}\n\n{COMPARED}, the first or the second? Say neither only "
+        f"{DESCRIPTION_HEADING}{text}\n\n{RULE_HEADING}{task}:\n{RULES[task]}\n\n{COMPARISON_HEADING}, the first or the second? Say neither only "
         "if you can't tell them apart by the rule."
     )
 

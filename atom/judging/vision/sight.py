@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from atom.chat.request import Picture
-from atom.config import SightConfig
+from atom.config import FramesConfig
 from atom.errors import AtomError
 from atom.events import Task
+from atom.llm_client.request import Picture
 from atom.motion.skeleton import FPS
+from atom.rendering.contact_sheet import choose_columns, fit_cell_size, render_contact_sheet, render_labelled_frames
 from atom.rendering.frames import check_joints
-from atom.rendering.path_map import path_map
-from atom.rendering.sheet import best_columns, contact_sheet, labelled_frames, largest_cell
+from atom.rendering.path_map import render_path_map
 
 VERSION = 2  # enters the keys of pictures: raise it when they change
 _JPEG_QUALITY = 90
@@ -24,7 +24,7 @@ _TILE, _SHORT_SIDE, _LONG_SIDE = 512, 768, 2048  # pixels: what services charge 
 _EVEN_SHARE = 0.4  # of the frames that are spread evenly, whatever moves
 
 
-def pictures_of(joints: np.ndarray, sight: SightConfig, task: Task) -> list[Picture]:
+def draw_pictures(joints: np.ndarray, sight: FramesConfig, task: Task) -> list[Picture]:
     """Pictures of joints (T, 22, 3) in the form of `sight`, in the order in which they are shown.
 
     Prompts about how often are shown more densely, most of all where much moves. AtomError when the motion can't be
@@ -53,21 +53,21 @@ def frames_by_movement(joints: np.ndarray, number: int) -> list[int]:
     return sorted(set(np.searchsorted(reached, wanted).tolist()))
 
 
-def to_cells(pictures: Sequence[Picture]) -> list[dict[str, Any]]:
-    """Pictures as a cell of the pictures table; `from_cells` reads them back."""
+def pictures_to_cells(pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+    """Pictures as a cell of the pictures table; `pictures_from_cells` reads them back."""
     return [{"label": p.label, "media_type": p.media_type, "frames": list(p.frames), "data": p.data} for p in pictures]
 
 
-def from_cells(cells: Sequence[Mapping[str, Any]]) -> list[Picture]:
+def pictures_from_cells(cells: Sequence[Mapping[str, Any]]) -> list[Picture]:
     return [Picture(cell["data"], cell["media_type"], cell["label"], tuple(cell["frames"])) for cell in cells]
 
 
 def _views(
-    joints: np.ndarray, frames: Sequence[int], sight: SightConfig
+    joints: np.ndarray, frames: Sequence[int], sight: FramesConfig
 ) -> Iterator[tuple[Image.Image, str, Sequence[int]]]:
     if sight.form == "frames":
         size = sight.size or _largest(1, tiles=1)[1]
-        for frame, picture in zip(frames, labelled_frames(joints, frames, size, sight.view)):
+        for frame, picture in zip(frames, render_labelled_frames(joints, frames, size, sight.view)):
             yield picture, f"Frame {frame}, {frame / FPS:.1f} s:", [frame]
         return
     sheets = -(-len(frames) // sight.cells)
@@ -77,11 +77,11 @@ def _views(
             f"Frames {shown[0]} to {shown[-1]}, from left to right and from top to bottom; under each stand its number "
             "and its time:"
         )
-        columns, size = (best_columns(len(shown)), sight.size) if sight.size else _largest(len(shown), sight.tiles)
-        yield contact_sheet(joints, size=size, frames=shown, columns=columns, view=sight.view), label, shown
+        columns, size = (choose_columns(len(shown)), sight.size) if sight.size else _largest(len(shown), sight.tiles)
+        yield render_contact_sheet(joints, size=size, frames=shown, columns=columns, view=sight.view), label, shown
     if sight.form == "sheet and path":
         yield (
-            path_map(joints, 2 * sight.size if sight.size else _TILE),
+            render_path_map(joints, 2 * sight.size if sight.size else _TILE),
             "The way of the hips from above, with the time at every second; the short lines show where the body faces, "
             "and up is where it faced first:",
             [],
@@ -97,7 +97,7 @@ def _largest(cells: int, tiles: int) -> tuple[int, int]:
         if min(width, height) > _SHORT_SIDE:  # the longer side of a square stays
             width, height = (width, _SHORT_SIDE) if width > height else (_SHORT_SIDE, height)
         for columns in range(1, cells + 1):
-            size = largest_cell(width, height, columns, -(-cells // columns))
+            size = fit_cell_size(width, height, columns, -(-cells // columns))
             if size > best[1]:
                 best = columns, size
     return best

@@ -6,22 +6,36 @@ import json
 
 import numpy as np
 import pytest
+from atom.judging.vision.frames import frames_by_movement, draw_pictures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from atom.chat.request import Answer, Picture
-from atom.config import SightConfig, VisionConfig
-from atom.corpus.compose import make_motion
+from atom.config import FramesConfig, VisionConfig
+from atom.corpus.composition import make_motion
 from atom.events import ACTIONS, Event
-from atom.judging.vision.judge import FIRST, SECOND, Subject, compare_motions, judge_motion, seen_events
-from atom.judging.vision.questions import ActionAnswer, EventsAnswer, Occurrence, asked_actions, events_question, said
-from atom.judging.vision.sight import frames_by_movement, pictures_of
-from atom.planning.asking import picture_tokens
+from atom.judging.vision.questions import (
+    ActionAnswer,
+    EventsAnswer,
+    Occurrence,
+    list_actions,
+    build_events_question,
+    said,
+)
+from atom.judging.vision.vision_judge import (
+    FIRST_MOTION,
+    SECOND_MOTION,
+    JudgeInput,
+    compare_motions,
+    judge_motion,
+    to_detected_events,
+)
+from atom.llm_client.request import Answer, Picture
+from atom.planning.llm_usage import count_picture_tokens
 
 EVENTS = (Event("jump_up", 2, "jumps twice"), Event("wave_left", 1, "waves with the left hand"))
 TEXT = "a person jumps twice, then waves with the left hand"
-SUBJECT = Subject((Picture(b"x", "image/png", "Frame 0:"),), 100, TEXT, EVENTS, "temporal")
+SUBJECT = JudgeInput((Picture(b"x", "image/png", "Frame 0:"),), 100, TEXT, EVENTS, "temporal")
 
 
 class Says:
@@ -30,7 +44,7 @@ class Says:
     def __init__(self, value):
         self.value, self.asked = value, []
 
-    def form_of(self, request):
+    def choose_form(self, request):
         return "schema"
 
     async def ask(self, request):
@@ -119,7 +133,7 @@ def test_any_sensible_answer_becomes_events_of_the_motion_in_order(actions, data
                 occurrences=[Occurrence(first_frame=a, last_frame=max(a, b), times=t) for a, b, t in places],
             )
         )
-    seen = seen_events(EventsAnswer(description="", actions=told, others=["?"]), listed, frames)
+    seen = to_detected_events(EventsAnswer(description="", actions=told, others=["?"]), listed, frames)
     assert all(event.action in listed and 0 <= event.start < event.end <= frames for event in seen)
     assert {event.action for event in seen} == {listed[t.number - 1] for t in told if t.occurrences}
     assert all(event.count == 1 for event in seen if not ACTIONS[event.action].countable)
@@ -127,8 +141,10 @@ def test_any_sensible_answer_becomes_events_of_the_motion_in_order(actions, data
 
 def test_the_question_tells_neither_counts_nor_order():
     ahead = (Event("jump_up", 3), Event("squat", 2), Event("bow"))
-    assert events_question(ahead, 80) == events_question((Event("bow", 2), Event("squat"), Event("jump_up")), 80)
-    assert asked_actions((Event("squat"), Event("bow"), Event("squat"))) == ["bow", "squat"]
+    assert build_events_question(ahead, 80) == build_events_question(
+        (Event("bow", 2), Event("squat"), Event("jump_up")), 80
+    )
+    assert list_actions((Event("squat"), Event("bow"), Event("squat"))) == ["bow", "squat"]
 
 
 def test_a_rating_is_taken_as_it_is_and_only_from_one_to_five():
@@ -147,15 +163,15 @@ def test_the_paper_rule_and_the_text_stand_in_a_rating_but_not_in_decomposed_que
 
 
 def test_a_comparison_shows_both_motions_in_the_order_asked():
-    other = Subject((Picture(b"y", "image/png", "Frame 0:"),), 100, TEXT, EVENTS, "temporal")
+    other = JudgeInput((Picture(b"y", "image/png", "Frame 0:"),), 100, TEXT, EVENTS, "temporal")
     model = Says({"reason": "the first waves", "better": "first"})
     found = asyncio.run(compare_motions(model, SUBJECT, other, VisionConfig(), "m"))
     assert found.better == "first" and found.rationale == "the first waves"
     parts = model.asked[0].parts
     assert [
-        parts.index(FIRST),
+        parts.index(FIRST_MOTION),
         parts.index(SUBJECT.pictures[0]),
-        parts.index(SECOND),
+        parts.index(SECOND_MOTION),
         parts.index(other.pictures[0]),
     ] == [0, 1, 2, 3]
 
@@ -168,9 +184,9 @@ def joints():
 @pytest.mark.parametrize("form", ["frames", "sheet", "sheet and path"])
 @pytest.mark.parametrize("encoding", ["jpeg", "png"])
 def test_pictures_show_every_nth_frame_once_and_are_the_same_each_time(joints, form, encoding):
-    sight = SightConfig(form=form, encoding=encoding, size=64, every=8, every_frequency=4, cells=6)
+    sight = FramesConfig(form=form, encoding=encoding, size=64, every=8, every_frequency=4, cells=6)
     for task in ("temporal", "frequency"):
-        pictures = pictures_of(joints, sight, task)
+        pictures = draw_pictures(joints, sight, task)
         frames = [frame for picture in pictures for frame in picture.frames]
         if task == "temporal":
             assert frames == list(range(0, len(joints), 8))
@@ -181,7 +197,7 @@ def test_pictures_show_every_nth_frame_once_and_are_the_same_each_time(joints, f
         assert all(picture.media_type == f"image/{encoding}" for picture in pictures)
         magic = b"\xff\xd8" if encoding == "jpeg" else b"\x89PNG"
         assert all(picture.data.startswith(magic) for picture in pictures)
-        again = pictures_of(joints, sight, task)
+        again = draw_pictures(joints, sight, task)
         assert [picture.sha256 for picture in pictures] == [picture.sha256 for picture in again]
 
 
@@ -197,26 +213,26 @@ def test_frames_lie_closer_where_more_moves(joints):
 def test_pictures_are_as_large_as_they_cost(joints, tiles):
     """By the rule for GPT-4o, which shrinks a picture's short side to 768 pixels and charges by tiles of 512."""
     for cells in (4, 9, 16):
-        for picture in pictures_of(joints, SightConfig(tiles=tiles, cells=cells), "temporal"):
+        for picture in draw_pictures(joints, FramesConfig(tiles=tiles, cells=cells), "temporal"):
             width, height = Image.open(io.BytesIO(picture.data)).size
             assert min(width, height) <= 768 and max(width, height) <= 2048
-            assert picture_tokens(width, height)[1] <= 85 + 170 * tiles
-    (frame, *_) = pictures_of(joints, SightConfig(form="frames"), "temporal")
+            assert count_picture_tokens(width, height)[1] <= 85 + 170 * tiles
+    (frame, *_) = draw_pictures(joints, FramesConfig(form="frames"), "temporal")
     width, height = Image.open(io.BytesIO(frame.data)).size
     assert 440 < width <= 512 and 490 < height <= 512
 
 
 def test_the_path_from_above_keeps_left_on_the_left():
     """A walk, a left turn and a walk end to the left of where a straight walk would."""
-    from atom.rendering.path_map import LINE, path_map
+    from atom.rendering.path_map import PATH_COLOUR, render_path_map
 
     for turn, side in (("turn_left", -1), ("turn_right", 1)):
         events = [Event("walk_forward"), Event(turn), Event("walk_forward")]
-        picture = np.asarray(path_map(make_motion(events, np.random.default_rng(1)).joints, 300), int)
-        rows, columns = np.nonzero(np.abs(picture - np.array(LINE)).sum(2) < 60)
+        picture = np.asarray(render_path_map(make_motion(events, np.random.default_rng(1)).joints, 300), int)
+        rows, columns = np.nonzero(np.abs(picture - np.array(PATH_COLOUR)).sum(2) < 60)
         start = columns[rows > np.quantile(rows, 0.95)].mean()
         end = columns[rows < np.quantile(rows, 0.1)].mean()
         assert np.sign(end - start) == side, turn
     assert isinstance(
-        path_map(np.repeat(make_motion([Event("bow")], np.random.default_rng(0)).joints[:1], 9, 0)), Image.Image
+        render_path_map(np.repeat(make_motion([Event("bow")], np.random.default_rng(0)).joints[:1], 9, 0)), Image.Image
     )

@@ -1,1 +1,0 @@
-"""Asking language models: requests, the journal of answers, limits, budget, and OpenAI-compatible services."""

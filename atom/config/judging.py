@@ -1,0 +1,70 @@
+"""Config of the judges: who scores, what a vision-language model sees, and which question it answers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from atom.config.base import VIEW_HELP, ConfigSection, View
+
+
+class FramesConfig(ConfigSection):
+    """What a vision-language model sees of a motion."""
+
+    form: Literal["frames", "sheet", "sheet and path"] = Field(
+        "sheet", description="frames: single labelled pictures, as in the paper; sheet: all frames in one picture"
+    )
+    every: int = Field(8, ge=1, description="every n-th frame is shown")
+    every_frequency: int = Field(
+        4, ge=1, description="the same for prompts of the frequency task; frames are closer where the body moves more"
+    )
+    size: int | None = Field(
+        None,
+        ge=64,
+        le=1024,
+        description="side of a frame in pixels; null: the largest for the same price, see tiles",
+    )
+    tiles: int = Field(
+        4, ge=1, le=8, description="tiles of 512 pixels in a sheet, which is what services charge for; 1 for low detail"
+    )
+    view: View = Field("follow", description=VIEW_HELP)
+    cells: int = Field(16, ge=1, description="most frames in one sheet, since services shrink large pictures")
+    encoding: Literal["jpeg", "png"] = "jpeg"
+
+
+class VisionConfig(ConfigSection):
+    """The vision-language judge: what it sees and which question it answers."""
+
+    model: str = "gpt-4o"
+    second_model: str | None = Field(
+        None, description="scores every motion too; a pair that the two models rank differently is left out"
+    )
+    frames: FramesConfig = FramesConfig()
+    question: Literal["events", "rating"] = Field(
+        "events", description="events: where and how often each action happens; rating: 1 to 5, as in the paper"
+    )
+    votes: int = Field(1, ge=1, le=9, description="times that each motion is judged; the mean counts")
+    near_ties: int = Field(
+        0,
+        ge=0,
+        description="pairs a prompt with a gap below preferences.min_gap that are compared side by side, in both orders",
+    )
+    detail: Literal["low", "high", "auto"] = "auto"
+    temperature: float | None = Field(None, ge=0, le=2, description="null: the model's default")
+    max_tokens: int = Field(1000, ge=50)
+    min_scored_fraction: float = Field(
+        0.8, ge=0, le=1, description="the run stops when fewer than this fraction of the motions get a score"
+    )
+    attempt: int = Field(
+        0, ge=0, description="another number scores the motions without an answer again; answers are kept"
+    )
+    refresh: int = Field(0, ge=0, description="another number sends every request again, whatever the journal holds")
+
+
+class JudgingConfig(ConfigSection):
+    """Who scores, and how strictly."""
+
+    judge: Literal["kinematic", "vision"] = "kinematic"
+    sensitivity: float = Field(1.0, gt=0.2, lt=5, description="above 1 the kinematic judge accepts smaller movements")
+    vision: VisionConfig = VisionConfig()

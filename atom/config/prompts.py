@@ -1,0 +1,47 @@
+"""Config of the prompts: how many, and who writes them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from atom.config.base import ConfigSection
+from atom.events import Task
+
+
+class WriterConfig(ConfigSection):
+    """A language model that writes the prompts."""
+
+    model: str = "gpt-4o-mini"
+    per_request: int = Field(8, ge=1, le=40, description="prompts in one request")
+    attempts: int = Field(3, ge=1, description="tries of one composition; each retry says what was wrong before")
+    temperature: float | None = Field(None, ge=0, le=2, description="null: the model's default")
+    max_tokens: int = Field(2000, ge=50)
+    min_accepted_fraction: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="the run stops when fewer than this fraction of the prompts of a task and split pass the checks",
+    )
+    refresh: int = Field(0, ge=0, description="another number sends every request again, whatever the journal holds")
+
+
+class PromptConfig(ConfigSection):
+    """How many event-level prompts each task and split gets, and who writes them."""
+
+    writer: Literal["grammar", "llm"] = "grammar"
+    llm: WriterConfig = WriterConfig()
+    seeds: str | None = Field(
+        None,
+        description="texts whose events are used, as often as they occur there: a file with one text a line, or a "
+        "folder of such files, for example HumanML3D's texts/; null: all actions of the lexicon",
+    )
+
+    tasks: tuple[Task, ...] = Field(
+        ("integrity", "temporal", "frequency"), min_length=1, description="the paper also tunes on one task alone"
+    )
+    train_per_task: int = Field(200, ge=1, description="training prompts a task, over all rounds")
+    test_per_task: int = Field(120, ge=1, description="held-out prompts a task, on which base and tuned are compared")
+    max_events: int = Field(4, ge=1, le=4)
+    max_count: int = Field(5, ge=1, le=5)

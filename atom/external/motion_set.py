@@ -1,0 +1,346 @@
+"""Sets of external motions: motions of another generator, such as a diffusion or a masked model, and their prompts.
+
+A set is one of
+
+- a folder with index.jsonl, index.csv or index.parquet, whose column `file` names a .npy, .npz or .bvh in the folder;
+- a .parquet or .jsonl table with a column `joints` (T, 22, 3) or `features` (T, 263), flattened or nested, or `file`;
+- MDM's results.npy.
+
+A row needs `text` and a motion: joints in metres, Y up, at 20 fps, or HumanML3D's features, not normalised. It may have
+`sample` (the number of the candidate, else candidates are numbered in order), `prompt_id`, `task`, `split`, `seed`,
+`tokens` (codebook entries) and `events` (a list of {action, count, phrase}, or the same as JSON).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from atom.errors import AtomError
+from atom.events import TASKS, Composition, Event, Split, Task
+from atom.external.motion_table import JsonLinesTable, MotionRow, MotionTable, open_motion_table
+from atom.motion.motion_files import as_joints, read_motion
+from atom.prompts.grammar import Prompt
+from atom.prompts.parsing import parse_events
+
+_INDEX_NAMES = ("index.jsonl", "index.csv", "index.parquet")
+_MOTION_SUFFIXES = (".npy", ".npz", ".bvh")
+_SPLITS = ("train", "val", "test")
+_PROMPT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # becomes part of file names
+_INT16_MAX, _INT64_MAX = 2**15 - 1, 2**63 - 1  # the store's columns are of these types
+
+
+@dataclass(frozen=True)
+class ExternalMotion:
+    """One motion of a set, without its joints.
+
+    `where` names its row; `sample` is the number of the candidate; `prompt_id` is a hash of the text unless the row has
+    one; `task`, `split`, `events` and `seed` are None unless the row has them; `tokens` is empty for generators without
+    a codebook. `digest` is the sha256 of the file, or of the numbers in the row.
+    """
+
+    where: str
+    text: str
+    sample: int
+    prompt_id: str
+    task: Task | None
+    split: Split | None
+    events: Composition | None
+    seed: int | None
+    tokens: tuple[int, ...]
+    digest: str
+    file: str = field(repr=False)  # path inside the set's folder; empty if the row itself holds the motion
+    position: int = field(repr=False)  # of the row in its table
+
+
+@dataclass(frozen=True)
+class ExternalMotionSet:
+    """The usable motions of a set in `entries`, and in `quarantined` each other row with the reason.
+
+    `origin` is the name of the set's folder or file.
+    """
+
+    entries: list[ExternalMotion]
+    quarantined: list[tuple[str, str]]
+    origin: str
+    _folder: Path = field(repr=False)
+    _table: MotionTable = field(repr=False)
+
+    def joints(self, entry: ExternalMotion) -> np.ndarray:
+        """Reads the joints (T, 22, 3) float32 of a motion. Reading a table in the order of its rows is fastest.
+
+        Raises AtomError for a motion of another shape, with NaN, shorter than 4 frames or not of human size.
+        """
+        if entry.file:
+            return read_motion(self._folder / entry.file)
+        return as_joints(self._table.motion(entry.position), entry.where)
+
+
+def read_motion_set(path: str | Path, progress: Callable[[int], None] | None = None) -> ExternalMotionSet:
+    """Reads the index of a set of motions; every motion is hashed, none stays in memory.
+
+    A row is quarantined if it is faulty, contradicts an earlier row or repeats the prompt and sample of one.
+
+    Args:
+        path: the folder or file of the set, in one of the forms that the module lists.
+        progress: receives the number of rows read so far.
+
+    Returns:
+        The set, in the order of its rows.
+
+    Raises:
+        AtomError: if the set can't be read to its end or has no usable row.
+    """
+    path = Path(path)
+    table_path = _find_table(path)
+    table, folder = open_motion_table(table_path), table_path.parent
+    entries: list[ExternalMotion] = []
+    quarantined: list[tuple[str, str]] = []
+    index = _SampleIndex()
+    try:
+        for number, row in enumerate(table.rows(), start=1):
+            try:
+                entries.append(index.add(_parse_motion(row, folder)))
+            except AtomError as error:
+                quarantined.append((row.where, " ".join(str(error).split())))
+            if progress:
+                progress(number)
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise AtomError(f"{table_path}: can't be read to its end ({reason})") from error
+    if not entries:
+        fault = f"; the first of {len(quarantined)} faults, {': '.join(quarantined[0])}" if quarantined else ""
+        raise AtomError(f"{path}: holds no motion that can be used, a row needs `text` and a motion{fault}")
+    return ExternalMotionSet(entries, quarantined, path.resolve().name, folder, table)
+
+
+def prompts_of(motions: ExternalMotionSet, split: Split = "train") -> tuple[list[Prompt], list[tuple[str, str]]]:
+    """The prompts of a set, one per `prompt_id`.
+
+    Events are those of the rows, else those that the parser reads from the text; a text that it does not understand in
+    full is quarantined. The task is that of the rows, else frequency if an event is to happen more than once, temporal
+    for several events, integrity for one.
+
+    Args:
+        motions: the set.
+        split: the split of prompts whose rows name none.
+
+    Returns:
+        The prompts in order of appearance, and (row, reason) of each text without a prompt.
+    """
+    groups: dict[str, list[ExternalMotion]] = defaultdict(list)
+    for entry in motions.entries:
+        groups[entry.prompt_id].append(entry)
+    prompts: list[Prompt] = []
+    quarantined: list[tuple[str, str]] = []
+    for entries in groups.values():
+        try:
+            prompts.append(_build_prompt(entries, split, motions.origin))
+        except AtomError as error:
+            quarantined.append((entries[0].where, " ".join(str(error).split())))
+    return prompts, quarantined
+
+
+def read_prompts(path: str | Path) -> list[Prompt]:
+    """Reads prompts from a .jsonl file, one object per line with `text` and perhaps prompt_id, task, split and events.
+
+    Raises AtomError that names the first faulty line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AtomError(f"{path}: no such file, `atom motions prompts` writes one")
+    prompts: dict[str, Prompt] = {}
+    for row in JsonLinesTable(path).rows():
+        try:
+            prompt = _build_prompt([_parse_columns(row)], "train", path.name)
+        except AtomError as error:
+            raise AtomError(f"{path.parent / row.where}: {error}") from None
+        if prompt.prompt_id in prompts:
+            raise AtomError(f"{path.parent / row.where}: the prompt {prompt.prompt_id} is in the file twice")
+        prompts[prompt.prompt_id] = prompt
+    if not prompts:
+        raise AtomError(f"{path}: holds no prompt, write one object with `text` per line")
+    return list(prompts.values())
+
+
+def validate_prompt_id(value: Any) -> str:
+    """The value itself, if it is a prompt id that may be part of a file name. AtomError if not."""
+    if not isinstance(value, str) or not _PROMPT_ID.fullmatch(value):
+        raise AtomError(f"prompt_id {value!r} must be up to 100 letters, digits, '.', '_' and '-'")
+    return value
+
+
+class _SampleIndex:
+    """The rows read so far: finds contradictions between them and numbers the samples of each prompt."""
+
+    def __init__(self) -> None:
+        self._first_entries: dict[str, ExternalMotion] = {}
+        self._samples: dict[str, dict[int, str]] = defaultdict(dict)
+
+    def add(self, entry: ExternalMotion) -> ExternalMotion:
+        """The entry with its sample number, which is the lowest free one where the row has none."""
+        first = self._first_entries.setdefault(entry.prompt_id, entry)
+        if first.text != entry.text:
+            raise AtomError(f"prompt_id {entry.prompt_id} stands for another text in {first.where}: {first.text!r}")
+        samples = self._samples[entry.prompt_id]
+        if entry.sample < 0:
+            free = len(samples)
+            while free in samples:
+                free += 1
+            entry = replace(entry, sample=free)
+        if entry.sample in samples:
+            raise AtomError(f"sample {entry.sample} of this prompt is already in {samples[entry.sample]}")
+        samples[entry.sample] = entry.where
+        return entry
+
+
+def _find_table(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    found = [path / name for name in _INDEX_NAMES if (path / name).is_file()]
+    if len(found) > 1:
+        raise AtomError(f"{path}: holds {' and '.join(index.name for index in found)}, keep the right one")
+    if not found and (path / "results.npy").is_file():
+        return path / "results.npy"
+    if not found:
+        names = ", ".join(_INDEX_NAMES)
+        raise AtomError(f"{path}: holds no index of motions, add one of {names} with the columns text and file")
+    return found[0]
+
+
+def _parse_motion(row: MotionRow, folder: Path) -> ExternalMotion:
+    entry = _parse_columns(row)
+    name = row.columns.get("file")
+    if (name is None) == (not row.digest):
+        raise AtomError("needs one motion: a `file`, or `joints` or `features` in the row")
+    if name is None:
+        return entry
+    path = _resolve_inside(folder, name)
+    try:
+        with path.open("rb") as file:
+            return replace(entry, file=name, digest=hashlib.file_digest(file, "sha256").hexdigest())
+    except OSError as error:
+        raise AtomError(f"the file {name} can't be read ({error.strerror})") from None
+
+
+def _parse_columns(row: MotionRow) -> ExternalMotion:
+    """All columns of a row but its file. The sample is -1 where the row has none."""
+    if row.fault:
+        raise AtomError(row.fault)
+    columns = row.columns
+    text = columns.get("text")
+    if not isinstance(text, str):
+        raise AtomError("has no `text`, the sentence that the motion shows")
+    text = text.strip()
+    prompt_id = columns.get("prompt_id")
+    return ExternalMotion(
+        where=row.where,
+        text=text,
+        sample=_parse_int("sample", columns["sample"]) if "sample" in columns else -1,
+        prompt_id=hashlib.sha256(text.encode()).hexdigest()[:16]
+        if prompt_id is None
+        else validate_prompt_id(prompt_id),
+        task=_parse_choice("task", columns.get("task"), TASKS),
+        split=_parse_choice("split", columns.get("split"), _SPLITS),
+        events=_parse_events(columns["events"]) if "events" in columns else None,
+        seed=_parse_int("seed", columns["seed"], _INT64_MAX) if "seed" in columns else None,
+        tokens=_parse_tokens(columns["tokens"]) if "tokens" in columns else (),
+        digest=row.digest,
+        file="",
+        position=row.position,
+    )
+
+
+def _resolve_inside(folder: Path, name: Any) -> Path:
+    """The path of a file named in a row. The name is not trusted: it must lead to a motion inside the folder."""
+    if not isinstance(name, str) or not name.lower().endswith(_MOTION_SUFFIXES):
+        raise AtomError(f"the file {name!r} is no {', '.join(_MOTION_SUFFIXES)}")
+    parts = PureWindowsPath(name)  # knows both kinds of slashes, and drives
+    path = folder / name
+    if parts.anchor or ".." in parts.parts or not path.resolve().is_relative_to(folder.resolve()):
+        raise AtomError(f"the file {name!r} leads out of the set's folder, give a path inside of it")
+    return path
+
+
+def _parse_choice(name: str, value: Any, choices: Iterable[str]) -> Any:
+    if value is not None and value not in choices:
+        raise AtomError(f"{name} {value!r} is none of {', '.join(choices)}")
+    return value
+
+
+def _parse_int(name: str, value: Any, maximum: int = _INT16_MAX) -> int:
+    """A whole number from 0 to `maximum`, also as CSV files and columns with gaps hold it: "3" and 3.0."""
+    try:
+        number = int(value)
+        if isinstance(value, bool) or not 0 <= number <= maximum or (isinstance(value, float) and number != value):
+            raise ValueError
+    except (ValueError, TypeError, OverflowError):
+        raise AtomError(f"{name} {value!r} is no whole number from 0 to {maximum}") from None
+    return number
+
+
+def _parse_tokens(value: Any) -> tuple[int, ...]:
+    value = _decode_json("tokens", value)
+    if not isinstance(value, list):
+        raise AtomError(f"tokens {value!r} are no list of codebook entries")
+    return tuple(_parse_int("token", token) for token in value)
+
+
+def _parse_events(value: Any) -> Composition:
+    value = _decode_json("events", value)
+    if not isinstance(value, list) or not value or not all(isinstance(event, dict) for event in value):
+        raise AtomError(f"events {value!r} are no list of {{action, count, phrase}}")
+    events = []
+    for event in value:
+        action, count, phrase = event.get("action"), event.get("count"), event.get("phrase")
+        if not isinstance(action, str) or not isinstance(phrase, str | None):
+            raise AtomError(f"event {event!r} needs the name of an action; its phrase, if it has one, must be text")
+        events.append(Event(action, 1 if count is None else _parse_int("count", count), phrase or ""))
+    return tuple(events)
+
+
+def _decode_json(name: str, value: Any) -> Any:
+    """The value, decoded if it is text: tables that can't hold lists hold them as JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise AtomError(f"{name} {value[:60]!r} are not JSON, write a list") from None
+
+
+def _build_prompt(entries: list[ExternalMotion], split: Split, source: str) -> Prompt:
+    """The prompt of rows that share one `prompt_id` and text; `split` is the default."""
+    first = entries[0]
+    task, own_split, events = (_common_value(entries, name) for name in ("task", "split", "events"))
+    if events is None:
+        parsed = parse_events(first.text)
+        if parsed.unknown:
+            raise AtomError(f"not understood in {first.text!r}: {', '.join(parsed.unknown)}; or give its `events`")
+        if not parsed.events:
+            raise AtomError(f"no known action in {first.text!r}; or give its `events`")
+        events = parsed.events
+    return Prompt(first.prompt_id, first.text, task or _infer_task(events), events, own_split or split, 0, source)
+
+
+def _common_value(entries: list[ExternalMotion], name: str) -> Any:
+    """The one value that the rows of a prompt have for a field, those without it aside; None if no row has it."""
+    rows_by_value = {value: entry.where for entry in entries if (value := getattr(entry, name)) is not None}
+    if len(rows_by_value) > 1:
+        raise AtomError(f"its rows disagree on the {name}: see {' and '.join(list(rows_by_value.values())[:2])}")
+    return next(iter(rows_by_value), None)
+
+
+def _infer_task(events: Composition) -> Task:
+    if any(event.count > 1 for event in events):
+        return "frequency"
+    return "temporal" if len(events) > 1 else "integrity"

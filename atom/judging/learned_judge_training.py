@@ -1,0 +1,209 @@
+"""Trains the learned judge on corpus motions that are made worse in every way that generated motion is bad."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from scipy.ndimage import gaussian_filter1d
+from torch.nn import functional
+
+from atom.config import ConfigSection
+from atom.corpus.composition import make_motion
+from atom.corpus.dataset import draw_events
+from atom.errors import AtomError
+from atom.events import ACTIONS, Split, mirror_action
+from atom.generation.generator import Generator
+from atom.judging.detection_quality import measure_detection_quality, make_known_motions
+from atom.judging.learned_judge import CLASSES, LearnedJudge, Segmenter, SegmenterConfig, body_frames, save_judge
+from atom.motion.features import joints_to_features
+from atom.motion.mirroring import mirror_joints
+from atom.motion.resampling import resample
+from atom.motion.skeleton import JOINTS
+from atom.training_state import ProgressCallback, TrainingState, cosine_decay, set_learning_rate
+
+_NUMBER = {name: number for number, name in enumerate(CLASSES)}
+_IGNORED = -100
+_SHARD = 250
+_SAVE_EVERY = 250
+
+
+class JudgeTrainingConfig(ConfigSection):
+    """How the learned judge is trained. The defaults are what the shipped one was made with."""
+
+    seed: int = Field(1, ge=0)
+    clips: int = Field(5_000, ge=_SHARD)
+    workers: int = Field(2, ge=1)
+    judged: int = Field(500, ge=1, description="motions that each figure of the quality stands on")
+    width: int = 96
+    steps: int = 1_500
+    batch: int = 24
+    learning_rate: float = 2e-3
+    warmup: int = 100
+    count_weight: float = 0.3
+
+
+Span = tuple[int, int, int, int]
+Example = tuple[np.ndarray, list[tuple[str, int, int, int]]]
+"""joints (T, 22, 3) and the (action, count, start, end) in them."""
+
+
+def make_examples(seed: int, number: int, split: Split = "train", generator: Generator | None = None) -> list[Example]:
+    """A shard of random compositions of a split; with a generator every second one has been through its codes."""
+    rng = np.random.default_rng([seed, 20, number])
+    examples: list[Example] = []
+    while len(examples) < _SHARD:
+        try:
+            motion = make_motion(draw_events(rng, split), rng)
+        except AtomError:
+            continue
+        joints = motion.joints
+        if generator is not None and len(examples) % 2:
+            (joints,) = generator.decode(generator.encode([joints_to_features(joints)]))
+        spans = [(motion.events[i].action, motion.events[i].count, start, end) for i, start, end in motion.spans]
+        examples.append((joints, [(a, c, s, min(e, len(joints))) for a, c, s, e in spans]))
+    return examples
+
+
+def augmented(example: Example, rng: np.random.Generator) -> Example:
+    """The same events done by someone else and captured worse: mirrored, faster or slower, add_jitter, drifting."""
+    joints, spans = example
+    if rng.random() < 0.5:
+        joints, spans = mirror_joints(joints), [(mirror_action(action), *rest) for action, *rest in spans]
+    if rng.random() < 0.5:
+        pace = rng.uniform(0.8, 1.25)
+        joints = resample(joints, pace)
+        spans = [(action, count, round(start * pace), round(end * pace)) for action, count, start, end in spans]
+    if rng.random() < 0.7:
+        jitter = rng.normal(size=joints.shape)
+        jitter = gaussian_filter1d(jitter, rng.uniform(0.01, 2), axis=0)
+        joints = joints + jitter / jitter.std() * rng.uniform(0, 0.012)
+    if rng.random() < 0.5:
+        drift = gaussian_filter1d(rng.normal(size=(len(joints) + 80, 3)), 20, axis=0)[40:-40]
+        joints = joints + (drift / drift.std() * rng.uniform(0, 0.04) * [1, 0.3, 1])[:, None]
+    if rng.random() < 0.5:  # other proportions
+        root = joints[:, :1]
+        joints = root + (joints - root) * (1 + rng.normal(size=(JOINTS, 1)) * 0.02)
+    return joints, spans
+
+
+def pretrain_judge(output: Path, config: JudgeTrainingConfig, work: Path, progress: ProgressCallback) -> dict[str, Any]:
+    """Makes the judge's folder `output` and returns what it was made with and how right it is on compositions that
+    were never in its training, as they are and after a round trip through the generator's codes."""
+    save_judge(output, train_judge(config, work, progress))
+    judge = LearnedJudge.load(output)
+    clean = make_known_motions(config.judged, "test", config.seed)
+    generator = Generator.load()
+    decoded = generator.decode(generator.encode([joints_to_features(joints) for _, joints in clean]))
+    figures = {
+        "command": "atom pretrain-judge",
+        "config": config.model_dump(),
+        "quality": {
+            "clean": measure_detection_quality(judge, clean),
+            "decoded": measure_detection_quality(judge, [(events, joints) for (events, _), joints in zip(clean, decoded)]),
+        },
+    }
+    (output / "training.json").write_text(json.dumps(figures, indent=1) + "\n")
+    return figures
+
+
+def train_judge(config: JudgeTrainingConfig, work: Path, progress: ProgressCallback) -> Segmenter:
+    """The trained network. The work folder keeps the motions and the training's state."""
+    work.mkdir(parents=True, exist_ok=True)
+    examples = list(_examples(config, work, progress))
+    torch.manual_seed(config.seed)
+    model = Segmenter(SegmenterConfig(width=config.width)).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=0.01)
+    state = TrainingState(work / "judge.pt", model, optimizer, config.steps, _SAVE_EVERY)
+    start = state.restore()
+    rng = np.random.default_rng([config.seed, 21, start])
+    for step in range(start, config.steps):
+        chosen = rng.choice(len(examples), config.batch, replace=False)
+        frames, mask, labels, spans = collate([augmented(examples[i], rng) for i in chosen])
+        rate = (
+            config.learning_rate
+            * min(1, (step + 1) / config.warmup)
+            * (0.01 + 0.99 * cosine_decay(step / config.steps))
+        )
+        set_learning_rate(optimizer, rate)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, density = model(frames, mask)
+        named = functional.cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=_IGNORED)
+        density = density.float()
+        told = torch.stack([density[row, start:end].sum() for row, start, end, _ in spans])
+        counted = functional.smooth_l1_loss(told, torch.tensor([float(count) for *_, count in spans]))
+        outside = density[(labels == 0)].mean()
+        optimizer.zero_grad()
+        (named + config.count_weight * (counted + outside)).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        state.save_if_due(step + 1)
+        if step % 50 == 49:
+            note = f"naming {named.item():.3f}, counting {counted.item():.3f}"
+            progress("judge", step + 1, config.steps, note)
+    return model.eval()
+
+
+def collate(
+    batch: Sequence[Example],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[tuple[int, int, int, int]]]:
+    """Body frames (B, T, 133), mask (B, T), labels (B, T), and (row, start, end, count) of the countable events."""
+    inputs = [body_frames(joints) for joints, _ in batch]
+    longest = max(len(rows) for rows in inputs)
+    frames = torch.zeros(len(batch), longest, inputs[0].shape[1])
+    mask = torch.zeros(len(batch), longest)
+    labels = torch.full((len(batch), longest), _IGNORED)
+    counts = []
+    for row, (rows, (_, spans)) in enumerate(zip(inputs, batch, strict=True)):
+        frames[row, : len(rows)] = torch.from_numpy(rows)
+        mask[row, : len(rows)] = 1
+        labels[row, : len(rows)] = 0
+        for action, count, start, end in spans:
+            labels[row, start:end] = _NUMBER[action]
+            if ACTIONS[action].countable:
+                counts.append((row, start, end, count))
+    return frames, mask, labels, counts
+
+
+def _examples(config: JudgeTrainingConfig, work: Path, progress: ProgressCallback) -> Iterator[Example]:
+    shards = range(-(-config.clips // _SHARD))
+    missing = [number for number in shards if not _path(work, config.seed, number).exists()]
+    if missing:
+        with ProcessPoolExecutor(max_workers=config.workers) as pool:
+            jobs = [pool.submit(_write_shard, work, config.seed, number) for number in missing]
+            for done, job in enumerate(jobs, start=len(shards) - len(missing) + 1):
+                job.result()
+                progress("motions", done * _SHARD, len(shards) * _SHARD, "")
+    for number in shards:
+        with np.load(_path(work, config.seed, number), allow_pickle=False) as shard:
+            ends = np.cumsum(shard["lengths"])
+            joints, events, counts = shard["joints"], shard["events"], shard["counts"]
+        bounds = np.cumsum(counts)
+        for start, end, first, last in zip(ends - np.diff(ends, prepend=0), ends, bounds - counts, bounds, strict=True):
+            spans = [(CLASSES[kind], int(count), int(a), int(b)) for kind, count, a, b in events[first:last]]
+            yield joints[start:end].astype(np.float32), spans
+
+
+def _path(work: Path, seed: int, number: int) -> Path:
+    return work / f"examples-{seed}-{number:04d}.npz"
+
+
+def _write_shard(work: Path, seed: int, number: int) -> None:
+    torch.set_num_threads(1)
+    examples = make_examples(seed, number, generator=Generator.load())
+    path = _path(work, seed, number)
+    content: dict[str, Any] = {
+        "joints": np.concatenate([joints for joints, _ in examples]).astype(np.float16),
+        "lengths": [len(joints) for joints, _ in examples],
+        "counts": [len(spans) for _, spans in examples],
+        "events": [(_NUMBER[action], *rest) for _, spans in examples for action, *rest in spans],
+    }
+    temporary = path.with_name(path.name + ".tmp.npz")
+    np.savez(temporary, **content)
+    temporary.replace(path)

@@ -1,0 +1,1 @@
+"""Client of OpenAI-compatible services: requests, a journal of answers, rate limits, budgets and batches."""

@@ -1,0 +1,120 @@
+"""What people are asked about: pairs of motions, or single ones, under names that tell nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from atom.errors import AtomError
+from atom.events import TASKS
+from atom.report.run_tables import RunTables
+
+ItemKind = Literal["pairs", "training", "clips"]
+UNKNOWN_TASK = "unknown"  # of pairs whose labellers did not say
+_ARMS = ("base", "tuned")
+
+
+@dataclass(frozen=True)
+class ReviewItem:
+    """Two motions of one prompt to compare, or one to score, and who made them; `events` are those asked, in words."""
+
+    prompt_id: str
+    task: str
+    text: str
+    events: tuple[str, ...]
+    motion_ids: tuple[str, ...]
+    arms: tuple[str, ...]
+
+    @property
+    def item_id(self) -> str:
+        """Of the motions alone, so it is the same in every review of them; tells none of their ids."""
+        return drawn("item", *self.motion_ids).hex()[:24]
+
+    @property
+    def is_pair(self) -> bool:
+        return len(self.motion_ids) == 2
+
+
+def drawn(*names: object) -> bytes:
+    """A random number of these names, always the same one: what is sorted by it stands in random order."""
+    return hashlib.sha256("\x1f".join(map(str, names)).encode()).digest()
+
+
+def collect_review_items(
+    tables: RunTables, what: ItemKind = "pairs", tasks: Sequence[str] = (), most: int | None = None, seed: int = 0
+) -> list[ReviewItem]:
+    """What a run has to judge, without motions that are empty or not in the run.
+
+    Args:
+        what: "pairs" of the base's and the tuned model's test motion of the same prompt and sample, "training" for the
+            chosen and the rejected motion of each preference, "clips" for single test motions of both models.
+        tasks: only those of these tasks; of all when there is none.
+        most: items of one task, drawn by `seed`; a larger number keeps those that a smaller one drew.
+
+    Raises:
+        AtomError: an unknown task, or there is nothing to judge.
+    """
+    if unknown := sorted(set(tasks) - set(TASKS)):
+        raise AtomError(f"unknown task {unknown[0]!r}; known tasks: {', '.join(TASKS)}")
+    found = {"pairs": _test_pairs, "training": _training_pairs, "clips": _clips}[what](tables)
+    frames = tables.motions["frames"].to_dict()
+    by_task: dict[str, dict[str, ReviewItem]] = defaultdict(dict)
+    for item in found:
+        if (not tasks or item.task in tasks) and all(frames.get(motion_id) for motion_id in item.motion_ids):
+            by_task[item.task][item.item_id] = item
+    if not by_task:
+        of = f" of {', '.join(tasks)}" if tasks else ""
+        raise AtomError(f"run {tables.run_id} has no {what}{of} to judge; name another run, or other --what or --task")
+    return [
+        item
+        for task in sorted(by_task)
+        for item in sorted(by_task[task].values(), key=lambda item: drawn(seed, "most", item.item_id))[:most]
+    ]
+
+
+def _test_pairs(tables: RunTables) -> Iterator[ReviewItem]:
+    made: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
+    for motion_id, prompt_id, sample, arm in _test_motions(tables):
+        made[prompt_id, sample][arm] = motion_id
+    for (prompt_id, _), by_arm in made.items():
+        if len(by_arm) == 2:
+            yield _item(tables.prompts[prompt_id], tuple(by_arm[arm] for arm in _ARMS), _ARMS)
+
+
+def _clips(tables: RunTables) -> Iterator[ReviewItem]:
+    for motion_id, prompt_id, _, arm in _test_motions(tables):
+        yield _item(tables.prompts[prompt_id], (motion_id,), (arm,))
+
+
+def _training_pairs(tables: RunTables) -> Iterator[ReviewItem]:
+    for row in tables.preferences:
+        motion_ids = (row["chosen_motion_id"], row["rejected_motion_id"])
+        yield _item({**row, "text": row["prompt"]}, motion_ids, ("chosen", "rejected"))
+
+
+def _test_motions(tables: RunTables) -> Iterator[tuple[str, str, int, str]]:
+    """(motion_id, prompt_id, sample, arm)"""
+    for arm in _ARMS:
+        motions = tables.motions[tables.motions["stage"] == f"test motions {arm}"]
+        for motion_id, prompt_id, sample in zip(motions.index, motions["prompt_id"], motions["sample"]):
+            if prompt_id in tables.prompts:
+                yield motion_id, prompt_id, int(sample), arm
+
+
+def _item(prompt: dict[str, Any], motion_ids: tuple[str, ...], arms: tuple[str, ...]) -> ReviewItem:
+    return ReviewItem(
+        prompt_id=prompt["prompt_id"],
+        task=prompt["task"] or UNKNOWN_TASK,
+        text=prompt["text"],
+        events=tuple(map(_in_words, prompt["events"])),
+        motion_ids=motion_ids,
+        arms=arms,
+    )
+
+
+def _in_words(event: dict[str, Any]) -> str:
+    times = f" {event['count']} times" if event["count"] > 1 else ""
+    return event["phrase"] or event["action"].replace("_", " ") + times

@@ -1,0 +1,115 @@
+"""The comparison of two models on rows whose truth is known."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from atom.errors import AtomError
+from atom.evaluation.agreement import agreement, cohens_kappa
+from atom.evaluation.bootstrap import mean, paired_bootstrap
+from atom.evaluation.comparison import compare
+from atom.events import TASKS
+
+
+def rows(prompts=60, gain=0.5, samples=2, seed=0, judge="kinematic"):
+    """Base and tuned motions whose scores differ by `gain` and share what makes a prompt hard."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(prompts):
+        hard = rng.normal()
+        for arm in ("base", "tuned"):
+            for sample in range(samples):
+                score = 3 + 0.5 * hard + gain * (arm == "tuned") + 0.1 * rng.normal()
+                made.append(
+                    {
+                        "prompt_id": f"p{number}",
+                        "motion_id": f"{arm}-{number}-{sample}",
+                        "task": TASKS[number % 3],
+                        "arm": arm,
+                        "sample": sample,
+                        "judge": judge,
+                        "score": score,
+                        "exact": bool(score > 3),
+                        "frames": 110,
+                        "true_frames": 100.0,
+                        "foot_skate": 0.05,
+                        "jerk": 100.0,
+                        "descriptor": rng.normal(size=12).astype(np.float32),
+                    }
+                )
+    return pd.DataFrame(made)
+
+
+def test_a_true_gain_is_found_overall_and_by_task():
+    figures = compare(rows())["kinematic"]
+    for name in ("overall", *TASKS):
+        figure = figures[name]
+        assert figure["gain_low"] < figure["gain"] < figure["gain_high"]
+        assert abs(figure["gain"] - 0.5) < 0.06 and figure["gain_low"] > 0.3 and figure["verdict"] == "better"
+    assert figures["overall"]["n"] == 60 and figures["integrity"]["n"] == 20
+    assert figures["length_ratio"]["base"] == pytest.approx(1.1)
+    assert figures["foot_skate"]["verdict"] == "within noise"
+    json.dumps(figures, allow_nan=False)
+
+
+def test_noise_is_called_noise():
+    assert compare(rows(gain=0.0))["kinematic"]["overall"]["verdict"] == "within noise"
+
+
+def test_two_identical_models_have_no_gain():
+    table = rows(gain=0.0)
+    base = table[table["arm"] == "base"]
+    figures = compare(pd.concat([base, base.assign(arm="tuned")]))["kinematic"]
+    assert (figures["overall"]["gain"], figures["overall"]["gain_low"], figures["overall"]["gain_high"]) == (0, 0, 0)
+    assert figures["diversity"]["gain"] == 0
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says():
+    rng, held = np.random.default_rng(1), 0
+    for seed in range(200):
+        before = rng.normal(size=40)
+        after = before + 0.3 + rng.normal(size=40)
+        found = paired_bootstrap(mean(before), mean(after), 40, resamples=400, seed=seed)
+        held += found.gain_low <= 0.3 <= found.gain_high
+    assert 0.88 <= held / 200 <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda table: table.drop(columns="score"), "no column score"),
+        (lambda table: table[table["arm"] == "base"], "no motion of the 'tuned' model"),
+        (lambda table: pd.concat([table, table.iloc[:1]]), "more than once"),
+        (lambda table: table[(table["arm"] == "base") ^ (table["prompt_id"] < "p3")], "no prompt of both arms"),
+    ],
+)
+def test_rows_that_can_not_be_compared_are_refused(spoil, message):
+    with pytest.raises(AtomError, match=message):
+        compare(spoil(rows()))
+
+
+def test_samples_without_a_score_are_left_out_and_counted():
+    table = rows()
+    table.loc[0, "score"] = None
+    assert compare(table)["kinematic"]["left_out"]["samples_without_score"] == 1
+
+
+def test_kappa_is_that_of_a_worked_example():
+    """20 both yes, 5 only the first, 10 only the second, 15 both no: 0.4 (Cohen's kappa on Wikipedia)."""
+    first = np.repeat([True, True, False, False], [20, 5, 10, 15])
+    second = np.repeat([True, False, True, False], [20, 5, 10, 15])
+    assert cohens_kappa(first, second) == pytest.approx(0.4)
+    assert np.isnan(cohens_kappa(np.ones(4), np.ones(4)))
+
+
+def test_agreement_of_judges_that_say_the_same_is_one_and_of_strangers_about_zero():
+    table = rows()
+    same = agreement(pd.concat([table, table.assign(judge="copy")]), resamples=50)
+    assert same[0]["judges"] == ["kinematic", "copy"] and same[0]["n"] == len(table)
+    assert same[0]["kappa"] == pytest.approx(1) and same[0]["spearman"] == pytest.approx(1)
+    rng = np.random.default_rng(0)
+    stranger = table.assign(judge="stranger", exact=rng.random(len(table)) < 0.5, score=rng.normal(size=len(table)))
+    (found,) = agreement(pd.concat([table, stranger]), resamples=200)
+    assert found["kappa_low"] < 0 < found["kappa_high"] and abs(found["spearman"]) < 0.2
