@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import entry_points
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -16,7 +17,7 @@ COMMANDS = {
     "pretrain-judge": "atom.commands.pretrain:pretrain_judge",
     "pretrain-evaluator": "atom.commands.pretrain:pretrain_evaluator",
     "show": "atom.commands.show:show",
-    "serve-judge": "atom.commands.serve_mock:serve_mock",
+    "serve-mock": "atom.commands.serve_mock:serve_mock",
     "serve-reports": "atom.commands.serve_reports:serve_reports",
     "adapter": "atom.commands.adapter:adapter_app",
     "checkpoint": "atom.commands.checkpoint:checkpoint_app",
@@ -28,26 +29,51 @@ COMMANDS = {
     "report": "atom.commands.report:report_app",
     "store": "atom.commands.store:store_app",
 }
+RENAMED_COMMANDS = {"serve-judge": "serve-mock"}
 
 
-def commands() -> dict[str, str]:
-    """Where each command is: ours, and whatever installed packages offer under `atom.commands`."""
-    offered = sorted(entry_points(group="atom.commands"), key=lambda point: point.name)
-    return COMMANDS | {point.name: point.value for point in offered}
+def find_commands() -> dict[str, str]:
+    """The import path of each command by its name: this package's, and those of the entry points `atom.commands`."""
+    installed = sorted(metadata.entry_points(group="atom.commands"), key=lambda point: point.name)
+    return COMMANDS | {point.name: point.value for point in installed}
 
 
 def main() -> None:
-    """Runs a command. What a user can mend is one line on standard error and exit status 2."""
+    """Run a command. An error that the user can fix is one line on standard error with exit status 2."""
     app = typer.Typer(
-        cls=lazy_group(commands()), no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+        cls=lazy_group(find_commands(), RENAMED_COMMANDS),
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
     )
-    app.callback(help="Align a text-to-motion model with event-level feedback.")(lambda: None)
+    app.callback(help="Align a text-to-motion model with event-level feedback.")(_options)
     try:
         app()
+    except AtomError as error:
+        _exit_with(error)
     except Exception as error:
-        from storage import StoreError  # what raised it has imported this, `--help` has not
+        # Imported late, because `--help` must not import pyarrow. A command that raises StoreError has imported it.
+        from storage import StoreError
 
-        if not isinstance(error, AtomError | StoreError):
+        if not isinstance(error, StoreError):
             raise
-        print(f"atom: {error}", file=sys.stderr)
-        sys.exit(2)
+        _exit_with(error)
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        print(f"atom-motion {metadata.version('atom-motion')}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The options of `atom` itself."""
+
+
+def _exit_with(error: Exception) -> None:
+    print(f"atom: {error}", file=sys.stderr)
+    sys.exit(2)

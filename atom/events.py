@@ -1,4 +1,4 @@
-"""Events and the actions they are made of: the vocabulary that prompts, corpus and judge share."""
+"""Actions and events: the vocabulary that prompts, corpus and judges share."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ MAX_COUNT = 5
 
 @dataclass(frozen=True)
 class Action:
-    """One thing a body can do.
+    """One thing that a body can do.
 
-    `countable` says whether repetitions can be told apart (jumps can, walking can't). `starts` and `ends` name the
-    posture the action needs and leaves: "stand", "low" (seated or kneeling), or "any" (leaves the posture as it was).
+    `countable` says whether its repetitions can be counted (jumps can, walking can't). `starts` and `ends` name the
+    posture before and after the action: "stand", "low" (seated or kneeling), or "any" (the posture stays as it is).
     """
 
     name: str
@@ -72,7 +72,7 @@ ACTIONS: dict[str, Action] = {
 
 @dataclass(frozen=True)
 class Event:
-    """An action and how often it happens in a row. `phrase` is how a text words it; it takes no part in equality."""
+    """An action and how often it happens in a row. `phrase` is the wording in a text; equality ignores it."""
 
     action: str
     count: int = 1
@@ -97,7 +97,7 @@ class Event:
 
 
 def mirror_action(action: str) -> str:
-    """The same action by the other side of the body; an action without a side is its own."""
+    """The same action with the other side of the body; an action without a side stays as it is."""
     name, _, side = action.rpartition("_")
     return {"left": f"{name}_right", "right": f"{name}_left"}.get(side, action)
 
@@ -106,15 +106,15 @@ Composition = tuple[Event, ...]
 
 
 def composition_key(events: Iterable[Event]) -> str:
-    """`walk_forward*1>jump_up*3`: the ordered events without their wording."""
+    """The ordered events as text, without their phrases: `walk_forward*1>jump_up*3`."""
     return ">".join(f"{event.action}*{event.count}" for event in events)
 
 
 def assign_split(events: Iterable[Event]) -> Split:
-    """The split of a composition: 80 % train, 10 % val, 10 % test, fixed for ever by a hash of its ordered events.
+    """Assign a composition to a split: 80 % train, 10 % val, 10 % test, fixed for ever by a hash of its ordered events.
 
-    Corpus, prompts and every judge use this one rule, so a composition held out anywhere is held out everywhere.
-    Single events are always in train: a model can't compose what it has never seen.
+    Corpus, prompts and judges all use this rule, so that a held-out composition is held out everywhere. Single events
+    are always in train, because a model can't compose events that it has never seen.
     """
     events = tuple(events)
     if len(events) == 1:
@@ -124,7 +124,7 @@ def assign_split(events: Iterable[Event]) -> Split:
 
 
 def postures_fit(events: Iterable[Event]) -> bool:
-    """Whether a body that starts standing can do these events in this order (no walking while seated)."""
+    """Whether a body that starts standing can perform these events in this order (no walking while seated)."""
     posture = "stand"
     for event in events:
         action = ACTIONS[event.action]

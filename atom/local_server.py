@@ -108,7 +108,12 @@ def open_listening_socket(port: int, host: str = "127.0.0.1") -> Iterator[socket
 
 
 def run_server(app: FastAPI, listening_socket: socket.socket) -> None:
-    """Serve `app` on the socket of `open_listening_socket` until the user presses Ctrl-C."""
+    """Serve an application until the user presses Ctrl-C.
+
+    Args:
+        app: the application.
+        listening_socket: the socket of `open_listening_socket`.
+    """
     config = uvicorn.Config(app, ws="none", lifespan="off", log_level="warning", access_log=False, server_header=False)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening_socket])

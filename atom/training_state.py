@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from atom.files import replace_file
+from atom.atomic_write import write_atomically
 
 ProgressCallback = Callable[[str, int, int, str], None]
 """Called as (activity, done, total, note) during long work."""
@@ -38,7 +38,7 @@ class TrainingState:
         """Saves the state after step `step` (counted from 1) if that step is one to save."""
         if step % self.save_every == 0 or step == self.steps:
             state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": step}
-            replace_file(self.path, lambda path: torch.save(state, path))
+            write_atomically(self.path, lambda path: torch.save(state, path))
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -12,53 +12,53 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from atom.config import RunConfig, load_config
+from atom.config import RunConfig, load_config, parse_config
 from atom.errors import AtomError
 from atom.progress_bars import StageProgressBars
 from storage import Store, process_is_gone
 
 StoreOption = Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")]
-runs = typer.Typer(help="What has been run.", no_args_is_help=True)
-tune = typer.Typer(help="Find settings of the tuning.", no_args_is_help=True)
+runs = typer.Typer(help="Show the runs of a store.", no_args_is_help=True)
+tune = typer.Typer(help="Compare settings of the tuning.", no_args_is_help=True)
 
 
 def run(
     config: Annotated[Path | None, typer.Option(help="YAML file; see atom/config for its fields")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.field=value, as often as needed")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.field=value; may be repeated")] = None,
     store: StoreOption = "store",
     resume: Annotated[
         str | None,
-        typer.Option(help="a run, or 'latest', to take up again: only what is missing is done"),
+        typer.Option(help="run to resume, or 'latest': only what is missing is computed"),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(help="end after: prompts, motions, clips, scores, preferences, tuning, evaluation")
+        str | None, typer.Option(help="last stage: prompts, motions, clips, scores, preferences, tuning, evaluation")
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="only look whether all that is needed is there, and what it will take")
+        bool, typer.Option("--check", help="check inputs and estimate time, memory and cost, without running")
     ] = False,
 ) -> None:
-    """Run the whole pipeline; what is already in the store is reused."""
+    """Run the whole pipeline; what the store already holds is reused."""
     settings, until = _settings(config, set_ or [], store, resume, until)
     Store(store).check_writable()
     if check:
         _check(settings, store)
         return
-    _quiet()
-    from flows.clusters import align_where
-    from flows.progress import listening
-    from flows.services import check_run
+    _quiet_prefect()
+    from flows.clusters import align_with_task_runner
+    from flows.progress import progress_listener
+    from flows.services import check_services
 
-    if settings.service.key_block is None:  # a block is on the server, which is not there yet
-        for remark in check_run(settings, Store(store)):
+    if settings.service.key_block is None:  # a key block is on the server, which does not run yet
+        for remark in check_services(settings, Store(store)):
             Console(stderr=True).print(remark, markup=False)
-    with StageProgressBars(Console(stderr=True)) as bars, listening(bars.update):
-        record = align_where(settings, store, until)
+    with StageProgressBars(Console(stderr=True)) as bars, progress_listener(bars.update):
+        record = align_with_task_runner(settings, store, until)
     _print(record, store)
 
 
-def _quiet() -> None:
-    """To be set before Prefect is imported. Its console would tell failures twice and as tracebacks; the server keeps
-    them."""
+def _quiet_prefect() -> None:
+    """Silences Prefect's console, which would print every failure again as a traceback; the server keeps them. Call it
+    before Prefect is imported."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
 
@@ -66,39 +66,39 @@ def _quiet() -> None:
 def _settings(
     config: Path | None, overrides: list[str], store: str, resume: str | None, until: str | None
 ) -> tuple[RunConfig, str | None]:
-    """What to run, and until where: as asked, or as the run that is taken up again was."""
+    """The config and the last stage: as given, or those of the run to resume."""
     if resume is None:
         return load_config(config, overrides), until
     if config or overrides or until:
         raise AtomError("--resume takes the run's own config: leave --config, --set and --until out")
     record = Store(store).run(resume)
     if record["state"] == "completed":
-        raise AtomError(f"run {record['run_id']} is completed: there is nothing to take up again")
-    return RunConfig.model_validate(record["config"]), record.get("until")
+        raise AtomError(f"run {record['run_id']} is completed: there is nothing to resume")
+    return parse_config(record["config"]), record.get("until")
 
 
 def _check(settings: RunConfig, store: str) -> None:
-    """Prints what was found and what the run will take. Exit status 2 when it could not start."""
+    """Prints what the config's inputs hold and what the run will need. Raises AtomError when the run can't start."""
     from atom.planning.plan import make_plan
-    from flows.services import check_run
+    from flows.services import check_services
 
     out = Console()
-    with Console(stderr=True).status("looking at files, trying the generator"):
+    with Console(stderr=True).status("reading files, trying the generator"):
         plan = make_plan(settings)
         try:
-            remarks = check_run(settings, Store(store))
+            remarks = check_services(settings, Store(store))
         except AtomError as error:
             plan.problems.append(str(error))
             remarks = []
-    for what, told in plan.found:
-        out.print(f"[green]✓[/] [bold]{what}[/]  {escape(told)}", soft_wrap=True)
+    for key, found in plan.found:
+        out.print(f"[green]✓[/] [bold]{key}[/]  {escape(found)}", soft_wrap=True)
     for remark in remarks:
         out.print(f"[yellow]![/] {escape(remark)}", soft_wrap=True)
     for problem in plan.problems:
         out.print(f"[red]✗[/] {escape(problem)}", soft_wrap=True)
-    table = Table("estimate", "amount", "how it was found", box=None)
+    table = Table("estimate", "amount", "basis", box=None)
     for estimate in plan.estimates:
-        table.add_row(estimate.what, estimate.amount, escape(estimate.how))
+        table.add_row(estimate.name, estimate.amount, escape(estimate.basis))
     out.print(table)
     if plan.problems:
         raise AtomError(f"the run can't start: {len(plan.problems)} problem(s), each in a line above")
@@ -106,23 +106,23 @@ def _check(settings: RunConfig, store: str) -> None:
 
 @tune.callback()
 def _tune() -> None:
-    """Find settings of the tuning."""
+    """Compare settings of the tuning."""
 
 
 @tune.command()
 def sweep(
     over: Annotated[
         list[str] | None,
-        typer.Option(help="field=value,value, such as tuning.beta=0.05,0.1; of several, all combinations are tried"),
+        typer.Option(help="field=value,value, such as tuning.beta=0.05,0.1; several options give all combinations"),
     ] = None,
     point: Annotated[
         list[str] | None,
-        typer.Option("--try", help="one more setting, such as 'tuning.loss_type=simpo tuning.average_log_prob=true'"),
+        typer.Option("--try", help="another setting, such as 'tuning.loss_type=simpo tuning.average_log_prob=true'"),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file that all settings share")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.field=value of all settings")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="runs a setting")] = 1,
-    budget: Annotated[int | None, typer.Option(min=1, help="most settings; of more, some are drawn")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of the config that all settings share")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.field=value for all settings")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="runs of each setting")] = 1,
+    budget: Annotated[int | None, typer.Option(min=1, help="most settings; of more, a sample is tried")] = None,
     store: StoreOption = "store",
     output: Annotated[Path, typer.Option("-o", "--output", help="folder of sweep.parquet and sweep.png")] = Path(
         "sweep"
@@ -130,13 +130,13 @@ def sweep(
 ) -> None:
     """Tune with each setting, compare base and tuned, and rank the settings.
 
-    All start from the same prompts, motions and scores, which are made once. Evaluate the winner with another --set
-    seed=N afterwards: these held-out prompts have chosen it.
+    All settings share prompts, motions and scores, which are computed once. Evaluate the best setting again with
+    another --set seed=N: these held-out prompts have selected it.
     """
-    _quiet()
+    _quiet_prefect()
     from atom.report import plots
-    from flows.progress import listening
-    from flows.sweep import plan_trials, ranked, run_trials
+    from flows.progress import progress_listener
+    from flows.sweep import plan_trials, rank_settings, run_trials
 
     trials = plan_trials(set_ or [], over or [], point or [], seeds, budget, config)
     output.mkdir(parents=True, exist_ok=True)
@@ -144,11 +144,11 @@ def sweep(
 
     def keep(table: Any) -> None:
         table.to_parquet(output / "sweep.parquet", index=False)
-        by_judge = {judge: rows.to_dict("records") for judge, rows in ranked(table).groupby("judge", sort=False)}
+        by_judge = {judge: rows.to_dict("records") for judge, rows in rank_settings(table).groupby("judge", sort=False)}
         (output / "sweep.png").write_bytes(plots.plot_sweep(by_judge).png)
         console.print(f"{table['setting'].nunique()} of {len(trials)} settings done", highlight=False)
 
-    with StageProgressBars(console) as bars, listening(bars.update):
+    with StageProgressBars(console) as bars, progress_listener(bars.update):
         table = run_trials(
             trials,
             store,
@@ -161,7 +161,7 @@ def sweep(
     shown = Table(
         "setting", *(f"{judge}: gain" for judge in judges), "exact match", "length", "diversity", "seconds", box=None
     )
-    for setting in dict.fromkeys(ranked(table)["setting"]):
+    for setting in dict.fromkeys(rank_settings(table)["setting"]):
         rows = table[table["setting"] == setting].set_index(["judge", "figure"])
         gains = [rows.loc[(judge, "overall")] for judge in judges]
         first = rows.loc[judges[0]]
@@ -181,7 +181,7 @@ def sweep(
 
 @runs.command("list")
 def list_runs(store: StoreOption = "store") -> None:
-    """The runs of a store, newest first."""
+    """List the runs of a store, newest first."""
     table = Table("run", "state", "stages", "seconds", box=None)
     for record in Store(store).runs():
         table.add_row(record["run_id"], state_of(record), str(len(record["stages"])), str(record.get("seconds", "")))
@@ -190,11 +190,11 @@ def list_runs(store: StoreOption = "store") -> None:
 
 @runs.command()
 def show(
-    run_id: Annotated[str, typer.Argument(help="a run, or 'latest'")] = "latest",
+    run_id: Annotated[str, typer.Argument(help="run, or 'latest'")] = "latest",
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     store: StoreOption = "store",
 ) -> None:
-    """What a run did and gained."""
+    """Show the stages and results of a run."""
     record = Store(store).run(run_id)
     if as_json:
         print(json.dumps(record))
@@ -203,7 +203,7 @@ def show(
 
 
 def state_of(record: dict[str, Any]) -> str:
-    """As recorded, but "crashed" for one of this machine whose process is gone without a word."""
+    """The recorded state, but "crashed" for a run of this machine whose process is gone."""
     return "crashed" if record["state"] == "running" and process_is_gone(record) else record["state"]
 
 
@@ -244,23 +244,25 @@ def _print(record: dict[str, Any], store: str) -> None:
         from atom.evaluation.comparison import BASE, TUNED
         from atom.report.metrics_table import build_metrics_table
 
-        shown = build_metrics_table([row for row in rows if row["arm"] in ("real", BASE, TUNED)])  # the report has all
-        table = Table(f"{shown['note']['evaluator']} evaluator", *shown["arms"], box=None)
-        for name, cells in shown["rows"].items():
+        # The report has all arms; a terminal has room for three.
+        metrics = build_metrics_table([row for row in rows if row["arm"] in ("real", BASE, TUNED)])
+        table = Table(f"{metrics['note']['evaluator']} evaluator", *metrics["arms"], box=None)
+        for name, cells in metrics["rows"].items():
             table.add_row(name, *cells)
         out.print(table)
     if pairs := record.get("preferences"):
         tasks = ", ".join(f"{row['pairs']} {row['task']}" for row in pairs["tasks"])
-        of = f" of {asked}" if (asked := pairs.get("of_prompts")) else ""
+        of = f" of {total}" if (total := pairs.get("of_prompts")) else ""
         out.print(f"preferences: {pairs['pairs']} pairs of {pairs['prompts']}{of} prompts ({tasks})")
-        if asked and 2 * pairs["prompts"] < asked:
+        if total and 2 * pairs["prompts"] < total:
             out.print(
-                "most prompts gave no pair: more candidates, a lower preferences.min_gap, or a higher "
-                "preferences.length_tolerance, which keeps the chosen from being longer, give more"
+                "most prompts gave no pair: raise generation.candidates, lower preferences.min_gap, or raise "
+                "preferences.length_tolerance, which limits how much longer chosen motions are"
             )
-    for found in record.get("agreement", []):
-        kappa = "undefined" if found["kappa"] is None else f"{found['kappa']:.2f}"
-        out.print(f"kappa of the {' and the '.join(found['judges'])} judge: {kappa}, on {found['n']} motions")
+    for agreement in record.get("agreement", []):
+        kappa = "undefined" if agreement["kappa"] is None else f"{agreement['kappa']:.2f}"
+        judges = " and the ".join(agreement["judges"])
+        out.print(f"kappa of the {judges} judge: {kappa}, on {agreement['n']} motions")
     if spent := record.get("spent"):
         name = record["config"]["name"]
         out.print(f"spent by runs named {name!r}: ${spent['cost']:.4f}, {spent['tokens']:,} tokens")
@@ -271,7 +273,7 @@ def _print(record: dict[str, Any], store: str) -> None:
                 shards = ", ".join(map(str, failure["shards"]))
                 out.print(f"{stage['name']} {shards}: {escape(failure['why'])}", soft_wrap=True)
         if state != "running":
-            out.print(f"what is missing: atom run --resume {record['run_id']} --store {store}", soft_wrap=True)
+            out.print(f"compute what is missing: atom run --resume {record['run_id']} --store {store}", soft_wrap=True)
     elif "report" in record:
         out.print(f"report: {record['report']}", soft_wrap=True)
 

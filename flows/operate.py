@@ -24,12 +24,12 @@ _LOGIN = "login"  # file in the home folder
 _WEBHOOK = "ATOM_ALERT_WEBHOOK"
 
 operate = typer.Typer(
-    help="A Prefect server with workers, deployments, automations and a report server.",
+    help="Prefect for a team: server, workers, deployments, automations and a report server.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Home = Annotated[Path, typer.Option(help="folder of the server's database, the logs and the record of processes")]
+Home = Annotated[Path, typer.Option(help="folder of the server's database, login, logs and record of processes")]
 StoreOption = Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")]
 HOME = Path(".prefect-local")
 
@@ -37,13 +37,13 @@ HOME = Path(".prefect-local")
 @operate.command()
 def up(
     home: Home = HOME,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="of the server and its UI")] = 4200,
-    reports_port: Annotated[int, typer.Option(min=1, max=65535, help="of the report server")] = 4280,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port of the server and its UI")] = 4200,
+    reports_port: Annotated[int, typer.Option(min=1, max=65535, help="port of the report server")] = 4280,
     store: StoreOption = "store",
 ) -> None:
-    """Start all that does not run yet; a second call finds what runs. The server asks for the login in HOME/login."""
+    """Start everything that does not run yet. The server asks for the login in HOME/login."""
     out, processes, root = Console(), Processes(home), _absolute(store)
-    webhook = os.environ.pop(_WEBHOOK, None)  # what runs on need not know it
+    webhook = os.environ.pop(_WEBHOOK, None)  # the programs that keep running must not inherit it
     Store(root).check_writable()
     processes.make_home()
     api, reports = f"http://{_HOST}:{port}/api", f"http://{_HOST}:{reports_port}"
@@ -68,7 +68,7 @@ def up(
         command = python("-m", "atom.commands.serve_reports", "--store", root, "--port", str(reports_port))
         processes.start("reports", command, environment, port=reports_port, store=root)
     _provision(out, api, login, root, webhook)
-    if was_all_gone:  # not before the server listens to its automations, which tell of it
+    if was_all_gone:  # only now, since the automations that send the alert exist now
         _mark_crashed(out, api, login, "its worker was gone when the server came up again")
     for pool in ("cpu", "gpu"):
         if f"worker-{pool}" not in alive:
@@ -104,12 +104,12 @@ def up(
 
 @operate.command()
 def down(home: Home = HOME) -> None:
-    """Stop what `up` started, flow runs too; the data stay."""
+    """Stop everything that `up` started, flow runs too. The data stay."""
     out, processes = Console(), Processes(home)
     alive = processes.alive()
     if not alive:
         out.print(f"nothing of {processes.home} runs", soft_wrap=True)
-    # Workers first: they end their flow runs. That these have ended is for us to say, while the server listens.
+    # Workers first: they end their flow runs, which must be marked as crashed while the server still runs.
     for name in sorted(alive, key=lambda name: not name.startswith("worker")):
         with out.status(f"stopping {name}"):
             if name == "server":
@@ -118,17 +118,17 @@ def down(home: Home = HOME) -> None:
             processes.stop(name)
         out.print(f"stopped {name}")
     if left := processes.stop_left_over():
-        out.print(f"ended {left} processes that they had left behind")
+        out.print(f"ended {left} processes that were left behind")
 
 
 @operate.command()
 def provision(
     api: Annotated[
-        str, typer.Option(envvar="PREFECT_API_URL", help="of a server that runs elsewhere")
+        str, typer.Option(envvar="PREFECT_API_URL", help="address of the server's API")
     ] = f"http://{_HOST}:4200/api",
     store: StoreOption = "store",
 ) -> None:
-    """Give a server that runs already its work pools, deployments and automations. Its login, USER:PASSWORD, comes from
+    """Give a running server its work pools, deployments and automations. Its login, USER:PASSWORD, comes from
     PREFECT_API_AUTH_STRING."""
     _wait_for(f"{api}/health")
     _provision(Console(), api, None, _absolute(store), os.environ.pop(_WEBHOOK, None))
@@ -137,10 +137,10 @@ def provision(
 def _provision(out: Console, api: str, login: str | None, root: str, webhook: str | None) -> None:
     from flows.operating import provision
 
-    with out.status("work pools, deployments, automations"), provision.talking_to(api, login):
-        asyncio.run(provision.make_pools())
+    with out.status("work pools, deployments, automations"), provision.connected_to(api, login):
+        asyncio.run(provision.create_work_pools())
         deployments = provision.deploy(root)
-        automations, left_out = asyncio.run(provision.make_automations(webhook))
+        automations, left_out = asyncio.run(provision.create_automations(webhook))
     out.print(f"{deployments} deployments, {len(automations)} automations, work pools {' and '.join(provision.POOLS)}")
     if left_out:
         out.print(f"no alerts: put the address of a webhook into {_WEBHOOK} and run this again", soft_wrap=True)
@@ -151,22 +151,22 @@ def _mark_crashed(out: Console, api: str, login: str | None, reason: str) -> Non
 
     if not is_answering(f"{api}/health"):
         return
-    with provision.talking_to(api, login):
+    with provision.connected_to(api, login):
         runs = asyncio.run(provision.mark_crashed(f"{reason}; the deployment resume/resume takes its run up again"))
     for run in runs:
         out.print(f"crashed: {run}, {reason}", soft_wrap=True)
 
 
 def _environment(home: Path, port: int, reports: str, root: str) -> dict[str, str]:
-    """What all programs are told. Threads: several busy processes on few cores are many times slower with more."""
+    """Environment of all programs. One torch thread each, since more threads than cores are far slower."""
     address = f"http://{_HOST}:{port}"
     return {
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_UI_URL": address,
         "PREFECT_SERVER_UI_API_URL": f"{address}/api",
         "DO_NOT_TRACK": "1",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # the shortest there is
-        "PREFECT_RUNNER_POLL_FREQUENCY": "2",  # how soon a cancelled run hears of it
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # the shortest that Prefect allows
+        "PREFECT_RUNNER_POLL_FREQUENCY": "2",  # seconds until a run notices that it is cancelled
         "PREFECT_WORKER_QUERY_SECONDS": "3",
         "ATOM_STORE": root,
         "ATOM_REPORTS_URL": reports,
@@ -176,9 +176,9 @@ def _environment(home: Path, port: int, reports: str, root: str) -> dict[str, st
 
 
 def _check_same(alive: dict[str, dict[str, int | str]], port: int, reports_port: int, root: str) -> None:
-    """AtomError when what runs was started otherwise than is asked for now."""
-    asked = {"server": ("port", port), "reports": ("port", reports_port), "worker-cpu": ("store", root)}
-    for name, (fact, value) in asked.items():
+    """Raises AtomError when a running program was started with other options."""
+    options = {"server": ("port", port), "reports": ("port", reports_port), "worker-cpu": ("store", root)}
+    for name, (fact, value) in options.items():
         if name in alive and alive[name][fact] != value:
             raise AtomError(f"{name} runs with {fact} {alive[name][fact]}, not {value}: `make down` first")
 
@@ -193,13 +193,13 @@ def _check_free(port: int, option: str) -> None:
 
 
 def _wait_until_healthy(processes: Processes, name: str, address: str) -> None:
-    """AtomError when the program ends before it answers there, or does not answer at all."""
+    """Waits until a program answers at its address. Raises AtomError when it ends before or takes too long."""
     deadline = time.monotonic() + STARTUP_TIMEOUT
     while not is_answering(address):
         log = processes.log(name)
         if name not in processes.alive():
-            told = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-            raise AtomError(f"{name} ended at once: {told[-1].strip() if told else 'it said nothing'}; see {log}")
+            lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+            raise AtomError(f"{name} ended at once: {lines[-1].strip() if lines else 'its log is empty'}; see {log}")
         if time.monotonic() > deadline:
             raise AtomError(f"{name} did not come up within {STARTUP_TIMEOUT:.0f} s; see {log}, then `make down`")
         time.sleep(0.25)
@@ -214,7 +214,7 @@ def _wait_for(address: str) -> None:
 
 
 def _absolute(store: str) -> str:
-    """Workers run in another folder."""
+    """The store as an absolute path, since workers run in another folder."""
     return store if "://" in store else str(Path(store).resolve())
 
 
@@ -223,7 +223,7 @@ def _host_name() -> str:
 
 
 def main() -> None:
-    """Runs a command. What a user can mend is one line on standard error and exit status 2."""
+    """Runs a command. An error that the user can fix is one line on standard error and exit status 2."""
     try:
         operate()
     except (AtomError, StoreError) as error:

@@ -1,4 +1,4 @@
-"""Where a run stands: told to whoever listens in this process, such as the terminal, and to the Prefect UI."""
+"""Progress of a run: for the terminal of this process, and for the Prefect UI."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 Listener = Callable[[str, int, int, str], None]
 _listeners: list[Listener] = []
-_STEP = 5.0  # per cent between two updates of the UI, each of which is a request
+_UI_STEP = 5.0  # per cent between two updates of the UI, since each one is a request
 
 
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Calls `listener(name, done, total, note)` for all progress of this process while the block runs."""
+def progress_listener(listener: Listener) -> Iterator[None]:
+    """Calls `listener(name, done, total, note)` on all progress of this process while the block runs."""
     _listeners.append(listener)
     try:
         yield
@@ -24,7 +24,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 class Progress:
-    """The progress of one piece of work. Make it inside of a flow run or task run, to which its artifact belongs."""
+    """The progress of one piece of work. Create it inside a flow run or task run: the artifact belongs to that run."""
 
     def __init__(self, name: str, total: int) -> None:
         self.name, self.total = name, total
@@ -33,11 +33,11 @@ class Progress:
         self.update(0)
 
     def update(self, done: int, note: str = "") -> None:
-        """`done` of the total are done; `note` is said in the terminal."""
+        """Shows that `done` of the total are done, with a note in the terminal."""
         for listener in _listeners:
             listener(self.name, done, self.total, note)
         percent = 100.0 * done / max(self.total, 1)
-        if percent - self._shown >= _STEP or (done == self.total and self._shown < percent):
+        if percent - self._shown >= _UI_STEP or (done == self.total and self._shown < percent):
             self._shown = percent
             assert isinstance(self._artifact, UUID)
             update_progress_artifact(
@@ -45,8 +45,9 @@ class Progress:
             )
 
 
-class Counted:
-    """Progress that is counted on a service's event loop and told by the task's own thread, which calls `tell`."""
+class CountedProgress:
+    """Progress that an event loop counts and the task's own thread shows, by calling `show`: Prefect's artifacts need
+    the context of the task run, which the event loop's thread lacks."""
 
     def __init__(self, name: str, total: int = 0) -> None:
         self._name, self._done, self._total = name, 0, total
@@ -58,8 +59,8 @@ class Counted:
     def count(self, done: int, total: int) -> None:
         self._done, self._total = done, total
 
-    def tell(self) -> None:
-        """Begins the progress with the first call that knows a total."""
+    def show(self) -> None:
+        """Shows the count; the first call that knows a total creates the artifact."""
         if self._total:
             self._progress = self._progress or Progress(self._name, self._total)
             self._progress.update(self._done)

@@ -1,4 +1,4 @@
-"""What runs by the clock or is taken up again: flows around the pipeline, for deployments."""
+"""Flows around the pipeline, for deployments: nightly growth, resuming a run, and stages across work pools."""
 
 from __future__ import annotations
 
@@ -8,33 +8,41 @@ from typing import Any, get_args
 from prefect import flow
 from prefect.deployments import run_deployment
 
-from atom.config import RunConfig
+from atom.config import RunConfig, parse_config
 from atom.errors import AtomError
-from flows.clusters import align_where
-from flows.naming import growth_name, today
+from flows.clusters import align_with_task_runner
 from flows.pipeline import Until
+from flows.run_names import grow_name, today
 from storage import Store
 
 
-@flow(name="grow", flow_run_name=growth_name)
+@flow(name="grow", flow_run_name=grow_name)
 def grow(config: RunConfig, store: str = "store", day: date | None = None) -> dict[str, Any]:
-    """New pairs for MotionPrefer: the prompts of the day's own seed, up to the preferences. The same day again computes
-    only what is missing. `day` is today, in UTC, unless given."""
+    """Adds pairs to MotionPrefer: runs the pipeline up to the preferences, with the seed of the day.
+
+    Args:
+        config: what the run does; the day is added to its seed.
+        store: folder or fsspec address of the artifacts.
+        day: today in UTC by default; the same day again computes only what is missing.
+
+    Returns:
+        The record of the run.
+    """
     seed = config.seed + (day or today()).toordinal()
-    return align_where(config.model_copy(update={"seed": seed}), store, "preferences")
+    return align_with_task_runner(config.model_copy(update={"seed": seed}), store, "preferences")
 
 
 @flow(name="resume", flow_run_name="resume {run_id}")
 def resume(run_id: str = "latest", store: str = "store") -> dict[str, Any]:
-    """A run that failed, crashed or was cancelled, taken up again with its own config: only what is missing is done."""
+    """Resumes a run that failed, crashed or was cancelled, with its own config: only what is missing is computed."""
     record = Store(store).run(run_id)
-    return align_where(RunConfig.model_validate(record["config"]), store, record.get("until"))
+    return align_with_task_runner(parse_config(record["config"]), store, record.get("until"))
 
 
 @flow(name="across pools", flow_run_name="{config.name} across pools")
 def across_pools(config: RunConfig, store: str = "store") -> dict[str, Any]:
-    """The pipeline stage by stage, each a run of its own deployment and so on the work pool of that: generation and
-    tuning where the GPUs are. The store must be one that all of them reach."""
+    """Runs the pipeline stage by stage, each on the work pool of its own deployment: generation and tuning on the GPUs.
+    All workers must reach the store."""
     for stage in get_args(Until):
         done = run_deployment(
             f"atom/{stage}",

@@ -1,4 +1,4 @@
-"""The service that a run asks: its key, its journal, and what has to be right before anything is asked."""
+"""The language model service of a run: its key, its journal, and the checks before the first request."""
 
 from __future__ import annotations
 
@@ -15,39 +15,56 @@ from atom.llm_client.client import LLMClient
 from atom.llm_client.journal import Journal
 from atom.llm_client.runtime import check_service, journal_path, read_api_key, run_with_client
 from atom.prompts.seeds import read_seeds
-from flows.progress import Counted
+from flows.progress import CountedProgress
 from storage import Store
 
 T = TypeVar("T")
 
 
-def ask(config: RunConfig, store: Store, work: Callable[[LLMClient], Awaitable[T]], told: Counted) -> T:
-    """Runs `work` on the run's service and tells its progress; equal settings share one service in this process."""
+def run_requests(
+    config: RunConfig, store: Store, work: Callable[[LLMClient], Awaitable[T]], progress: CountedProgress
+) -> T:
+    """Runs asynchronous work on the run's service. Equal settings share one client in this process.
+
+    Args:
+        config: the run's config.
+        store: keeps the journal of answers.
+        work: gets the client and returns an awaitable.
+        progress: counted by the work, shown by this thread.
+
+    Returns:
+        The result of the work.
+    """
     result = run_with_client(
-        config.service, service_key(config.service), journal_path(config.service, store), config.name, work, told.tell
+        config.service,
+        service_key(config.service),
+        journal_path(config.service, store),
+        config.name,
+        work,
+        progress.show,
     )
-    told.tell()
+    progress.show()
     return result
 
 
-def check_run(config: RunConfig, store: Store) -> list[str]:
-    """AtomError when the run would fail at its first question; remarks that a person should read."""
+def check_services(config: RunConfig, store: Store) -> list[str]:
+    """Remarks that a person should read. Raises AtomError when the first request of the run would fail."""
     remarks = []
-    if models := models_of(config):
+    if models := language_models(config):
         journal_path(config.service, store)
         remarks += check_service(config.service, models, service_key(config.service))
     if config.prompts.seeds:
         seeds = read_seeds(config.prompts.seeds)
-        missed = ", ".join(f"{phrase!r} ({times})" for phrase, times in seeds.not_understood[:5])
+        unknown = ", ".join(f"{phrase!r} ({times})" for phrase, times in seeds.not_understood[:5])
         remarks.append(
-            f"{seeds.understood} of {seeds.texts} seed texts tell known actions; most often not known: {missed}"
+            f"{seeds.understood} of {seeds.texts} seed texts name known actions; most often unknown: {unknown}"
         )
     return remarks
 
 
-def spent_by(config: RunConfig, store: Store) -> dict[str, Any] | None:
-    """What runs of this name have spent so far, all together; None for a run that asks no model."""
-    if not models_of(config):
+def total_spent(config: RunConfig, store: Store) -> dict[str, Any] | None:
+    """What all runs of this name have spent so far; None for a run without a language model."""
+    if not language_models(config):
         return None
     journal = Journal(journal_path(config.service, store))
     try:
@@ -56,8 +73,8 @@ def spent_by(config: RunConfig, store: Store) -> dict[str, Any] | None:
         journal.close()
 
 
-def models_of(config: RunConfig) -> list[str]:
-    """The language models that a run asks."""
+def language_models(config: RunConfig) -> list[str]:
+    """The names of the run's language models."""
     models = [config.prompts.llm.model] if config.prompts.writer == "llm" else []
     if config.uses_vision:
         models += [config.judging.vision.model, config.judging.vision.second_model or ""]
@@ -65,7 +82,8 @@ def models_of(config: RunConfig) -> list[str]:
 
 
 def service_key(settings: ServiceConfig) -> SecretStr | None:
-    """The key from the Prefect Secret block, else from the environment; read where it is used and never passed on."""
+    """The key from the Prefect Secret block, else from the environment. It is read where it is used, never passed
+    on."""
     if settings.key_block is None:
         return read_api_key(settings)
     try:

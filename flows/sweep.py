@@ -1,4 +1,4 @@
-"""`atom tune sweep`: settings of the tuning tried side by side, each a run of its own in one store."""
+"""`atom tune sweep`: compares settings of the tuning, each in a run of its own in one store."""
 
 from __future__ import annotations
 
@@ -15,46 +15,50 @@ from atom.config import RunConfig, load_config
 from atom.errors import AtomError
 from atom.evaluation.comparison import TUNED, compare
 from atom.report.run_tables import RunTables
-from flows.clusters import align_where
+from flows.clusters import align_with_task_runner
 from storage import Store
 
 FIGURES = ("overall", "integrity", "temporal", "frequency", "exact_match", "length_ratio", "foot_skate", "diversity")
-LEAN = (
+DEFAULT_OVERRIDES = (
     "evaluation.baselines=[]",
     "evaluation.metrics=null",
     "evaluation.num_examples=0",
     "rendering.preview_prompts=0",
 )
-"""What a comparison of settings does without, unless it is asked for."""
+"""What a sweep leaves out unless the user sets it."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting: `overrides` as on the command line, and the configs of its runs, which differ in the seed only."""
+    """One setting: its overrides as on the command line, and the configs of its runs, which differ only in the seed."""
 
     overrides: tuple[str, ...]
     configs: tuple[RunConfig, ...]
 
     @property
     def name(self) -> str:
-        """Its overrides without their sections; "defaults" where there is none."""
+        """Its overrides without their sections; "defaults" without overrides."""
         return ", ".join(override.split(".", 1)[-1] for override in self.overrides) or "defaults"
 
 
 def plan_trials(
     base: Sequence[str], grid: Sequence[str], points: Sequence[str], seeds: int, budget: int | None, path: Any = None
 ) -> list[Trial]:
-    """The settings to try, all checked before the first of them runs.
+    """Plans the trials. All are validated before the first of them runs.
 
     Args:
-        base: overrides of all of them.
+        base: overrides of all trials.
         grid: "field=value,value": all combinations are tried.
-        points: further settings, each of overrides with spaces between them.
-        seeds: runs a setting, with training_seed 0, 1, ...
-        budget: most settings; where there are more, the points and some of the grid drawn with a fixed seed.
-        path: the config file.
+        points: further settings, each a list of overrides with spaces between them.
+        seeds: runs of each setting, with training_seed 0, 1, ...
+        budget: most settings. Points come first; combinations of the grid are sampled with a fixed seed.
+        path: YAML file of the config.
 
-    Raises AtomError that names the setting at fault.
+    Returns:
+        The trials, in order.
+
+    Raises:
+        AtomError: names the setting at fault.
     """
     axes = [_axis(field) for field in grid]
     combinations = [tuple(chosen) for chosen in itertools.product(*axes)] if axes else []
@@ -68,7 +72,9 @@ def plan_trials(
     for overrides in settings:
         try:
             configs = tuple(
-                load_config(path, [*LEAN, *base, *overrides, f"training_seed={seed}", f"name=sweep-{seed}"])
+                load_config(
+                    path, [*DEFAULT_OVERRIDES, *base, *overrides, f"training_seed={seed}", f"name=sweep-{seed}"]
+                )
                 for seed in range(seeds)
             )
         except AtomError as error:
@@ -80,36 +86,50 @@ def plan_trials(
 def run_trials(
     trials: Sequence[Trial],
     store: str,
-    told: Callable[[pd.DataFrame], None] = lambda table: None,
-    failed: Callable[[Trial, AtomError], None] = lambda trial, error: None,
+    on_progress: Callable[[pd.DataFrame], None] = lambda table: None,
+    on_failure: Callable[[Trial, AtomError], None] = lambda trial, error: None,
 ) -> pd.DataFrame:
-    """Runs all trials and gives their table (see `summarise`). `told` hears the table as it grows, `failed` of a trial
-    that comes to nothing, such as one that diverges; the others go on.
+    """Runs all trials. What the store already holds, such as pairs that trials share, is reused.
 
-    What the store holds already, such as the pairs that all trials share, is not made again. Raises the AtomError of
-    the last trial if none has come to anything.
+    Args:
+        trials: the settings.
+        store: folder or fsspec address of the artifacts.
+        on_progress: gets the table so far after each trial.
+        on_failure: gets a trial that fails, for example because it diverges; the others go on.
+
+    Returns:
+        The table of all trials, see `summarise`.
+
+    Raises:
+        AtomError: no trial succeeded; it is that of the last one.
     """
     rows: list[dict[str, Any]] = []
     last: AtomError | None = None
     for trial in trials:
         try:
-            records = [align_where(config, store) for config in trial.configs]
+            records = [align_with_task_runner(config, store) for config in trial.configs]
         except AtomError as error:
             last = error
-            failed(trial, error)
+            on_failure(trial, error)
             continue
         rows += summarise(trial, [RunTables(Store(store), record) for record in records])
-        told(pd.DataFrame(rows))
+        on_progress(pd.DataFrame(rows))
     if last and not rows:
         raise last
     return pd.DataFrame(rows)
 
 
 def summarise(trial: Trial, runs: Sequence[RunTables]) -> list[dict[str, Any]]:
-    """A row a judge and figure: `setting, judge, figure, base, tuned, gain, gain_low, gain_high, n, verdict`, `least`
-    and `most` of the gains of the single seeds, `seeds`, and the `seconds` that all tuning stages of a run took.
+    """The rows of one trial: a row for each judge and figure. The motions of all seeds are compared together, paired by
+    prompt, so that the interval is that of the mean over seeds.
 
-    The motions of all seeds are compared together, paired by prompt, so the interval is that of the mean over seeds.
+    Args:
+        trial: the setting.
+        runs: tables of its runs.
+
+    Returns:
+        Rows with `setting, judge, figure, base, tuned, gain, gain_low, gain_high, n, verdict`, the smallest and largest
+        gain of a single seed (`least`, `most`), `seeds`, and the mean `seconds` of a run's tuning stages.
     """
     together = pd.concat([run.evaluation.assign(run=number) for number, run in enumerate(runs)])
     samples = int(together["sample"].max()) + 1
@@ -132,8 +152,8 @@ def summarise(trial: Trial, runs: Sequence[RunTables]) -> list[dict[str, Any]]:
     ]
 
 
-def ranked(table: pd.DataFrame, figure: str = "overall") -> pd.DataFrame:
-    """The rows of a figure, those of the setting first that the first judge likes best."""
+def rank_settings(table: pd.DataFrame, figure: str = "overall") -> pd.DataFrame:
+    """The rows of one figure, best setting first by the first judge."""
     rows = table[table["figure"] == figure]
     first = rows[rows["judge"] == rows["judge"].iloc[0]].sort_values("gain", ascending=False, kind="stable")
     order = {setting: place for place, setting in enumerate(first["setting"])}
@@ -141,11 +161,11 @@ def ranked(table: pd.DataFrame, figure: str = "overall") -> pd.DataFrame:
 
 
 def _tuning_seconds(run: RunTables) -> float:
-    """What the adapters of all rounds took when they were made; one that is found again has its curve still."""
+    """Seconds that the adapters of all rounds took when they were computed, by their curves."""
     ends = []
-    for rows in (run.curves(), run.rewards()):
+    for rows in (run.tuning_curve(), run.on_policy_curve()):
         for row, following in zip(rows, [*rows[1:], None]):
-            if following is None or following["seconds"] < row["seconds"]:  # the clock of each round starts anew
+            if following is None or following["seconds"] < row["seconds"]:  # the clock starts again with each round
                 ends.append(row["seconds"])
     return float(sum(ends))
 

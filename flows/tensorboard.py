@@ -1,4 +1,4 @@
-"""Curves of tunings for TensorBoard, where the config asks for them."""
+"""Tuning curves in TensorBoard."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ from atom.config import RunConfig
 from atom.errors import AtomError
 
 
-def check(config: RunConfig) -> None:
-    """AtomError when logs are wanted and TensorBoard is not there."""
+def check_config(config: RunConfig) -> None:
+    """Raises AtomError when the config sets a folder for logs and TensorBoard is not installed."""
     if config.resources.tensorboard and find_spec("tensorboard") is None:
         raise AtomError("resources.tensorboard needs TensorBoard: pip install 'atom-motion[tensorboard]'")
 
 
 @contextmanager
-def curves_of(config: RunConfig, name: str) -> Iterator[Callable[[int, Mapping[str, Any]], None]]:
-    """What writes a row of a curve into the folder `name` of the logs. A tuning that goes on after a break takes the
-    place of what it does again."""
+def curve_logger(config: RunConfig, name: str) -> Iterator[Callable[[int, Mapping[str, Any]], None]]:
+    """Context with a function that logs a row of a curve. A tuning that resumes overwrites the steps that it repeats.
+
+    Args:
+        config: the run's config, whose `resources.tensorboard` is the folder of all logs; None logs nothing.
+        name: folder of this curve.
+
+    Yields:
+        `log(step, row)`, which writes each number of the row.
+    """
     if config.resources.tensorboard is None:
         yield lambda step, row: None
         return

@@ -92,19 +92,15 @@ def compact(
     needed = None if all_artifacts else find_reachable_keys(runs, manifests)
     selected = {
         key: manifest
-        for (of, key), manifest in sorted(manifests.items())
-        if of == stage and manifest and (needed is None or key in needed)
+        for (artifact_stage, key), manifest in sorted(manifests.items())
+        if artifact_stage == stage and manifest and (needed is None or key in needed)
     }
     folder = f"{COMPACT}/{stage}"
     current = _read_manifest(store, folder)
-    if (
-        current
-        and set(current["artifacts"]) == set(selected)
-        and store.files.file_sizes(folder).items() >= current["files"].items()
-    ):
-        return CompactionResult(
-            stage, len(selected), current["rows"], len(current["files"]), sum(current["files"].values()), True
-        )
+    if current and set(current["artifacts"]) == set(selected):
+        files = current["files"]
+        if store.files.file_sizes(folder).items() >= files.items():
+            return CompactionResult(stage, len(selected), current["rows"], len(files), sum(files.values()), True)
     if not selected:
         store.files.remove(folder)
         return CompactionResult(stage, 0, 0, 0, 0, up_to_date=current is None)
@@ -112,7 +108,7 @@ def compact(
     with file_lock(staging), store.files.lock_folder(COMPACT):
         try:
             result = _write_parts(store, stage, selected, staging, part_bytes)
-            if not store.files.is_local:
+            if not store.files.local:
                 store.files.remove(f"{folder}/{MANIFEST}")
             store.files.publish(staging, folder, last=MANIFEST)
         finally:

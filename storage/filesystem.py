@@ -57,7 +57,7 @@ class FileSystem:
         if hasattr(self.fs, "retries"):  # s3fs: only `with_retries` retries, not s3fs as well
             self.fs.retries = 1
         self.base = base.rstrip("/")
-        self.is_local = isinstance(self.fs, LocalFileSystem)
+        self.local = isinstance(self.fs, LocalFileSystem)
         self.retry_timeout = retry_timeout
 
     def full_path(self, path: str) -> str:
@@ -66,7 +66,7 @@ class FileSystem:
 
     def address(self, path: str) -> str:
         """The path as other programs open it: a local path, or an address with its protocol."""
-        return self.full_path(path) if self.is_local else self.fs.unstrip_protocol(self.full_path(path))
+        return self.full_path(path) if self.local else self.fs.unstrip_protocol(self.full_path(path))
 
     def exists(self, path: str = "") -> bool:
         try:
@@ -98,8 +98,16 @@ class FileSystem:
         )
 
     def list_folders_with(self, path: str, name: str) -> list[str]:
-        """The sorted names of the folders directly in `path` that contain a file called `name`."""
-        if self.is_local:
+        """List the subfolders of a folder that contain a certain file.
+
+        Args:
+            path: the folder.
+            name: the file's name.
+
+        Returns:
+            The names of the subfolders, sorted.
+        """
+        if self.local:
             return [
                 folder for folder in self.names(path, True) if Path(self.full_path(f"{path}/{folder}/{name}")).is_file()
             ]
@@ -109,7 +117,7 @@ class FileSystem:
 
     def file_sizes(self, path: str) -> dict[str, int]:
         """Bytes of each file at any depth of a folder, by its path there; empty if the folder does not exist."""
-        if self.is_local:
+        if self.local:
             return {
                 file.relative_to(self.full_path(path)).as_posix(): file.stat().st_size
                 for file in self._list_local_files(path)
@@ -118,7 +126,7 @@ class FileSystem:
 
     def size_and_age(self, path: str) -> tuple[int, float]:
         """Bytes of a file or folder, and seconds since its newest change. Raises FileNotFoundError if it is gone."""
-        if self.is_local:
+        if self.local:
             own = Path(self.full_path(path)).stat()
             stats = (
                 [file.stat() for file in self._list_local_files(path)] if Path(self.full_path(path)).is_dir() else [own]
@@ -132,8 +140,16 @@ class FileSystem:
         return sum(entry["size"] for entry in entries), (datetime.now(UTC) - newest).total_seconds()
 
     def sha256(self, path: str, size: int) -> str:
-        """The sha256 of a file of `size` bytes, which is read in chunks."""
-        if self.is_local:
+        """Hash a file in chunks.
+
+        Args:
+            path: the file.
+            size: its bytes, which the caller knows from a listing.
+
+        Returns:
+            The sha256 as hexadecimal digits.
+        """
+        if self.local:
             with Path(self.full_path(path)).open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         digest = hashlib.sha256()
@@ -143,21 +159,37 @@ class FileSystem:
         return digest.hexdigest()
 
     def read(self, path: str) -> bytes:
-        if self.is_local:
+        if self.local:
             return Path(self.full_path(path)).read_bytes()
         return self._call_with_retries(path, self.fs.cat_file, self.full_path(path))
 
     def map(self, work: Callable[[T], Result], items: Iterable[T]) -> list[Result]:
-        """Apply `work` to each item, concurrently on a remote store; results come in the order of the items."""
-        if self.is_local:
+        """Apply a function to each item, concurrently on a remote store.
+
+        Args:
+            work: the function.
+            items: its arguments.
+
+        Returns:
+            The results in the order of the items.
+        """
+        if self.local:
             return [work(item) for item in items]
         with ThreadPoolExecutor(MAX_CONCURRENCY) as pool:
             return list(pool.map(work, items))
 
     def write(self, path: str, data: bytes) -> None:
-        """Replace a file atomically: a reader sees the old content or the new one, also after a crash."""
+        """Replace a file atomically: a reader sees the old content or the new one, also after a crash.
+
+        Args:
+            path: the file; a missing folder is created.
+            data: its new content.
+
+        Raises:
+            StoreError: the file can't be written.
+        """
         with explain_write_errors(self.full_path(path)):
-            if not self.is_local:
+            if not self.local:
                 self._call_with_retries(path, self.fs.pipe_file, self.full_path(path), data)
                 return
             target = Path(self.full_path(path))
@@ -175,15 +207,26 @@ class FileSystem:
     def remove(self, path: str) -> None:
         """Delete a file or folder. A local folder is renamed first, so that no reader sees it half deleted."""
         with explain_write_errors(self.full_path(path)):
-            if self.is_local:
+            if self.local:
                 _remove_local(self._move_aside(path))
             else:
                 self._remove_remote(self._list_remote_files(path))
 
     def create_staging_folder(self, parent: str, name: str) -> Path:
-        """Create a local folder in which a writer prepares the folder `parent/name`, for `publish`."""
+        """Create a local folder in which a writer prepares the folder `parent/name`, for `publish`.
+
+        Args:
+            parent: the folder in which the new folder will lie.
+            name: the beginning of the staging folder's name.
+
+        Returns:
+            The staging folder, empty.
+
+        Raises:
+            StoreError: the folder can't be created.
+        """
         with explain_write_errors(self.full_path(parent)):
-            if not self.is_local:
+            if not self.local:
                 return Path(tempfile.mkdtemp(prefix="atom-store-"))
             folder = Path(self.full_path(parent)) / UNFINISHED / f"{name}-{uuid.uuid4().hex[:12]}"
             folder.mkdir(parents=True)
@@ -194,8 +237,19 @@ class FileSystem:
         shutil.rmtree(staging, ignore_errors=True)
 
     def create_scratch_folder(self, parent: str, name: str) -> Path:
-        """A local folder for unfinished work in `parent`, the same one for the same name; created if missing."""
-        if self.is_local:
+        """Create a local folder for unfinished work, or take the one that exists.
+
+        Args:
+            parent: the folder that the work belongs to.
+            name: name of the scratch folder; the same name gives the same folder.
+
+        Returns:
+            The scratch folder.
+
+        Raises:
+            StoreError: the folder can't be created.
+        """
+        if self.local:
             folder = Path(self.full_path(parent)) / UNFINISHED / name
         else:
             address = hashlib.sha256(self.full_path(parent).encode()).hexdigest()[:12]
@@ -225,7 +279,7 @@ class FileSystem:
         """
         files = sorted(file for file in staging.rglob("*") if file.is_file())
         with explain_write_errors(self.full_path(path)):
-            if not self.is_local:
+            if not self.local:
                 self._upload(staging, files, path, last)
                 shutil.rmtree(staging)
                 return
@@ -240,8 +294,8 @@ class FileSystem:
 
     @contextmanager
     def lock_folder(self, parent: str) -> Iterator[None]:
-        """A lock on `parent` among the processes of this machine; held while the block replaces files in it."""
-        if not self.is_local:
+        """A lock on `parent` among the processes of this machine, for a block that replaces files in it."""
+        if not self.local:
             yield
             return
         folder = Path(self.full_path(parent)) / UNFINISHED
@@ -251,7 +305,7 @@ class FileSystem:
             yield
 
     def _call_with_retries(self, path: str, call: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
-        if self.is_local:
+        if self.local:
             return call(*arguments, **options)
         self.fs.invalidate_cache()  # some file systems can't turn it off
         return with_retries(lambda: call(*arguments, **options), self.address(path), self.retry_timeout)

@@ -102,14 +102,11 @@ def find_runs_in_progress(
     """
     in_progress = []
     for run in runs:
-        with suppress(FileNotFoundError):  # removed since it was listed
-            idle = (
-                store.files.size_and_age(f"runs/{run['run_id']}")[1]
-                if run.get("state") == "running"
-                else abandoned_after
-            )
-            if idle < abandoned_after and not process_is_gone(run):
-                in_progress.append(run)
+        if run.get("state") == "running":
+            with suppress(FileNotFoundError):  # the run was deleted since it was listed
+                _, idle = store.files.size_and_age(f"runs/{run['run_id']}")
+                if idle < abandoned_after and not process_is_gone(run):
+                    in_progress.append(run)
     return in_progress
 
 
@@ -128,7 +125,12 @@ def process_is_gone(run: Mapping[str, Any]) -> bool:
 
 
 def remove_garbage(store: Store, garbage: Iterable[Garbage]) -> None:
-    """Delete what `find_garbage` found."""
+    """Delete garbage.
+
+    Args:
+        store: the store.
+        garbage: what to delete, as `find_garbage` returns it.
+    """
     store.files.map(lambda item: store.files.remove(item.path), garbage)
 
 
@@ -158,7 +160,7 @@ def _config_name(run: Mapping[str, Any]) -> str | None:
 
 
 def _is_in_use(store: Store, path: str) -> bool:
-    if not store.files.is_local:
+    if not store.files.local:
         return False
     with file_lock(Path(store.files.full_path(path)), wait=False) as free:
         return not free

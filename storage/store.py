@@ -171,7 +171,7 @@ class Store:
     def folder(self, ref: ArtifactRef) -> Iterator[Path]:
         """A local, read-only folder with the artifact's files: its own, or a copy that is deleted after the block."""
         manifest, folder = self.manifest(ref.stage, ref.key), _artifact_folder(ref.stage, ref.key)
-        if self.files.is_local:
+        if self.files.local:
             yield Path(self.files.full_path(folder))
             return
         with tempfile.TemporaryDirectory(prefix="atom-store-") as copy:
@@ -286,7 +286,7 @@ class Store:
     def run_folder(self, run_id: str) -> str:
         """The folder or address of the run's own files, such as its report; a local one is created if missing."""
         folder = self.files.address(str(PurePosixPath(_run_path(run_id)).parent))
-        if self.files.is_local:
+        if self.files.local:
             with explain_write_errors(folder):
                 Path(folder).mkdir(parents=True, exist_ok=True)
         return folder

@@ -1,4 +1,4 @@
-"""A checkpoint folder of random weights and LoRA adapters that change what it says, made in a moment."""
+"""A small checkpoint folder with random weights, and LoRA adapters that change its answers."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from peft import LoraConfig, TaskType, get_peft_model
 
-from atom.generation.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_hash
-from atom.generation.language_model import build_language_model, small_config
+from atom.generation.checkpoint import Checkpoint, hash_weights, load_checkpoint, save_checkpoint
+from atom.generation.language_model import build_language_model, make_t5_config
 from atom.generation.tokenizer import MotionVocabulary, build_word_tokenizer
 from atom.generation.vqvae import VQVAE, VQVAEConfig
 from atom.tuning.adapter import save_adapter
@@ -21,10 +21,10 @@ def write_base(folder: Path, seed: int = 0) -> str:
     vqvae = VQVAE(VQVAEConfig(codes=CODES, code_dim=8, width=8, depth=1))
     tokenizer = build_word_tokenizer(TEXTS)
     MotionVocabulary.append(tokenizer, CODES)
-    config = small_config(len(tokenizer), 32, 48, 2, 2, tokenizer.pad_token_id, tokenizer.eos_token_id)
+    config = make_t5_config(len(tokenizer), 32, 48, 2, 2, tokenizer.pad_token_id, tokenizer.eos_token_id)
     model = build_language_model(config)
     with torch.no_grad():
-        model.lm_head.weight.mul_(12)  # a trained model is surer than a fresh one
+        model.lm_head.weight.mul_(12)  # spreads the logits as wide as those of a trained model
     statistics = np.zeros(263, np.float32), np.ones(263, np.float32)
     save_checkpoint(folder, Checkpoint(vqvae, model, tokenizer, *statistics, template="{}"), half=False)
     return str(folder)
@@ -36,7 +36,7 @@ def write_adapter(
     *,
     rank: int = 4,
     alpha: int = 8,
-    targets: str = "q,v",
+    target_modules: str = "q,v",
     seed: int = 0,
     template: str = "{}",
     **kind: object,
@@ -44,7 +44,7 @@ def write_adapter(
     """`kind`: further settings of peft's LoraConfig, such as use_dora=True."""
     torch.manual_seed(seed)
     config = LoraConfig(
-        task_type=TaskType.SEQ_2_SEQ_LM, r=rank, lora_alpha=alpha, target_modules=targets.split(","), **kind
+        task_type=TaskType.SEQ_2_SEQ_LM, r=rank, lora_alpha=alpha, target_modules=target_modules.split(","), **kind
     )
     adapted = get_peft_model(load_checkpoint(base).language_model, config)
     with torch.no_grad():
@@ -53,6 +53,6 @@ def write_adapter(
                 value.normal_(std=0.2)
             if "lora_magnitude" in name:
                 value.mul_(1.1)
-    origin = {"base_weights": weights_hash(base), "template": template, "seed": seed}
-    save_adapter(adapted, folder, "small", "An adapter of random numbers.", origin)
+    provenance = {"base_weights": hash_weights(base), "template": template, "seed": seed}
+    save_adapter(adapted, folder, "small", "An adapter of random numbers.", provenance)
     return folder

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from headless_browser import opened_browser
+from headless_browser import open_browser
 
 torch.set_num_threads(1)
 
@@ -40,5 +40,5 @@ def atom(monkeypatch, capsys):
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """A Chromium for the tests of one file."""
-    with opened_browser(tmp_path_factory.mktemp("browser") / "profile") as opened:
+    with open_browser(tmp_path_factory.mktemp("browser") / "profile") as opened:
         yield opened

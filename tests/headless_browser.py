@@ -1,4 +1,4 @@
-"""A Chromium without a window, driven over its DevTools protocol."""
+"""A headless Chromium, controlled over the DevTools protocol."""
 
 from __future__ import annotations
 
@@ -18,35 +18,42 @@ import numpy as np
 import pytest
 from PIL import Image
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"),
     *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    "--remote-debugging-port=0",  # it takes a free one and writes it into its profile
+    "--remote-debugging-port=0",  # a free port, which the browser writes into its profile
 )
-PATIENCE = 60  # seconds for anything, on a busy machine
+TIMEOUT = 60  # seconds for each step; generous, for busy machines
 
 
 @contextmanager
-def opened_browser(profile: Path, *flags: str) -> Iterator[Browser]:
-    """A browser with its profile in the empty folder `profile`, and further flags. Skips the test where there is none
-    to open."""
+def open_browser(profile: Path, *flags: str) -> Iterator[Browser]:
+    """Opens a browser, and closes it after the block. Skips the test where there is no browser.
+
+    Args:
+        profile: an empty folder for the browser's profile.
+        flags: further flags of the command line.
+
+    Yields:
+        The browser.
+    """
     client = pytest.importorskip("websockets.sync.client", reason="websockets is missing: no browser can be driven")
-    program = next(filter(None, map(shutil.which, _NAMES)), None)
+    program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
     if program is None:
-        pytest.skip("there is no Chromium or Chrome to look at the page with")
+        pytest.skip("no Chromium or Chrome is installed")
     process = subprocess.Popen(
         [program, *_FLAGS, *flags, f"--user-data-dir={profile}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        told = profile / "DevToolsActivePort"
-        deadline = time.monotonic() + PATIENCE
-        while not (told.exists() and len(told.read_text().splitlines()) == 2):
+        port_file = profile / "DevToolsActivePort"
+        deadline = time.monotonic() + TIMEOUT
+        while not (port_file.exists() and len(port_file.read_text().splitlines()) == 2):
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.skip(f"{program} does not start here")
             time.sleep(0.05)
-        port, path = told.read_text().splitlines()
-        with client.connect(f"ws://127.0.0.1:{port}{path}", max_size=None, open_timeout=PATIENCE) as socket:
+        port, path = port_file.read_text().splitlines()
+        with client.connect(f"ws://127.0.0.1:{port}{path}", max_size=None, open_timeout=TIMEOUT) as socket:
             yield Browser(socket)
     finally:
         process.terminate()
@@ -56,11 +63,13 @@ def opened_browser(profile: Path, *flags: str) -> Iterator[Browser]:
             process.kill()
 
 
-class Navigated(Exception):
-    """The tab went to another page while it was asked."""
+class NavigatedAway(Exception):
+    """The tab opened another page during a call."""
 
 
 class Browser:
+    """A running browser and its DevTools connection."""
+
     def __init__(self, socket: Any) -> None:
         self.socket = socket
         self.numbers = itertools.count(1)
@@ -71,27 +80,35 @@ class Browser:
         message = {"id": number, "method": method, "params": parameters}
         self.socket.send(json.dumps(message | ({"sessionId": session} if session else {})))
         while True:
-            answer = json.loads(self.socket.recv(PATIENCE))
+            answer = json.loads(self.socket.recv(TIMEOUT))
             if answer.get("id") == number:
                 error = answer.get("error", {}).get("message", "")
                 if "navigated" in error:
-                    raise Navigated(error)
+                    raise NavigatedAway(error)
                 assert "error" not in answer, (method, answer["error"])
                 return answer["result"]
             self.events.append(answer)
 
-    def page(self, place: Path | str, **settings: Any) -> Page:
-        return Page(self, place, **settings)
+    def page(self, address: Path | str, **settings: Any) -> Page:
+        return Page(self, address, **settings)
 
 
 class Page:
-    """One tab that shows `place`, a file or a URL, once it has loaded; `media` such as
-    {"prefers-color-scheme": "dark"}."""
+    """A tab whose page has loaded.
+
+    Args:
+        browser: to open the tab in.
+        address: a file or a URL.
+        width: of the window, in pixels.
+        height: of the window, in pixels.
+        density: device pixels per CSS pixel.
+        media: emulated media features, such as {"prefers-color-scheme": "dark"}.
+    """
 
     def __init__(
         self,
         browser: Browser,
-        place: Path | str,
+        address: Path | str,
         width: int = 900,
         height: int = 800,
         density: float = 1,
@@ -106,7 +123,7 @@ class Page:
         self.resize(width, height, density)
         features = [{"name": name, "value": value} for name, value in (media or {}).items()]
         self.call("Emulation.setEmulatedMedia", features=features)
-        self.call("Page.navigate", url=place.as_uri() if isinstance(place, Path) else place)
+        self.call("Page.navigate", url=address.as_uri() if isinstance(address, Path) else address)
         self.wait("document.readyState === 'complete'")
 
     def close(self) -> None:
@@ -127,17 +144,17 @@ class Page:
         return answer["result"].get("value")
 
     def wait(self, expression: str) -> Any:
-        """Until `expression` is true, and what it then is."""
-        deadline = time.monotonic() + PATIENCE
+        """Waits until a JavaScript expression is true, and returns its value."""
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
-            with suppress(Navigated):
+            with suppress(NavigatedAway):
                 if value := self.evaluate(expression):
                     return value
             time.sleep(0.02)
-        raise AssertionError(f"never came true: {expression}")
+        raise AssertionError(f"still not true after {TIMEOUT} s: {expression}")
 
-    def middle_of(self, selector: str) -> tuple[float, float]:
-        """x, y of the middle of the first such element, in pixels of the window."""
+    def center_of(self, selector: str) -> tuple[float, float]:
+        """x, y of the centre of the first element that matches, in pixels of the window."""
         return tuple(
             self.evaluate(
                 f"(() => {{ const box = document.querySelector({json.dumps(selector)}).getBoundingClientRect();"
@@ -146,20 +163,20 @@ class Page:
         )
 
     def mouse(self, kind: str, x: float, y: float, clicks: int = 1, **more: Any) -> None:
-        held = {"button": "left", "buttons": 1, "clickCount": clicks} if kind != "mouseWheel" else {}
-        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held, **more)
+        button = {"button": "left", "buttons": 1, "clickCount": clicks} if kind != "mouseWheel" else {}
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **button, **more)
 
     def click(self, selector: str, clicks: int = 1) -> None:
-        x, y = self.middle_of(selector)
+        x, y = self.center_of(selector)
         for click in range(1, clicks + 1):
             self.mouse("mousePressed", x, y, click)
             self.mouse("mouseReleased", x, y, click)
 
     def drag(self, selector: str, by_x: float, by_y: float) -> None:
-        x, y = self.middle_of(selector)
+        x, y = self.center_of(selector)
         self.mouse("mousePressed", x, y)
-        for share in (0.25, 0.5, 0.75, 1):
-            self.mouse("mouseMoved", x + share * by_x, y + share * by_y)
+        for fraction in (0.25, 0.5, 0.75, 1):
+            self.mouse("mouseMoved", x + fraction * by_x, y + fraction * by_y)
         self.mouse("mouseReleased", x + by_x, y + by_y)
 
     def press(self, key: str, modifiers: int = 0) -> None:
@@ -167,12 +184,13 @@ class Page:
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, modifiers=modifiers, **text)
 
-    def picture(self) -> np.ndarray:
-        """What the window shows, (H, W, 3) uint8."""
+    def screenshot(self) -> np.ndarray:
+        """The visible part of the page, (H, W, 3) uint8."""
         png = base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
         return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
     def events(self, method: str) -> list[dict[str, Any]]:
+        """The parameters of all events of this tab, such as "Runtime.exceptionThrown"."""
         return [
             event["params"]
             for event in self.browser.events

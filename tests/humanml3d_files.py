@@ -1,4 +1,4 @@
-"""A dataset in HumanML3D's layout made of procedural motions, and Guo's evaluator with random weights."""
+"""A dataset of procedural motions in HumanML3D's layout, and Guo's evaluator with random weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from atom.corpus.dataset import make_clip
+from atom.corpus.corpus_shards import make_clip
 from atom.evaluation.evaluator.networks import MotionEncoder, MovementEncoder, TextEncoder
 from atom.motion.feature_statistics import measure_statistics
 from atom.motion.skeleton import MIN_FRAMES
@@ -19,7 +19,7 @@ WORDS = ("a", "person", "do", "something", "sos", "eos", "unk")
 
 
 def write_dataset(folder: Path, train: int = 40, test: int = 40) -> None:
-    """new_joint_vecs, texts, the splits train and test, Mean.npy and Std.npy; captions tell what the clips show."""
+    """Write clips with true captions, the splits train and test, Mean.npy and Std.npy."""
     for name in ("new_joint_vecs", "texts"):
         (folder / name).mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -40,7 +40,7 @@ def write_dataset(folder: Path, train: int = 40, test: int = 40) -> None:
 
 
 def write_evaluator(folder: Path, movement: int = 512, text: int = 512, motion: int = 1024, words: int = 300) -> None:
-    """finest.tar with layers of these sizes and word vectors of `words` numbers; by default as published."""
+    """Write finest.tar with layers of these sizes, and word vectors of size `words`; the defaults are as published."""
     torch.manual_seed(0)
     folder.mkdir()
     parts = {

@@ -1,4 +1,4 @@
-"""A MotionGPT checkpoint of the true layout and tiny sizes, with all that reading it needs."""
+"""A tiny MotionGPT checkpoint in the original layout, with every file that reading it needs."""
 
 import json
 from pathlib import Path
@@ -16,8 +16,8 @@ from atom.generation.language_model import T5Shape, build_language_model
 from atom.generation.vqvae import VQVAE, VQVAEConfig
 
 CODES = 16
-SAID = "Generate motion: a person the man jumps twice then waves bows walks forward"
-WORDS = tuple(SAID.split())
+SENTENCE = "Generate motion: a person the man jumps twice then waves bows walks forward"
+WORDS = tuple(SENTENCE.split())
 VQVAE_SIZES = VQVAEConfig(codes=CODES, code_dim=12, width=8, depth=2)
 EXTRA = 4
 TOKENS = 3 + len(WORDS) + 1 + 26 + EXTRA
@@ -48,7 +48,7 @@ def tiny_state(seed: int = 0) -> dict[str, torch.Tensor]:
     torch.manual_seed(seed)
     vqvae, model = VQVAE(VQVAE_SIZES), build_language_model(T5.config())
     vqvae.quantizer.codebook.normal_()
-    with torch.no_grad():  # after the decoder's first token, padding, a motion starts
+    with torch.no_grad():  # makes a motion start right after the decoder's start token, which is padding
         model.lm_head.weight.mul_(12)
         model.shared.weight[0] *= 5
         model.lm_head.weight[TOKENS + CODES] = 10 * functional.normalize(model.shared.weight[0], dim=0)
@@ -74,15 +74,26 @@ def write_t5(folder: Path, extra: int = EXTRA) -> None:
     settings = {"tokenizer_class": "T5Tokenizer", "extra_ids": extra, "additional_special_tokens": sentinels}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     config = {
-        "model_type": "t5", "vocab_size": TOKENS + 28, "d_model": 32, "d_ff": 48, "d_kv": 8, "num_heads": 4,
-        "num_layers": 2, "num_decoder_layers": 2, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False,
-        "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0, "is_encoder_decoder": True,
-    }  # fmt: skip
+        "model_type": "t5",
+        "vocab_size": TOKENS + 28,
+        "d_model": 32,
+        "d_ff": 48,
+        "d_kv": 8,
+        "num_heads": 4,
+        "num_layers": 2,
+        "num_decoder_layers": 2,
+        "feed_forward_proj": "gated-gelu",
+        "tie_word_embeddings": False,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+        "decoder_start_token_id": 0,
+        "is_encoder_decoder": True,
+    }
     (folder / "config.json").write_text(json.dumps(config))
 
 
-def policy_of(base: str, targets: list[str] | str, rank: int = 2) -> torch.nn.Module:
+def build_policy(base: str, target_modules: list[str] | str, rank: int = 2) -> torch.nn.Module:
     """The checkpoint's language model with a random LoRA, alpha twice the rank; its state dict is AToM's file."""
     torch.manual_seed(5)
-    settings = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, init_lora_weights=False)
+    settings = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=target_modules, init_lora_weights=False)
     return get_peft_model(load_checkpoint(base).language_model, settings).eval()

@@ -1,4 +1,4 @@
-"""The VQ-VAE's decoder as the peers run it, for tests and benchmarks."""
+"""The VQ-VAE's decoder as MotionGPT runs it, for tests and benchmarks."""
 
 import torch
 from torch.nn import functional
@@ -6,8 +6,8 @@ from torch.nn import functional
 from atom.generation.vqvae import VQVAE
 
 
-def decoded_plainly(model: VQVAE, tokens: torch.Tensor) -> torch.Tensor:
-    """The decoder as MotionGPT writes it: channels first, every moment twice before a convolution of width 3."""
+def decode_like_motiongpt(model: VQVAE, tokens: torch.Tensor) -> torch.Tensor:
+    """Decodes tokens channels first, with nearest-neighbour upsampling and then a convolution of width 3."""
 
     def conv(layer: torch.nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
         return functional.conv1d(x, layer.weight, layer.bias, 1, layer.padding, layer.dilation)

@@ -1,4 +1,4 @@
-"""A finished run in a real store, made by hand: seven test prompts with a base and a tuned motion each, two training
+"""A small finished run in a real store: seven test prompts with a base and a tuned motion each, two training
 prompts with three candidates each, two judges, and three pairs."""
 
 import numpy as np
@@ -15,11 +15,11 @@ RUN = "20260101-000000-000-small"
 
 
 def small_run(folder):
-    """The store. By the kinematic judge base3 has 2.5 + 0.25 * 3, tuned3 3.5, and candidate t0-1 2.0."""
+    """The store. The kinematic judge's scores: base3 has 2.5 + 0.25 * 3, tuned3 3.5, and candidate t0-1 2.0."""
     store = Store(str(folder))
     joints = make_motion([Event("jump_up")], np.random.default_rng(0)).joints[:24]
 
-    def saved(name, table, rows):
+    def save_stage(name, table, rows):
         with store.write(Recipe(table.name, 1, table, config=name)) as writer:
             writer.rows(rows)
         return {"name": name, "stored": table.name, "keys": [writer.ref.key]}
@@ -44,17 +44,17 @@ def small_run(folder):
     prompts = [_prompt(f"p{n}", "test", f"a person jumps twice, way {n}") for n in TEST]
     prompts += [_prompt(f"t{n}", "train", SCRIPT if n else "a person waves") for n in range(2)]
     stages = [
-        saved("prompts", PROMPTS, prompts),
-        saved("motions", MOTIONS, motions(candidates)),
-        saved("scores", SCORES, [_score(*ids, "kinematic", 1.0 + int(ids[0][-1])) for ids in candidates]),
-        saved("preferences", PREFERENCES, [_pair(0, 2, 1), _pair(0, 1, 0), _pair(1, 2, 0)]),
+        save_stage("prompts", PROMPTS, prompts),
+        save_stage("motions", MOTIONS, motions(candidates)),
+        save_stage("scores", SCORES, [_score(*ids, "kinematic", 1.0 + int(ids[0][-1])) for ids in candidates]),
+        save_stage("preferences", PREFERENCES, [_pair(0, 2, 1), _pair(0, 1, 0), _pair(1, 2, 0)]),
     ]
     for arm, ids in test.items():
-        stages.append(saved(f"test motions {arm}", MOTIONS, motions(ids)))
+        stages.append(save_stage(f"test motions {arm}", MOTIONS, motions(ids)))
         for judge in ("kinematic", "learned"):
             scores = [2.5 + 0.25 * n if arm == "base" else 3.5 for n in TEST]
             rows = [_score(*each, judge, score) for each, score in zip(ids, scores)]
-            stages.append(saved(f"test scores {arm} {judge}", SCORES, rows))
+            stages.append(save_stage(f"test scores {arm} {judge}", SCORES, rows))
     record = {"config": RunConfig(name="small").model_dump(mode="json"), "state": "completed", "stages": stages}
     store.save_run(RUN, record)
     return store
@@ -75,7 +75,7 @@ def _prompt(prompt_id, split, text):
 
 
 def _score(motion_id, prompt_id, judge, score):
-    seen = [{"action": "jump_up", "count": 2, "start": 0, "end": 20, "confidence": 1.0}]
+    detected = [{"action": "jump_up", "count": 2, "start": 0, "end": 20, "confidence": 1.0}]
     return {
         "motion_id": motion_id,
         "prompt_id": prompt_id,
@@ -84,7 +84,7 @@ def _score(motion_id, prompt_id, judge, score):
         "vote": 0,
         "score": score,
         "exact": score > 3,
-        "events": seen,
+        "events": detected,
         "verdicts": [],
         "rationale": "All of it happens.",
         "model": None,

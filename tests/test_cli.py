@@ -1,6 +1,7 @@
-"""The command line as a person meets it: what it writes, and one line with cause and remedy for each mistake."""
+"""The command line: what it writes, and one line with cause and remedy for each mistake."""
 
 import json
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def motion(tmp_path):
 def test_generate_writes_a_video_and_the_same_joints_for_the_same_seed(atom, tmp_path):
     text = "a person jumps twice, then waves with the left hand"
     for name in "ab":
-        status, _, said = atom(
+        status, _, err = atom(
             "generate",
             text,
             "-o",
@@ -31,27 +32,37 @@ def test_generate_writes_a_video_and_the_same_joints_for_the_same_seed(atom, tmp
             "--size",
             96,
         )
-        assert status == 0, said
+        assert status == 0, err
     first, again = np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy")
     assert first.shape[1:] == (22, 3) and np.array_equal(first, again)
     assert (tmp_path / "a.mp4").read_bytes()[4:8] == b"ftyp"
 
 
-def test_judge_tells_the_score_and_the_evidence(atom, motion):
+def test_judge_prints_the_score_and_the_evidence(atom, motion):
     text = "a person jumps twice, then waves with the left hand"
-    status, said, _ = atom("judge", motion, text, "--json")
-    found = json.loads(said)
+    status, out, _ = atom("judge", motion, text, "--json")
+    found = json.loads(out)
     assert status == 0 and found["score"] == 5 and found["exact"]
     assert [(event["action"], event["count"]) for event in found["seen"]] == [("jump_up", 2), ("wave_left", 1)]
-    status, said, _ = atom(
+    status, out, _ = atom(
         "judge", motion, "a person waves with the left hand, then jumps three times", "--task", "temporal"
     )
-    assert status == 0 and "of 5" in said and "order" in said
+    assert status == 0 and "of 5" in out and "order" in out
 
 
-def test_runs_of_an_empty_store_are_said_to_be_none(atom, tmp_path):
-    status, _, said = atom("runs", "show", "latest", "--store", tmp_path)
-    assert status == 2 and said.count("\n") == 1 and "atom run" in said
+def test_version_is_that_of_the_package(atom):
+    assert atom("--version") == (0, f"atom-motion {version('atom-motion')}\n", "")
+
+
+def test_a_renamed_command_names_its_new_name_and_is_not_in_the_help(atom):
+    status, out, error = atom("serve-judge", "--port", "1")
+    assert status == 2 and out == "" and error == "atom: `atom serve-judge` is now called `atom serve-mock`\n"
+    assert "serve-judge" not in atom("--help")[1] and "serve-mock" in atom("--help")[1]
+
+
+def test_runs_of_an_empty_store_are_an_error(atom, tmp_path):
+    status, _, err = atom("runs", "show", "latest", "--store", tmp_path)
+    assert status == 2 and err.count("\n") == 1 and "atom run" in err
 
 
 MISTAKES = {
@@ -73,7 +84,7 @@ MISTAKES = {
     "text for a motion": (["judge", "{}/text.npy", "a person jumps"], ["text.npy"]),
     "cut motion": (["judge", "{}/cut.npy", "a person jumps"], ["cut.npy"]),
     "wrong shape": (["judge", "{}/shape.npy", "a person jumps"], ["(10, 21, 3)", "22"]),
-    "empty text to judge": (["judge", "{}/motion.npy", ""], ["empty", "say what"]),
+    "empty text to judge": (["judge", "{}/motion.npy", ""], ["empty", "describe"]),
     "nothing the judge knows": (["judge", "{}/motion.npy", "a person drinks tea"], ["cannot judge", "drinks"]),
     "unknown task": (["judge", "{}/motion.npy", "a person jumps", "--task", "x"], ["'x'", "integrity"]),
     "unknown training field": (["pretrain", "{}/o", "--work", "{}/w", "--set", "vqvae.x=1"], ["vqvae.x"]),
@@ -88,8 +99,8 @@ def test_a_mistake_gets_one_line_with_cause_and_remedy(atom, tmp_path, motion, m
     (tmp_path / "file").write_text("")
     (tmp_path / "config.yaml").write_text("tuning: {betta: 1}")
     arguments, words = MISTAKES[mistake]
-    status, out, said = atom(*(argument.format(tmp_path) for argument in arguments))
-    assert status == 2, (out, said)
-    assert out == "" and said.startswith("atom: ") and said.count("\n") == 1, said
+    status, out, err = atom(*(argument.format(tmp_path) for argument in arguments))
+    assert status == 2, (out, err)
+    assert out == "" and err.startswith("atom: ") and err.count("\n") == 1, err
     for word in words:
-        assert word in said
+        assert word in err

@@ -1,12 +1,12 @@
-"""`atom adapter`: show, merge, combine, and what is said of mistakes."""
+"""`atom adapter`: show, merge, combine, and the messages of mistakes."""
 
 import json
 
 import pytest
 from adapter_files import write_adapter, write_base
 
-from atom.generation.adapter import adapter_hash
-from atom.generation.checkpoint import load_checkpoint, weights_hash
+from atom.generation.adapter_loading import hash_adapter
+from atom.generation.checkpoint import hash_weights, load_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -23,21 +23,21 @@ def test_adapters_are_combined_shown_and_merged(atom, base, parts, tmp_path):
     status, _, err = atom(
         "adapter", "combine", *parts, "-o", tmp_path / "both", "--base", base, "--weight", 1, "--weight", 0.5
     )
-    assert status == 0 and "both: written, of rank 8" in err
+    assert status == 0 and "both: written with rank 8" in err
     status, out, _ = atom("adapter", "show", tmp_path / "both", "--json")
-    told = json.loads(out)
-    assert status == 0 and told["adapter"] == adapter_hash(tmp_path / "both") and told["settings"]["r"] == 8
-    assert told["origin"]["base_weights"] == weights_hash(base) and len(told["layers"]) == 12
+    facts = json.loads(out)
+    assert status == 0 and facts["adapter"] == hash_adapter(tmp_path / "both") and facts["settings"]["r"] == 8
+    assert facts["origin"]["base_weights"] == hash_weights(base) and len(facts["layers"]) == 12
     status, out, _ = atom("adapter", "show", tmp_path / "both")
     assert status == 0 and "LoRA of rank 8, alpha 8" in out and "q, v (12 layers" in out
-    assert weights_hash(base)[:12] in out
-    assert f"cat, 0.5 of │ turns, {adapter_hash(parts[1])[:12]}" in " ".join(out.split())
+    assert hash_weights(base)[:12] in out
+    assert f"cat, 0.5 of │ turns, {hash_adapter(parts[1])[:12]}" in " ".join(out.split())
     status, _, err = atom("adapter", "merge", tmp_path / "both", tmp_path / "merged", "--base", base)
     assert status == 0 and "logits differ from base + adapter by at most" in err
-    assert load_checkpoint(str(tmp_path / "merged")).source["adapter"] == adapter_hash(tmp_path / "both")
+    assert load_checkpoint(str(tmp_path / "merged")).source["adapter"] == hash_adapter(tmp_path / "both")
 
 
-def test_an_adapter_tells_its_tuning_where_that_is_not_as_by_default(atom, base, tmp_path):
+def test_an_adapter_shows_the_settings_of_its_tuning_that_are_not_defaults(atom, base, tmp_path):
     adapter = write_adapter(tmp_path / "tuned", base, use_rslora=True)
     tuning = {"loss_type": "ipo", "beta": 0.3, "r": 16, "tasks": ["temporal", "frequency"]}
     origin = {
@@ -52,11 +52,11 @@ def test_an_adapter_tells_its_tuning_where_that_is_not_as_by_default(atom, base,
     }
     (adapter / "atom.json").write_text(json.dumps(origin))
     _, out, _ = atom("adapter", "show", adapter)
-    assert "rank-stabilised LoRA of rank 4" in out and "loss ipo, beta 0.3, tasks temporal+frequency" in out
+    assert "rank-stabilised LoRA of rank 4" in out and "loss_type ipo, beta 0.3, tasks temporal+frequency" in out
     assert "1,234, bbbbbbbbbbbb" in out and "steps 90, advantage grpo" in out and "cccccccccccc" in out
     (adapter / "atom.json").unlink()
     _, out, _ = atom("adapter", "show", adapter)
-    assert "not told: it has no atom.json" in out and "hash unknown" in out
+    assert "unknown: it has no atom.json" in out and "hash unknown" in out
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
-"""`atom checkpoint`: inspect, convert, export, and what is said when something is missing."""
+"""`atom checkpoint`: inspect, convert, export, and the messages when something is missing."""
 
 import json
 
 import pytest
 import torch
-from motiongpt_files import policy_of, write_tiny
+from motiongpt_files import build_policy, write_tiny
 from typer.testing import CliRunner
 
 from atom.commands.checkpoint import checkpoint_app
@@ -80,9 +80,9 @@ def test_convert_asks_for_what_is_missing(files, tmp_path):
 
 
 def test_a_tuned_model_is_converted_and_exported(base, tmp_path):
-    torch.save(policy_of(str(base), ["q", "v"]).state_dict(), tmp_path / "policy.pt")
+    torch.save(build_policy(str(base), ["q", "v"]).state_dict(), tmp_path / "policy.pt")
     status, out = call("convert", tmp_path / "policy.pt", tmp_path / "adapter", "--base", base)
-    assert status == 0 and "took 4, twice the rank" in out
+    assert status == 0 and "4 is assumed, twice the rank" in out
     status, out = call("export", tmp_path / "adapter", tmp_path / "again.pt", "--base", base)
     assert status == 0 and "tensors" in out
     first, second = (torch.load(tmp_path / name, weights_only=True) for name in ("policy.pt", "again.pt"))

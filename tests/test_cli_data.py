@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from atom.commands.data import data_app
-from atom.corpus.dataset import make_clip
+from atom.corpus.corpus_shards import make_clip
 from atom.errors import AtomError
 from atom.humanml3d.dataset import HumanML3D
 from atom.motion.feature_statistics import measure_statistics, read_statistics
@@ -27,7 +27,7 @@ def folder(tmp_path):
     for id in chain(*SPLITS.values()):
         np.save(folder / f"new_joint_vecs/{id}.npy", make_clip(rng).features[:60])
         (folder / f"texts/{id}.txt").write_text("a person walks#a/DET person/NOUN walk/VERB#0#0\n")
-    statistics = measure_statistics(map(HumanML3D(folder).clip, SPLITS["train"]))
+    statistics = measure_statistics(map(HumanML3D(folder).read_clip, SPLITS["train"]))
     np.save(folder / "Mean.npy", statistics.mean)
     np.save(folder / "Std.npy", statistics.std)
     return folder
@@ -67,9 +67,9 @@ def test_a_split_is_tokenised_by_the_built_in_generator_and_goes_on(folder, tmp_
     np.save(folder / "new_joint_vecs/000001.npy", np.full((50, 263), np.nan))
     frames = len(np.load(folder / "new_joint_vecs/000002.npy"))
     status, out = call("tokenise", folder, tmp_path / "out", "--split", "train")
-    assert status == 0 and "2 clips encoded, 0 were there, 1 left out" in out and "NaN" in out
+    assert status == 0 and "2 clips encoded, 0 were already there, 1 left out" in out and "NaN" in out
     assert np.load(tmp_path / "out/TOKENS/000002.npy").shape == (1, frames // 4)
-    assert "0 clips encoded, 2 were there, 1 left out" in call("tokenise", folder, tmp_path / "out")[1]
+    assert "0 clips encoded, 2 were already there, 1 left out" in call("tokenise", folder, tmp_path / "out")[1]
 
 
 def test_statistics_are_named_and_compared(folder):

@@ -1,4 +1,4 @@
-"""`atom judge` with a model: one motion, two motions, a calibration; the model is the double over HTTP."""
+"""`atom judge` with a model: one motion, two motions, a calibration; the model is the mock_service over HTTP."""
 
 import json
 import socket
@@ -6,10 +6,10 @@ import socket
 import numpy as np
 import pandas as pd
 import pytest
-from atom.judging.vision.frames import draw_pictures
 
 from atom.corpus.composition import make_motion
 from atom.events import Event
+from atom.judging.vision.motion_pictures import draw_pictures
 from atom.mock_service import MockServiceSettings, MotionIndex, run_in_thread
 from storage import Store
 
@@ -18,8 +18,8 @@ RIGHT, WRONG = [Event("jump_up", 2), Event("wave_left")], [Event("wave_left"), E
 
 
 @pytest.fixture
-def double(tmp_path):
-    """The double, which knows two motions, and the options that lead to it."""
+def mock_service(tmp_path):
+    """A mock service that knows two motions, and the options that make `atom judge` use it."""
     from atom.config import VisionConfig
 
     index = MotionIndex(store=Store(str(tmp_path / "store")))
@@ -27,51 +27,51 @@ def double(tmp_path):
         joints = make_motion(events, np.random.default_rng(0)).joints
         np.save(tmp_path / f"{name}.npy", joints)
         for task in ("temporal", "frequency"):
-            for picture in draw_pictures(joints, VisionConfig().sight, task):
+            for picture in draw_pictures(joints, VisionConfig().frames, task):
                 index.add(picture.data, joints)
-    with run_in_thread(MockServiceSettings(), index) as there:
+    with run_in_thread(MockServiceSettings(), index) as service:
         yield (
-            there,
+            service,
             [
                 "--store",
                 tmp_path / "store",
                 "--set",
-                f"service.base_url={there.address}",
+                f"service.base_url={service.address}",
                 "--set",
-                "judging.vision.model=atom-double",
+                "judging.vision.model=atom-mock_service",
                 "--set",
                 "service.requests_per_minute=60000",
             ],
         )
 
 
-def test_a_motion_is_judged_by_a_model_and_its_answer_is_kept(atom, double, tmp_path):
-    there, options = double
+def test_a_motion_is_judged_by_a_model_and_its_answer_is_kept(atom, mock_service, tmp_path):
+    service, options = mock_service
     call = ["judge", tmp_path / "right.npy", TEXT, "--task", "temporal", "--by", "vision", "--json", *options]
-    status, out, said = atom(*call)
+    status, out, err = atom(*call)
     found = json.loads(out)
-    assert status == 0, said
-    assert found["score"] == 5 and found["exact"] and found["answers"][0]["model"] == "atom-double"
-    assert json.loads(atom(*call)[1])["tokens"] == found["tokens"] and there.statistics()["answered"] == 1
+    assert status == 0, err
+    assert found["score"] == 5 and found["exact"] and found["answers"][0]["model"] == "atom-mock_service"
+    assert json.loads(atom(*call)[1])["tokens"] == found["tokens"] and service.statistics()["answered"] == 1
     status, out, _ = atom("store", "spending", "--store", tmp_path / "store")
     assert status == 0 and "default" in out and f"{found['tokens']:,}" in out
     status, out, _ = atom("judge", tmp_path / "wrong.npy", TEXT, "--task", "temporal", "--by", "vision", *options)
     assert status == 0 and "model saw: The person waves" in " ".join(out.split()) and "order" in out
 
 
-def test_two_motions_are_compared_in_both_orders(atom, double, tmp_path):
-    there, options = double
+def test_two_motions_are_compared_in_both_orders(atom, mock_service, tmp_path):
+    service, options = mock_service
     call = ["judge", "compare", tmp_path / "wrong.npy", tmp_path / "right.npy", TEXT, "--task", "temporal", *options]
-    status, out, said = atom(*call, "--json")
-    assert status == 0, said
+    status, out, err = atom(*call, "--json")
+    assert status == 0, err
     found = json.loads(out)
     assert found["better"] == "second" and [row["better"] for row in found["orders"]] == ["second", "first"]
-    assert "better in both orders" in atom(*call)[1] and there.statistics()["answered"] == 2
+    assert "better in both orders" in atom(*call)[1] and service.statistics()["answered"] == 2
 
 
-def test_a_calibration_writes_a_report_and_the_rows(atom, double, tmp_path):
-    there, options = double
-    status, out, said = atom(
+def test_a_calibration_writes_a_report_and_the_rows(atom, mock_service, tmp_path):
+    service, options = mock_service
+    status, out, err = atom(
         "judge",
         "calibrate",
         "-o",
@@ -88,7 +88,7 @@ def test_a_calibration_writes_a_report_and_the_rows(atom, double, tmp_path):
         "frames",
         *options,
     )
-    assert status == 0, said
+    assert status == 0, err
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "calibration.html",
         "calibration.png",
@@ -96,12 +96,12 @@ def test_a_calibration_writes_a_report_and_the_rows(atom, double, tmp_path):
         "clips.parquet",
     }
     judges = json.loads((tmp_path / "out" / "calibration.json").read_text())["judges"]
-    assert list(judges) == ["atom-double, sheet, events", "atom-double, frames, events", "kinematic judge"]
+    assert list(judges) == ["atom-mock_service, sheet, events", "atom-mock_service, frames, events", "kinematic judge"]
     assert all(result["overall"]["weighted_kappa"]["value"] > 0.95 for result in judges.values())
     rows = pd.read_parquet(tmp_path / "out" / "clips.parquet")
     assert len(rows) == 3 * 24 and {"truth", "score", "change", "answers"} <= set(rows.columns)
     assert "weighted kappa" in out and "calibration.html" in out
-    assert there.statistics()["answered"] == 48
+    assert service.statistics()["answered"] == 48
 
 
 MISTAKES = {
@@ -125,7 +125,7 @@ MISTAKES = {
         ],
         ["no price for new", "service.prices"],
     ),
-    "nobody there": (
+    "nobody service": (
         [
             "judge",
             "{}/right.npy",
@@ -143,7 +143,7 @@ MISTAKES = {
         ["run", "--set", "service.key_variable=sk-proj-abc"],
         ["service.key_variable", "environment"],
     ),
-    "labelled set that is not there": (["judge", "calibrate", "-o", "{}/o", "--labelled", "{}/x.jsonl"], ["x.jsonl"]),
+    "labelled set that is not service": (["judge", "calibrate", "-o", "{}/o", "--labelled", "{}/x.jsonl"], ["x.jsonl"]),
 }
 
 
@@ -153,17 +153,17 @@ def test_a_mistake_gets_one_line_with_cause_and_remedy(atom, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     np.save(tmp_path / "right.npy", make_motion(RIGHT, np.random.default_rng(0)).joints)
     arguments, words = MISTAKES[mistake]
-    status, out, said = atom(*(argument.format(tmp_path) for argument in arguments))
-    assert status == 2 and out == "", (out, said)
-    assert said.startswith("atom: ") and said.count("\n") == 1, said
-    assert "sk-proj" not in said
+    status, out, err = atom(*(argument.format(tmp_path) for argument in arguments))
+    assert status == 2 and out == "", (out, err)
+    assert err.startswith("atom: ") and err.count("\n") == 1, err
+    assert "sk-proj" not in err
     for word in words:
-        assert word in said
+        assert word in err
 
 
-def test_a_port_in_use_is_said_so(atom, tmp_path):
+def test_a_port_in_use_is_an_error(atom, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        status, _, said = atom("serve-judge", "--store", tmp_path, "--port", taken.getsockname()[1])
-    assert status == 2 and "in use" in said and "--port" in said
+        status, _, err = atom("serve-mock", "--store", tmp_path, "--port", taken.getsockname()[1])
+    assert status == 2 and "in use" in err and "--port" in err

@@ -62,8 +62,8 @@ def body():
 
 
 @pytest.fixture
-def made(tmp_path, body):
-    folder = tmp_path / "made"
+def generated(tmp_path, body):
+    folder = tmp_path / "generated"
     folder.mkdir()
     np.save(folder / "a.npy", body)
     np.save(folder / "b.npy", body[:2])
@@ -80,8 +80,8 @@ def made(tmp_path, body):
     return folder
 
 
-def test_check_counts_what_can_be_used_and_names_the_rest(made, body):
-    result = run("check", made, "--json")
+def test_check_counts_what_can_be_used_and_names_the_rest(generated, body):
+    result = run("check", generated, "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert (found["motions"], found["prompts"], found["with_tokens"]) == (2, 2, 0)
@@ -92,7 +92,7 @@ def test_check_counts_what_can_be_used_and_names_the_rest(made, body):
         ("prompt", "4"),
         ("motion", "2"),
     ]
-    result = run("check", made)
+    result = run("check", generated)
     assert result.exit_code == 0
     for words in (
         "2 of 2 prompts",
@@ -117,47 +117,47 @@ def run_raising(*arguments):
     raise run(*arguments).exception
 
 
-def test_convert_writes_joints_or_features_of_a_file(made, tmp_path, body):
-    assert run("convert", made / "c.bvh", tmp_path / "c.npy").exit_code == 0
-    np.testing.assert_array_equal(np.load(tmp_path / "c.npy"), read_motion(made / "c.bvh"))
+def test_convert_writes_joints_or_features_of_a_file(generated, tmp_path, body):
+    assert run("convert", generated / "c.bvh", tmp_path / "c.npy").exit_code == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "c.npy"), read_motion(generated / "c.bvh"))
     assert np.load(tmp_path / "c.npy").shape == (19, 22, 3)
-    assert run("convert", made / "a.npy", tmp_path / "f.npy", "--features").exit_code == 0
+    assert run("convert", generated / "a.npy", tmp_path / "f.npy", "--features").exit_code == 0
     np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), joints_to_features(body))
     with pytest.raises(AtomError, match="has 2 frames"):
-        run_raising("convert", made / "b.npy", tmp_path / "b.npy")
+        run_raising("convert", generated / "b.npy", tmp_path / "b.npy")
     with pytest.raises(AtomError, match=r"ends in \.npy"):
-        run_raising("convert", made / "a.npy", tmp_path / "a.fbx")
+        run_raising("convert", generated / "a.npy", tmp_path / "a.fbx")
 
 
-def test_convert_writes_bvh_of_joints_or_features_one_or_a_folder(made, tmp_path, body):
-    np.save(made / "f.npy", joints_to_features(body))
+def test_convert_writes_bvh_of_joints_or_features_one_or_a_folder(generated, tmp_path, body):
+    np.save(generated / "f.npy", joints_to_features(body))
     for name in ("a", "f"):
-        assert run("convert", made / f"{name}.npy", tmp_path / f"{name}.bvh").exit_code == 0
-        joints = read_motion(made / f"{name}.npy")
+        assert run("convert", generated / f"{name}.npy", tmp_path / f"{name}.bvh").exit_code == 0
+        joints = read_motion(generated / f"{name}.npy")
         assert np.abs(read_motion(tmp_path / f"{name}.bvh") - joints).max() < 0.005  # its trunk gives a little
-    result = run("convert", made, tmp_path / "out", "--bvh")
+    result = run("convert", generated, tmp_path / "out", "--bvh")
     assert result.exit_code == 1 and "3 of 4 motions" in result.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.bvh", "c.bvh", "f.bvh"}
     assert (tmp_path / "out/a.bvh").read_bytes() == (tmp_path / "a.bvh").read_bytes()
     with pytest.raises(AtomError, match="choose --features or --bvh"):
-        run_raising("convert", made, tmp_path / "out", "--bvh", "--features")
-    with pytest.raises(AtomError, match="name that ends so"):
-        run_raising("convert", made / "a.npy", tmp_path / "a.npy", "--bvh")
+        run_raising("convert", generated, tmp_path / "out", "--bvh", "--features")
+    with pytest.raises(AtomError, match=r"must end in \.bvh"):
+        run_raising("convert", generated / "a.npy", tmp_path / "a.npy", "--bvh")
 
 
-def test_convert_writes_a_folder_like_it_and_names_what_is_no_motion(made, tmp_path, body):
-    (made / "deep").mkdir()
-    np.savez(made / "deep/d.npz", joints=body)
-    result = run("convert", made, tmp_path / "out")
+def test_convert_writes_a_folder_like_it_and_names_what_is_no_motion(generated, tmp_path, body):
+    (generated / "deep").mkdir()
+    np.savez(generated / "deep/d.npz", joints=body)
+    result = run("convert", generated, tmp_path / "out")
     assert result.exit_code == 1 and "3 of 4 motions" in result.stdout and "b.npy" in result.stdout
     written = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.npy")}
     assert written == {"a.npy", "c.npy", "deep/d.npy"}
     np.testing.assert_array_equal(np.load(tmp_path / "out/deep/d.npy"), body)
     with pytest.raises(AtomError, match="write to another folder"):
-        run_raising("convert", made, made / "out")
-    (made / "c.npy").write_bytes((made / "a.npy").read_bytes())
+        run_raising("convert", generated, generated / "out")
+    (generated / "c.npy").write_bytes((generated / "a.npy").read_bytes())
     with pytest.raises(AtomError, match=r"several files would become .*c\.npy"):
-        run_raising("convert", made, tmp_path / "out")
+        run_raising("convert", generated, tmp_path / "out")
 
 
 def test_prompts_are_written_for_a_foreign_generator(tmp_path):
@@ -196,9 +196,9 @@ def test_make_asks_the_users_own_class_and_its_folder_can_be_checked(tmp_path, b
     call = ["make", tmp_path / "p.jsonl", tmp_path / "out", "--samples", 2, "--by"]
     result = run(*call, f"{tmp_path}/mine.py:Mine")
     assert result.exit_code == 0, result.exception
-    assert "2 motions made, 0 were there" in result.stdout and "2 are no motion" in result.stdout
+    assert "2 motions generated, 0 were already there" in result.stdout and "2 are not motions" in result.stdout
     result = run(*call, f"{tmp_path}/mine.py:Mine", "--split", "all")
-    assert "2 motions made, 2 were there" in result.stdout
+    assert "2 motions generated, 2 were already there" in result.stdout
     found = json.loads(run("check", tmp_path / "out", "--json").stdout)
     assert (found["motions"], found["prompts"], found["splits"]) == (4, 2, {"train": 1, "test": 1})
     for by, message in (

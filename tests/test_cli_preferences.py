@@ -1,4 +1,4 @@
-"""`atom preferences`: a run's pairs come out of the store, and `check` says what is in a folder."""
+"""`atom preferences`: `export` writes the pairs of a run, and `check` reports what a folder contains."""
 
 import json
 
@@ -106,7 +106,7 @@ def test_every_form_is_checked_without_complaint(store, tmp_path, form):
         assert np.load(tmp_path / f"out/features/0_{place}.npy").shape == (19, 263)
 
 
-def test_check_tells_what_is_wrong_with_its_status(store, tmp_path):
+def test_check_reports_what_is_wrong_with_status_1(store, tmp_path):
     call("export", "--store", store.root, "--to", tmp_path / "out", "--form", "trl")
     path = tmp_path / "out/train.jsonl"
     bad = json.dumps(json.loads(path.read_text().splitlines()[0]) | {"task": "[/red]"})
@@ -116,7 +116,7 @@ def test_check_tells_what_is_wrong_with_its_status(store, tmp_path):
     assert "1 rows can't be used" in result.output
 
 
-def test_check_tells_what_atoms_loader_makes_of_labels(shared, tmp_path):
+def test_check_shows_the_split_of_atoms_loader(shared, tmp_path):
     folder = shared / "parity/preference_labels/data"
     result = call("check", folder, "--atom-seed", 2222)
     assert result.exit_code == 0, result.output
@@ -138,7 +138,7 @@ def test_a_mistake_is_one_line_with_cause_and_remedy(store, tmp_path):
         (["export", "old", *at], AtomError, "another version of atom"),
         (["export", "third", *at], StoreError, "no run 'third'"),
         (["export", "--store", tmp_path / "no", "--to", tmp_path / "out"], StoreError, "no store at"),
-        (["check", tmp_path / "none"], AtomError, "no folder"),
+        (["check", tmp_path / "none"], AtomError, "not a folder"),
     ):
         result = call(*arguments)
         assert isinstance(result.exception, kind), (arguments, result.output)

@@ -10,11 +10,11 @@ from small_run import RUN, SCRIPT, TEST, small_run
 from typer import Typer
 from typer.testing import CliRunner
 
-from atom.commands import show as shown
+from atom.commands.show import show
 from atom.errors import AtomError
 
 app = Typer()
-app.command()(shown.show)
+app.command()(show)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_motions_can_be_filtered_sorted_and_limited(store):
     assert "2 of 7 motions" in call(store, "--what", "motions", "--arm", "base", "--limit", "2").stdout
 
 
-def test_scores_say_what_was_seen(store):
+def test_scores_show_the_detected_events(store):
     found = rows(store, "--what", "scores", "--judge", "learned", "--min", "4")
     (row,) = found
     assert (row["motion_id"], row["arm"], row["judge"], row["seen"]) == ("base6", "base", "learned", "jump_up x2")

@@ -1,4 +1,4 @@
-"""A dependency points down only: flows -> atom -> storage."""
+"""Dependencies point down only: flows -> atom -> storage."""
 
 import ast
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""The command line's sub-commands, one file a group."""
+"""The commands of `atom`, one module or package for each command or command group."""

@@ -1,4 +1,4 @@
-"""`atom data`: a dataset in HumanML3D's layout, checked and turned into codes."""
+"""`atom data`: check a dataset in HumanML3D's layout and encode its motions as tokens."""
 
 from __future__ import annotations
 
@@ -11,31 +11,43 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from atom.commands.options import JsonOption
+from atom.commands.tables import right_aligned
 from atom.errors import AtomError
 
-data_app = typer.Typer(help="Check a dataset in HumanML3D's layout, turn it into codes.", no_args_is_help=True)
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="holds new_joint_vecs, texts, train.txt, Mean.npy, ...")]
+data_app = typer.Typer(
+    help="Check a dataset in HumanML3D's layout, encode its motions as tokens.", no_args_is_help=True
+)
+FolderArgument = Annotated[
+    Path,
+    typer.Argument(metavar="DIR", help="the dataset's folder, with new_joint_vecs, texts, train.txt, Mean.npy, ..."),
+]
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
-_LEFT_OUT_SHOWN = 20
+_MAX_QUARANTINED = 20
+_STATISTICS_NAMES = {
+    "HumanML3D": "HumanML3D's official pair",
+    "MotionGPT": "MotionGPT's pair, not HumanML3D's official one",
+    "unknown": "neither HumanML3D's official pair nor MotionGPT's",
+}
 
 
 @data_app.command()
 def check(
-    folder: Folder,
-    json: Annotated[bool, typer.Option("--json", help="print the report as data")] = False,
+    folder: FolderArgument,
+    as_json: JsonOption = False,
 ) -> None:
-    """Read every clip and caption, and say what is wrong. Exit status 1 when something is an error."""
+    """Read every clip and caption and report what is wrong. Exit status 1 if there is an error."""
     from atom.humanml3d.dataset_checks import check_dataset
     from atom.progress_bars import StageProgressBars
 
     with StageProgressBars(Console(stderr=True)) as bars:
         report = check_dataset(folder, lambda done, total: bars.update("reading", done, total))
     console = Console()
-    if json:
+    if as_json:
         console.print_json(data=report.to_dict())
-        raise typer.Exit(0 if report.sound else 1)
-    table = Table("", "found", _right("places"), _folded("where"), _folded("what to do"))
+        raise typer.Exit(0 if report.is_sound else 1)
+    table = Table("", "finding", *right_aligned("places"), _folded("where"), _folded("what to do"))
     for finding in report.findings:
         more = ["..."] if finding.count > len(finding.where) else []
         table.add_row(
@@ -49,33 +61,33 @@ def check(
         console.print(table)
     console.print(", ".join(f"{name} {count:,}" for name, count in report.counts.items()), soft_wrap=True, markup=False)
     severities = Counter(finding.severity for finding in report.findings)
-    said = ", ".join(f"{severity} {severities[severity]}" for severity in _COLOURS if severities[severity])
+    summary = ", ".join(f"{severity} {severities[severity]}" for severity in _COLOURS if severities[severity])
     console.print(
-        f"{folder}: {f'kinds of findings: {said}' if said else 'nothing is wrong'}", soft_wrap=True, markup=False
+        f"{folder}: {f'kinds of findings: {summary}' if summary else 'nothing is wrong'}", soft_wrap=True, markup=False
     )
-    raise typer.Exit(0 if report.sound else 1)
+    raise typer.Exit(0 if report.is_sound else 1)
 
 
 @data_app.command()
 def tokenise(
-    folder: Folder,
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="gets TOKENS/ID.npy and SPLIT.parquet")],
+    folder: FolderArgument,
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="the folder to write: TOKENS/ID.npy and SPLIT.parquet")],
     checkpoint: Annotated[str, typer.Option(help="'builtin' or a checkpoint folder")] = "builtin",
     split: str = "train",
     device: str = "cpu",
 ) -> None:
-    """Encode the clips of a split as a checkpoint's codes, in MotionGPT's layout. A cut-off call goes on."""
+    """Encode the clips of a split with a checkpoint's VQ-VAE, in MotionGPT's layout. An interrupted call resumes."""
     from atom.humanml3d.dataset import HumanML3D
-    from atom.humanml3d.motion_tokens import tokenise as run
+    from atom.humanml3d.motion_tokens import tokenise_split
     from atom.progress_bars import StageProgressBars
 
     dataset = HumanML3D(folder)
-    dataset.ids(split)  # a wrong name is told before the networks are loaded
+    dataset.read_ids(split)  # raises on an unknown split, before the networks are loaded
     from atom.generation.generator import Generator
 
     generator = Generator.load(checkpoint, device=device)
     with StageProgressBars(Console(stderr=True)) as bars:
-        result = run(
+        result = tokenise_split(
             dataset,
             split,
             generator.encode,
@@ -86,13 +98,13 @@ def tokenise(
     console = Console()
     if result.quarantined:
         table = Table("left out", _folded("why"))
-        for id, reason in result.quarantined[:_LEFT_OUT_SHOWN]:
+        for id, reason in result.quarantined[:_MAX_QUARANTINED]:
             table.add_row(escape(id), escape(reason))
-        if (more := len(result.quarantined) - _LEFT_OUT_SHOWN) > 0:
+        if (more := len(result.quarantined) - _MAX_QUARANTINED) > 0:
             table.add_row("...", f"{more:,} more")
         console.print(table)
     console.print(
-        f"{output}: {result.encoded:,} clips encoded, {result.already:,} were there, "
+        f"{output}: {result.encoded:,} clips encoded, {result.reused:,} were already there, "
         f"{len(result.quarantined):,} left out",
         soft_wrap=True,
         markup=False,
@@ -101,10 +113,10 @@ def tokenise(
 
 @data_app.command()
 def statistics(
-    folder: Folder,
-    write: Annotated[Path | None, typer.Option(help="write measured Mean.npy and Std.npy into this folder")] = None,
+    folder: FolderArgument,
+    write: Annotated[Path | None, typer.Option(help="write the measured Mean.npy and Std.npy to this folder")] = None,
 ) -> None:
-    """Say which pair Mean.npy and Std.npy are and how they compare with the training split, or measure them anew.
+    """Identify Mean.npy and Std.npy and compare them with the training split, or measure new ones.
 
     The comparison measures at most 2,000 clips; --write measures all of them.
     """
@@ -115,12 +127,12 @@ def statistics(
     from atom.motion.feature_statistics import BLOCKS, measure_statistics
 
     dataset, console = HumanML3D(folder), Console()
-    ids = dataset.ids("train")
+    ids = dataset.read_ids("train")
     if write is not None:
         if taken := next((path for name in ("Mean", "Std") if (path := write / f"{name}.npy").exists()), None):
             raise AtomError(f"{taken} is there already: move it away first, or give another folder")
         with console.status("measuring"):
-            measured = measure_statistics(sample_clips(dataset, ids, most=None))
+            measured = measure_statistics(sample_clips(dataset, ids, max_clips=None))
         write.mkdir(parents=True, exist_ok=True)
         np.save(write / "Mean.npy", measured.mean)
         np.save(write / "Std.npy", measured.std)
@@ -128,27 +140,16 @@ def statistics(
             f"{write}: Mean.npy and Std.npy of {len(ids):,} clips of the training split", soft_wrap=True, markup=False
         )
         return
-    given = dataset.statistics()
+    stored = dataset.read_statistics()
     with console.status("measuring"):
         measured = measure_statistics(sample_clips(dataset, ids))
-    table = Table("block", *map(_right, ("std given", "std measured", "ratio", "mean off by, in std")))
+    table = Table("block", *right_aligned("std in file", "std measured", "ratio", "error of mean, in std"))
     for name, block in BLOCKS.items():
-        std, own = given.std[block].mean(), measured.std[block].mean()
-        off = np.abs(given.mean[block] - measured.mean[block]).max() / own
-        table.add_row(name, f"{std:.5f}", f"{own:.5f}", f"{std / own:.3f}", f"{off:.3f}")
+        std, measured_std = stored.std[block].mean(), measured.std[block].mean()
+        error = np.abs(stored.mean[block] - measured.mean[block]).max() / measured_std
+        table.add_row(name, f"{std:.5f}", f"{measured_std:.5f}", f"{std / measured_std:.3f}", f"{error:.3f}")
     console.print(table)
-    console.print(f"Mean.npy and Std.npy are {_PAIRS[given.name]}")
-
-
-_PAIRS = {
-    "HumanML3D": "HumanML3D's official pair",
-    "MotionGPT": "MotionGPT's pair, not HumanML3D's official one",
-    "unknown": "neither HumanML3D's official pair nor MotionGPT's",
-}
-
-
-def _right(name: str) -> Column:
-    return Column(name, justify="right")
+    console.print(f"Mean.npy and Std.npy are {_STATISTICS_NAMES[stored.name]}")
 
 
 def _folded(name: str) -> Column:

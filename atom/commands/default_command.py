@@ -1,4 +1,4 @@
-"""A group of commands of which one need not be named."""
+"""A group of commands with a default command."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typer.core import TyperGroup
 
 
 def default_command_group(command: str) -> type[TyperGroup]:
-    """The class of a group in which `atom GROUP ARGUMENTS` is short for `atom GROUP command ARGUMENTS`."""
+    """The class of a command group in which `atom GROUP ARGUMENTS` is short for `atom GROUP command ARGUMENTS`."""
 
-    class Group(TyperGroup):
+    class DefaultCommandGroup(TyperGroup):
         def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
             if arguments and arguments[0] not in (*self.commands, "--help"):
                 arguments = [command, *arguments]
             return super().parse_args(context, arguments)
 
-    return Group
+    return DefaultCommandGroup

@@ -1,4 +1,4 @@
-"""`atom generate`: a text in, a clip of one motion out."""
+"""`atom generate`: a motion and its video from a text."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ console = Console(stderr=True)
 def generate(
     text: Annotated[str, typer.Argument(help="what the person does, e.g. 'a person jumps twice, then waves'")],
     output: Annotated[Path, typer.Option("-o", "--output", help="the video to write (.mp4, .gif or .webp)")],
-    npy: Annotated[Path | None, typer.Option(help="also write the joints, (T,22,3) in metres")] = None,
+    npy: Annotated[Path | None, typer.Option(help="also write the joints to this .npy, (T,22,3) in metres")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     checkpoint: Annotated[str, typer.Option(help="'builtin' or a checkpoint folder")] = "builtin",
     adapter: Annotated[Path | None, typer.Option(help="a LoRA adapter folder, such as a run's")] = None,
-    temperature: Annotated[float, typer.Option(min=0, help="0: the likeliest token always")] = 1.0,
+    temperature: Annotated[
+        float, typer.Option(min=0, help="sampling temperature; 0 always takes the likeliest token")
+    ] = 1.0,
     top_p: Annotated[float, typer.Option(min=0.01, max=1)] = 1.0,
     template: Annotated[
-        str | None, typer.Option(help="'motiongpt', 'caption' or a text with {}; else as the checkpoint says")
+        str | None,
+        typer.Option(help="prompt template: 'motiongpt', 'caption' or a text with {}; default: the checkpoint's"),
     ] = None,
     device: str = "cpu",
-    size: Annotated[int, typer.Option(min=64, max=1024, help="pixels of the video's side")] = 512,
+    size: Annotated[int, typer.Option(min=64, max=1024, help="width and height of the video in pixels")] = 512,
     view: Annotated[View, typer.Option(help=VIEW_HELP)] = "follow",
 ) -> None:
-    """Make one motion from a text and render it."""
+    """Generate a motion from a text and render it."""
     if not text.strip():
         raise AtomError("the text is empty; describe what the person does, e.g. 'a person jumps twice'")
     if output.suffix.lower() not in (".mp4", ".gif", ".webp"):
@@ -47,7 +50,7 @@ def generate(
     with console.status("generating"):
         (sample,) = generator.sample([text], [seed], temperature=temperature, top_p=top_p)
         if not sample.tokens:
-            raise AtomError(f"the model gave no motion for {text!r}; try another --seed")
+            raise AtomError(f"the model generated an empty motion for {text!r}; try another --seed")
         (joints,) = generator.decode([sample.tokens])
     with console.status("rendering"):
         write_video(output, joints, size=size, view=view)

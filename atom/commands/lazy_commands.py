@@ -1,63 +1,82 @@
-"""Commands that are imported when they are called: the help of them all costs what reading their source costs."""
+"""Commands whose modules are imported when they are called. `atom --help` only parses their source for the help."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import importlib.util
+from collections.abc import Mapping
 from typing import Any
 
+import click
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from atom.errors import AtomError
+
 
 class LazyCommand(TyperCommand):
-    """A command or group of commands by its place, "package.module:name", which is a function or a `typer.Typer`."""
+    """A command or command group given by its import path "package.module:name", a function or a `typer.Typer`."""
 
-    def __init__(self, name: str, place: str) -> None:
+    def __init__(self, name: str, import_path: str) -> None:
         super().__init__(name)
-        self.place = place
+        self.import_path = import_path
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Of the true command, which from here on is the one that is parsed, described and invoked."""
+        # The context belongs to the loaded command, so click parses, describes and invokes that one.
         return self.load().make_context(info_name, args, parent, **extra)
 
-    def load(self) -> Any:
-        """The true command."""
-        module, _, name = self.place.partition(":")
-        made = getattr(importlib.import_module(module), name)
-        around = typer.Typer(pretty_exceptions_enable=False)
-        if isinstance(made, typer.Typer):
-            around.add_typer(made, name=self.name)
+    def load(self) -> click.Command:
+        """Import the command."""
+        module, _, name = self.import_path.partition(":")
+        target = getattr(importlib.import_module(module), name)
+        # typer builds a click command only as part of an app.
+        app = typer.Typer(pretty_exceptions_enable=False)
+        if isinstance(target, typer.Typer):
+            app.add_typer(target, name=self.name)
         else:
-            around.command(self.name)(made)
-        return typer.main.get_group(around).commands[self.name]
+            app.command(self.name)(target)
+        return typer.main.get_group(app).commands[self.name]
 
     def read_help(self) -> str | None:
-        """What the source says of it, unimported: a function's docstring, or the `help` of a `typer.Typer`."""
-        module, _, name = self.place.partition(":")
+        """Read the help from the source, without an import: a function's docstring, or `help` of a `typer.Typer`."""
+        module, _, name = self.import_path.partition(":")
         spec = importlib.util.find_spec(module)
         source = spec.loader.get_source(module) if spec and spec.loader else None  # type: ignore[attr-defined]
         for node in ast.parse(source or "").body:
             if isinstance(node, ast.FunctionDef) and node.name == name:
                 return ast.get_docstring(node)
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
-                given = {keyword.arg: keyword.value for keyword in getattr(node.value, "keywords", [])}
-                return ast.literal_eval(given["help"]) if "help" in given else None
+                options = {keyword.arg: keyword.value for keyword in getattr(node.value, "keywords", [])}
+                return ast.literal_eval(options["help"]) if "help" in options else None
         return None
 
 
-def lazy_group(commands: dict[str, str]) -> type[TyperGroup]:
-    """The class of a group of commands, each by its name and place."""
+def lazy_group(commands: Mapping[str, str], renamed: Mapping[str, str]) -> type[TyperGroup]:
+    """Build the class of a group of lazy commands.
 
-    class Group(TyperGroup):
+    Args:
+        commands: the import path of each command, by the command's name.
+        renamed: new names of commands, by their old names. An old name is not in the help; a call of it raises
+            AtomError with the new name.
+
+    Returns:
+        A class for the argument `cls` of `typer.Typer`.
+    """
+
+    class LazyGroup(TyperGroup):
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
-            self.commands = {name: LazyCommand(name, place) for name, place in commands.items()}
+            self.commands = {name: LazyCommand(name, import_path) for name, import_path in commands.items()}
+
+        def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+            if cmd_name in renamed:
+                raise AtomError(f"`atom {cmd_name}` is now called `atom {renamed[cmd_name]}`")
+            return super().get_command(ctx, cmd_name)
 
         def format_help(self, ctx: Any, formatter: Any) -> None:
             for command in self.commands.values():
                 command.help = command.read_help()
             super().format_help(ctx, formatter)
 
-    return Group
+    return LazyGroup

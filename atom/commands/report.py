@@ -1,4 +1,4 @@
-"""`atom report`: what a run came to, as a page, as files and beside other runs."""
+"""`atom report`: show or write the report of a run, compare runs, compare judges."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
+from atom.commands.options import RunArgument, StoreOption
 from atom.commands.report_judges import judges
 from atom.errors import AtomError
 
 if TYPE_CHECKING:
     from atom.report.run_tables import RunTables
 
-report_app = typer.Typer(help="The report of a run, from its record and the store alone.", no_args_is_help=True)
-
-Run = Annotated[str, typer.Argument(help="a run, or 'latest'")]
-StoreOption = Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")]
+report_app = typer.Typer(help="Show, write and compare reports of runs, from the store alone.", no_args_is_help=True)
 
 
 @report_app.command()
 def show(
-    run: Run = "latest",
-    as_json: Annotated[bool, typer.Option("--json", help="print the figures as one JSON object")] = False,
+    run: RunArgument = "latest",
+    as_json: Annotated[bool, typer.Option("--json", help="print the report as one JSON object")] = False,
     store: StoreOption = "store",
 ) -> None:
     """Print the report of a run."""
@@ -32,7 +30,7 @@ def show(
     from atom.report.report_builder import build_report
     from atom.report.sections import build_sections
 
-    report = build_report(_tables(store, run))
+    report = build_report(_open_tables(store, run))
     if as_json:
         print(report.model_dump_json())
     else:
@@ -41,34 +39,34 @@ def show(
 
 @report_app.command()
 def write(
-    run: Run = "latest",
+    run: RunArgument = "latest",
     store: StoreOption = "store",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="a folder to write into; by default the run's own")
+        Path | None, typer.Option("-o", "--output", help="the folder to write; default: the run's own")
     ] = None,
 ) -> None:
-    """Write the report of a run again: report.html, report.md with its plots, report.json, and both cards."""
+    """Write the report of a run again: report.html, report.md with plots, report.json, both Hugging Face cards."""
     from atom.report.report_files import PAGE, write_report
 
-    tables = _tables(store, run)
+    tables = _open_tables(store, run)
     with Console(stderr=True).status("writing the report"):
         files = write_report(tables, output)
-    Console().print(f"{files[PAGE]}, with {len(files) - 1} files beside it", markup=False, soft_wrap=True)
+    Console().print(f"{files[PAGE]}, and {len(files) - 1} more files in its folder", markup=False, soft_wrap=True)
 
 
 @report_app.command()
 def compare(
-    runs: Annotated[list[str], typer.Argument(help="two or more runs, 'latest' among them if you like")],
+    runs: Annotated[list[str], typer.Argument(help="two or more runs; one may be 'latest'")],
     output: Annotated[Path, typer.Option("-o", "--output", help="the page to write (.html)")],
     store: StoreOption = "store",
 ) -> None:
-    """Write one page that sets runs side by side: gains, metrics, cost, and what differs between their configs."""
+    """Write a page that compares runs: gains, metrics, cost, and the differences between their configs."""
     from atom.report.report_builder import build_report
     from atom.report.run_comparison import render_comparison
 
     if output.suffix != ".html" or not output.parent.is_dir():
-        raise AtomError(f"can't write a page to {output}: name a .html file in a folder that is there")
-    page = render_comparison([build_report(_tables(store, run)) for run in runs])
+        raise AtomError(f"can't write a page to {output}: name a .html file in an existing folder")
+    page = render_comparison([build_report(_open_tables(store, run)) for run in runs])
     output.write_text(page, encoding="utf-8")
     Console().print(f"{output}: {len(runs)} runs compared", markup=False, soft_wrap=True)
 
@@ -76,7 +74,7 @@ def compare(
 report_app.command()(judges)
 
 
-def _tables(root: str, run: str) -> RunTables:
+def _open_tables(root: str, run: str) -> RunTables:
     from atom.report.run_tables import RunTables
     from storage import Store
 

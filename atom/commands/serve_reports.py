@@ -1,4 +1,4 @@
-"""`atom serve-reports`: the runs of a store, their reports and clips, in a browser of this machine."""
+"""`atom serve-reports`: a local web server for the runs of a store, with their reports and clips."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from typing import Annotated
 
 import typer
 
+from atom.commands.options import StoreOption
+
 
 def serve_reports(
-    root: Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")] = "store",
+    root: StoreOption = "store",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 4280,
     listen: Annotated[
         str,
-        typer.Option(help="another address than this machine's own only in a container whose port is closed to others"),
+        typer.Option(help="address to listen on; change it only in a container whose port others can't reach"),
     ] = "127.0.0.1",
 ) -> None:
-    """Show the runs of a store with their reports and clips in a browser of this machine; nothing can be changed."""
+    """Serve the runs of a store, with their reports and clips, to a browser on this machine. Nothing can be changed."""
     from atom.report.report_server import serve
     from storage import Store
 

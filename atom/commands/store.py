@@ -1,4 +1,4 @@
-"""`atom store`: what the artifact store holds, whether it is whole, and what can go."""
+"""`atom store`: inspect, verify, compact and clean up the artifact store."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from rich.filesize import decimal
 from rich.progress import track
 from rich.table import Column, Table
 
+from atom.commands.options import JsonOption, StoreOption, open_store
+from atom.commands.tables import right_aligned
 from storage import (
-    Store,
     StoreError,
     StoreUnreachable,
     compact,
@@ -25,19 +26,18 @@ from storage import (
 )
 from storage.references import read_all_manifests
 
-store_app = typer.Typer(help="Look into the artifact store, check it, clean it up.", no_args_is_help=True)
-Root = Annotated[str, typer.Option("--store", help="a folder, or an address such as s3://bucket/folder")]
+store_app = typer.Typer(help="Inspect, verify, compact and clean up the artifact store.", no_args_is_help=True)
 
 
 @store_app.command("ls")
-def list_stages(root: Root = "store") -> None:
-    """Show for each stage how much there is and when the newest was made."""
-    store = _existing(root)
-    table = Table("stage", *_right("artifacts", "rows", "size"), "newest", *_right("damaged"))
+def list_stages(root: StoreOption = "store") -> None:
+    """List the stages with the number and size of their artifacts and the time of the newest."""
+    store = open_store(root)
+    table = Table("stage", *right_aligned("artifacts", "rows", "size"), "newest", *right_aligned("damaged"))
     for stage in store.stages():
-        found = store.manifests(stage).values()
-        manifests = [manifest for manifest in found if manifest]
-        damaged = len(found) - len(manifests)
+        all_manifests = store.manifests(stage).values()
+        manifests = [manifest for manifest in all_manifests if manifest]
+        damaged = len(all_manifests) - len(manifests)
         newest = max((datetime.fromisoformat(manifest.created_at) for manifest in manifests), default=None)
         table.add_row(
             stage,
@@ -54,58 +54,59 @@ def list_stages(root: Root = "store") -> None:
 
 @store_app.command()
 def spending(
-    root: Root = "store",
-    journal: Annotated[str | None, typer.Option(help="the file of answers, if service.journal named one")] = None,
+    root: StoreOption = "store",
+    journal: Annotated[str | None, typer.Option(help="the journal of answers, if the run set service.journal")] = None,
 ) -> None:
-    """Show what runs have paid language models, by the runs' names."""
+    """Show what runs have spent on language models, by the runs' names."""
     from atom.config import ServiceConfig
     from atom.llm_client.journal import Journal
     from atom.llm_client.runtime import journal_path
 
-    path = journal_path(ServiceConfig(journal=journal), _existing(root))
+    path = journal_path(ServiceConfig(journal=journal), open_store(root))
     accounts = Journal(path).list_accounts() if path.exists() else []
     if not accounts:
-        Console().print(f"no answer of a language model in {path}", soft_wrap=True)
+        Console().print(f"no answers of a language model in {path}", soft_wrap=True)
         return
-    table = Table("name", *_right("answers", "tokens", "US dollars"))
+    table = Table("name", *right_aligned("answers", "tokens", "US dollars"))
     for name, answers, spent in accounts:
         table.add_row(name, f"{answers:,}", f"{spent.tokens:,}", f"{spent.cost:.4f}")
     Console().print(table)
 
 
 @store_app.command()
-def verify(root: Root = "store") -> None:
-    """Read every byte again. Exit status 1 when an artifact is damaged; the next run makes such ones again."""
-    store = _existing(root)
+def verify(root: StoreOption = "store") -> None:
+    """Verify every byte of all artifacts. Exit status 1 if one is damaged; the next run recomputes it."""
+    store = open_store(root)
     artifacts = [(stage, key) for stage in store.stages() for key in store.folders(stage)]
     steps = track(artifacts, "verifying", console=Console(stderr=True))
     damage = {(stage, key): problems for stage, key in steps if (problems := store.find_problems(stage, key))}
     console = Console()
     if not damage:
-        console.print(f"{len(artifacts)} artifacts in {root}, all whole")
+        console.print(f"{len(artifacts)} artifacts in {root}, none is damaged")
         return
     table = Table("stage", "key", "damage")
     for (stage, key), problems in damage.items():
         table.add_row(stage, key[:12], "\n".join(problems))
     console.print(table)
-    console.print(f"{len(damage)} of {len(artifacts)} artifacts are damaged; a run that needs them makes them again")
+    console.print(f"{len(damage)} of {len(artifacts)} artifacts are damaged; a run that needs them recomputes them")
     raise typer.Exit(1)
 
 
 @store_app.command()
 def stats(
-    root: Root = "store",
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    root: StoreOption = "store",
+    as_json: JsonOption = False,
 ) -> None:
-    """Show what takes the room, how old it is, what runs made or found, and what gc could free."""
-    store = _existing(root)
+    """Show size and age of the stages, how many artifacts runs computed and reused, and what gc could free."""
+    store = open_store(root)
     figures = compute_statistics(store)
     if as_json:
         print(json.dumps(asdict(figures) | {"bytes": figures.bytes}))
         return
+    # Short headers, so that the table fits 80 columns.
     table = Table(
         Column("stage", overflow="fold"),
-        *_right("count", "rows", "size", "a part", "made", "found", "aside", "damaged"),
+        *right_aligned("count", "rows", "size", "per\npart", "new", "reused", "set\naside", "damaged"),
         "age",
         box=None,
         padding=(0, 1, 0, 0),
@@ -115,13 +116,13 @@ def stats(
             stage.stage,
             str(stage.artifacts),
             f"{stage.rows:,}",
-            _size(stage.bytes),
-            _size(stage.part_bytes),
+            _format_size(stage.bytes),
+            _format_size(stage.part_bytes),
             str(stage.computed),
             str(stage.reused),
             f"{stage.quarantined:,}",
             str(stage.damaged or ""),
-            _ages(stage.oldest, stage.newest),
+            _format_ages(stage.oldest, stage.newest),
         )
     console = Console()
     console.print(table)
@@ -135,31 +136,31 @@ def stats(
 
 @store_app.command("compact")
 def compact_stages(
-    stages: Annotated[list[str] | None, typer.Argument(help="stages; all when none is named")] = None,
-    root: Root = "store",
-    all_artifacts: Annotated[bool, typer.Option("--all", help="also artifacts that no completed run needs")] = False,
+    stages: Annotated[list[str] | None, typer.Argument(help="stages; default: all")] = None,
+    root: StoreOption = "store",
+    all_artifacts: Annotated[bool, typer.Option("--all", help="also artifacts that no completed run uses")] = False,
 ) -> None:
     """Copy the rows of many small artifacts into few large Parquet parts, for DuckDB, pandas and datasets.
 
     duckdb -c "select artifact, count(*) from 'store/compact/motions/*.parquet' group by artifact"
     """
-    store = _existing(root)
-    known = store.stages()
-    if unknown := sorted(set(stages or []) - set(known)):
-        raise StoreError(f"no stage {', '.join(unknown)} in {root}; it has {', '.join(known) or 'none'}")
+    store = open_store(root)
+    existing = store.stages()
+    if unknown := sorted(set(stages or []) - set(existing)):
+        raise StoreError(f"no stage {', '.join(unknown)} in {root}; it has {', '.join(existing) or 'none'}")
     manifests = read_all_manifests(store)
-    table = Table("stage", *_right("artifacts", "rows", "parts", "size"), "")
-    steps = track(stages or known, "compacting", console=Console(stderr=True))
+    table = Table("stage", *right_aligned("artifacts", "rows", "parts", "size"), "")
+    steps = track(stages or existing, "compacting", console=Console(stderr=True))
     problems = []
     for stage in steps:
         try:
             done = compact(store, stage, all_artifacts, manifests)
         except StoreUnreachable:
             raise
-        except StoreError as error:  # the other stages can still be done
+        except StoreError as error:  # go on with the other stages
             problems.append(str(error))
             continue
-        note = "up to date" if done.up_to_date else f"{len(done.damaged)} damaged left out" if done.damaged else ""
+        note = "up to date" if done.up_to_date else f"{len(done.damaged)} damaged, left out" if done.damaged else ""
         table.add_row(done.stage, str(done.artifacts), f"{done.rows:,}", str(done.parts), decimal(done.bytes), note)
     Console().print(table)
     if problems:
@@ -168,30 +169,36 @@ def compact_stages(
 
 @store_app.command()
 def gc(
-    root: Root = "store",
-    older_than: Annotated[float, typer.Option(min=0, help="hours; younger things stay")] = 1.0,
-    keep_runs: Annotated[int | None, typer.Option(min=1, help="also all runs but the newest so many")] = None,
-    keep: Annotated[list[str] | None, typer.Option(help="and but all runs of a config of this name")] = None,
-    unreferenced: Annotated[bool, typer.Option("--unreferenced", help="also artifacts that no run used")] = False,
-    compacted: Annotated[bool, typer.Option("--compacted", help="also what `compact` wrote")] = False,
+    root: StoreOption = "store",
+    older_than: Annotated[float, typer.Option(min=0, help="hours; younger files stay")] = 1.0,
+    keep_runs: Annotated[
+        int | None, typer.Option(min=1, help="also delete all but this many of the newest runs")
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="with --keep-runs: keep all runs of configs of this name; may be repeated")
+    ] = None,
+    unreferenced: Annotated[bool, typer.Option("--unreferenced", help="also artifacts that no run uses")] = False,
+    compacted: Annotated[
+        bool, typer.Option("--compacted", help="also the copies that `atom store compact` wrote")
+    ] = False,
     abandoned_after: Annotated[
-        float, typer.Option(min=0, help="hours of silence until a run that calls itself running counts as killed")
+        float, typer.Option(min=0, help="hours without a change after which a running run counts as killed")
     ] = 24.0,
-    yes: Annotated[bool, typer.Option("--yes", help="delete; without it only say what would go")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="delete; without it gc only lists what it would delete")] = False,
 ) -> None:
-    """Find what crashed writers left, and old runs or unused artifacts if asked; delete it with --yes."""
-    store = _existing(root)
+    """Find leftovers of crashed writers and, on request, old runs and unused artifacts; delete them with --yes."""
+    store = open_store(root)
     garbage = find_garbage(
         store, older_than * 3600, keep_runs, unreferenced, keep or (), compacted, abandoned_after * 3600
     )
     console = Console()
-    if unreferenced and (working := find_runs_in_progress(store, store.runs(), abandoned_after * 3600)):
-        names = ", ".join(run["run_id"] for run in working)
-        console.print(f"in progress: {names}; until it ends, artifacts that no run used stay", soft_wrap=True)
+    if unreferenced and (in_progress := find_runs_in_progress(store, store.runs(), abandoned_after * 3600)):
+        names = ", ".join(run["run_id"] for run in in_progress)
+        console.print(f"in progress: {names}; artifacts that no run uses stay until it ends", soft_wrap=True)
     if not garbage:
         console.print(f"nothing to free in {root}")
         return
-    table = Table("what", "why", *_right("size"))
+    table = Table("what", "why", *right_aligned("size"))
     for item in garbage:
         table.add_row(item.path, item.reason, decimal(item.bytes))
     console.print(table)
@@ -203,27 +210,16 @@ def gc(
         console.print(f"would free {size}; add --yes to delete")
 
 
-def _existing(root: str) -> Store:
-    store = Store(root)
-    if not store.exists():
-        raise StoreError(f"no store at {root!r}; `atom run` makes one, --store ROOT names another")
-    return store
-
-
-def _right(*names: str) -> list[Column]:
-    return [Column(name, justify="right") for name in names]
-
-
-def _size(size: int) -> str:
+def _format_size(size: int) -> str:
     return decimal(size, separator="").replace("bytes", "B")
 
 
-def _ages(oldest: str | None, newest: str | None) -> str:
-    """How long ago, from the oldest to the newest."""
+def _format_ages(oldest: str | None, newest: str | None) -> str:
+    """The ages of the oldest and the newest artifact, such as "3d–5m"."""
     moments = [datetime.fromisoformat(each) for each in (oldest, newest) if each]
-    return "–".join(dict.fromkeys(_ago(moment) for moment in moments))
+    return "–".join(dict.fromkeys(_format_age(moment) for moment in moments))
 
 
-def _ago(moment: datetime) -> str:
+def _format_age(moment: datetime) -> str:
     minutes = (datetime.now(UTC) - moment).total_seconds() / 60
     return f"{minutes:.0f}m" if minutes < 60 else f"{minutes / 60:.0f}h" if minutes < 1440 else f"{minutes / 1440:.0f}d"

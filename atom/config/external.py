@@ -18,8 +18,8 @@ class ExternalConfig(ConfigSection):
     tuned: str | None = Field(None, description="the same by that generator after it was tuned on the pairs")
     preferences: str | None = Field(
         None,
-        description="pairs to tune on: AToM's preference_labels.jsonl, an export of this project, or a table of prompt, "
-        "chosen, rejected",
+        description="pairs to tune on: AToM's preference_labels.jsonl, an export of this project, or a table of "
+        "prompt, chosen, rejected",
     )
     runs: tuple[str, ...] = Field(
         (), description="names of runs in the store, such as nightly; their pairs are tuned on together"

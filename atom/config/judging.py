@@ -48,7 +48,7 @@ class VisionConfig(ConfigSection):
     near_ties: int = Field(
         0,
         ge=0,
-        description="pairs a prompt with a gap below preferences.min_gap that are compared side by side, in both orders",
+        description="pairs a prompt with a gap below preferences.min_gap to compare side by side, in both orders",
     )
     detail: Literal["low", "high", "auto"] = "auto"
     temperature: float | None = Field(None, ge=0, le=2, description="null: the model's default")

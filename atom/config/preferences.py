@@ -16,5 +16,5 @@ class PreferenceConfig(ConfigSection):
     length_tolerance: float | None = Field(
         0.5,
         ge=0,
-        description="tokens by which chosen motions may be longer than rejected ones on average in a task; null: no limit",
+        description="tokens by which chosen motions may be longer than rejected, on average over a task; null: any",
     )

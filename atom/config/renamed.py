@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 _KEYS = {
     "imported": "external",
     "imported.unsure": "external.include_unsure_pairs",
@@ -35,6 +38,7 @@ _KEYS = {
     "evaluation.cooler": "evaluation.low_temperature_factor",
     "evaluation.gallery": "evaluation.num_examples",
 }
+_MISSING = object()
 _VALUES = {("evaluation.baselines", "cooler"): "low_temperature"}
 
 
@@ -56,4 +60,16 @@ def new_name(key: str, value: object) -> str | None:
     for (place, old), new in _VALUES.items():
         if field == place and value == old:
             return f"config key {place!r}: {old!r} is now {new!r}"
+    return None
+
+
+def find_renamed_key(config: Mapping[str, Any]) -> str | None:
+    """The line of `new_name` for the first old key in a config of nested dicts, such as that of an old run's record; None
+    where all keys are new."""
+    for old in _KEYS:
+        section: Any = config
+        for name in old.split("."):
+            section = section.get(name, _MISSING) if isinstance(section, Mapping) else _MISSING
+        if section is not _MISSING:
+            return new_name(old, section)
     return None

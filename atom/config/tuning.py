@@ -30,12 +30,12 @@ class TuningConfig(ConfigSection):
     )
     average_log_prob: bool = Field(
         False,
-        description="the log-probability of a motion is the mean over its tokens, not their sum; orpo and simpo need it",
+        description="the log-probability of a motion is the mean over its tokens, not the sum; orpo and simpo need it",
     )
     vocabulary: Literal["all", "motion"] = Field(
         "all",
-        description="tokens that the probabilities are normalised over; motion: those that sampling draws from, a third "
-        "faster",
+        description="tokens that the probabilities are normalised over; motion: those that sampling draws from, which "
+        "is a third faster",
     )
     beta: float = Field(0.1, gt=0, description="in orpo, the weight of the odds ratio")
     target_margin: float = Field(0.5, ge=0, description="simpo's gamma / beta")
@@ -65,11 +65,6 @@ class TuningConfig(ConfigSection):
     max_grad_norm: float = Field(1.0, gt=0)
     max_drift: float = Field(1.0, gt=0, description=_MAX_DRIFT_HELP)
     bf16: bool = Field(False, description="matrix products in bfloat16; weights and losses stay float32")
-
-    @property
-    def log_prob_reduction(self) -> Literal["average", "sum"]:
-        """How the log-probabilities of a motion's tokens become one number."""
-        return "average" if self.average_log_prob else "sum"
 
     @property
     def log_prob_reduction(self) -> Literal["average", "sum"]:

@@ -1,4 +1,4 @@
-"""Writes the channels of one event: keyed values, additive waves, and steps of the feet."""
+"""The animation of one event: keyframes, additive waves and foot steps, which become channels over frames."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ GRAVITY = 9.81
 
 
 def minimum_jerk(u: np.ndarray) -> np.ndarray:
-    """0 to 1 with no speed and no acceleration at either end."""
+    """Ease from 0 to 1 with zero velocity and acceleration at both ends (the minimum-jerk polynomial)."""
     u = np.clip(u, 0, 1)
     return u**3 * (10 - 15 * u + 6 * u**2)
 
 
 @dataclass(frozen=True)
 class MotionStyle:
-    """How one person moves in one clip: `tempo` stretches time, `size` scales amplitudes."""
+    """How one person moves in one clip."""
 
-    tempo: float = 1.0
-    size: float = 1.0
-    posture: float = 0.0  # degrees the trunk habitually leans ahead
+    time_scale: float = 1.0  # factor on the duration of everything
+    amplitude: float = 1.0  # factor on the size of movements
+    forward_lean: float = 0.0  # degrees that the trunk leans forward at rest
 
     @staticmethod
     def sample(rng: np.random.Generator) -> MotionStyle:
+        """Draw a random style."""
         return MotionStyle(rng.uniform(0.88, 1.12), rng.uniform(0.9, 1.1), rng.uniform(-2, 6))
 
 
@@ -40,67 +41,121 @@ class _Step:
     side: int
     start: float
     end: float
-    to: tuple[float, float, float]  # x, z, yaw of the root that the foot ends under
-    offset: tuple[float, float]  # x, z of the toe from that root, in its heading
-    height: Callable[[np.ndarray], np.ndarray]  # toe height above the floor at 0..1 of the step
+    target: tuple[float, float, float]  # x, z and yaw of the root under which the foot lands
+    offset: tuple[float, float]  # x, z of the toe from that root, relative to its heading
+    height: Callable[[np.ndarray], np.ndarray]  # toe height above the floor at 0..1 of the step's time
 
 
 class EventAnimation:
-    """The channels of one event. Times are nominal frames (20 a second), stretched by the style's tempo in `build`."""
+    """The keyframes, waves and foot steps of one event.
+
+    Times are nominal frames (20 a second), which `build` stretches by the style's time scale.
+
+    Args:
+        body: the body to animate.
+        rest: the channel values at the start, to which the body returns.
+        style: how the person moves.
+        rng: random numbers for the variation of movements.
+    """
 
     def __init__(self, body: Body, rest: dict[str, float], style: MotionStyle, rng: np.random.Generator) -> None:
         self.body, self.rest, self.style, self.rng = body, rest, style, rng
-        self.now = 0.0
-        self._keys: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self.end_frame = 0.0
+        self._keyframes: dict[str, list[tuple[float, float]]] = defaultdict(list)
         self._waves: list[tuple[str, float, float, Callable[[np.ndarray], np.ndarray]]] = []
         self._steps: list[_Step] = []
 
-    def vary(self, value: float, share: float = 0.12) -> float:
-        """`value` times a random factor of 1 +- share."""
-        return value * self.rng.uniform(1 - share, 1 + share)
+    def vary(self, value: float, spread: float = 0.12) -> float:
+        """Vary a value at random.
 
-    def seconds(self, frames: float) -> float:
-        return frames * self.style.tempo / FPS
+        Args:
+            value: the mean value.
+            spread: the factor is drawn between 1 - `spread` and 1 + `spread`.
+        """
+        return value * self.rng.uniform(1 - spread, 1 + spread)
 
-    def key(self, at: float, **values: float) -> None:
-        """These channels pass through these values at frame `at`."""
+    def to_seconds(self, frames: float) -> float:
+        """The duration in seconds of nominal frames."""
+        return frames * self.style.time_scale / FPS
+
+    def keyframe(self, at: float, **values: float) -> None:
+        """Set keyframes of channels.
+
+        Args:
+            at: the frame.
+            values: the value of each channel.
+        """
         for name, value in values.items():
-            self._keys[name].append((at, value))
+            self._keyframes[name].append((at, value))
 
-    def limb(self, at: float, prefix: str, **values: float) -> None:
-        """`key` for the channels of one side."""
-        self.key(at, **{f"{prefix}_{name}": value for name, value in values.items()})
+    def side_keyframe(self, at: float, prefix: str, **values: float) -> None:
+        """Set keyframes of channels of one side.
 
-    def home(self, at: float, *names: str) -> None:
-        """These channels are back at rest at frame `at`."""
-        self.key(at, **{name: self.rest[name] for name in names})
+        Args:
+            at: the frame.
+            prefix: the side, "l" or "r".
+            values: the value of each channel, named without the prefix.
+        """
+        self.keyframe(at, **{f"{prefix}_{name}": value for name, value in values.items()})
 
-    def arm_home(self, at: float, *prefixes: str) -> None:
+    def return_to_rest(self, at: float, *names: str) -> None:
+        """Set keyframes that bring channels back to rest.
+
+        Args:
+            at: the frame.
+            names: the channels.
+        """
+        self.keyframe(at, **{name: self.rest[name] for name in names})
+
+    def return_arms_to_rest(self, at: float, *prefixes: str) -> None:
+        """Set keyframes that bring arms back to rest.
+
+        Args:
+            at: the frame.
+            prefixes: the sides, "l" or "r".
+        """
         for prefix in prefixes:
-            self.home(at, *(f"{prefix}_{name}" for name in ("el", "az", "re", "out")))
+            self.return_to_rest(at, *(f"{prefix}_{name}" for name in ("el", "az", "re", "out")))
 
-    def wave(self, name: str, start: float, end: float, shape: Callable[[np.ndarray], np.ndarray]) -> None:
-        """Adds shape(0..1) to a channel between two frames; the shape should be 0 at both ends."""
+    def add_wave(self, name: str, start: float, end: float, shape: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Add a curve to a channel, on top of its keyframes.
+
+        Args:
+            name: the channel.
+            start: frame at which the curve starts.
+            end: frame at which it ends.
+            shape: the curve over 0..1; it should be 0 at both ends.
+        """
         self._waves.append((name, start, end, shape))
 
-    def step(
+    def add_step(
         self,
         side: int,
         start: float,
         end: float,
-        to: tuple[float, float, float],
+        target: tuple[float, float, float],
         *,
         clearance: float = 0.09,
         offset: tuple[float, float] | None = None,
         height: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
-        """Foot `side` (0 left, 1 right) leaves the floor at `start` and stands below the root place `to` at `end`."""
-        sign = 1 if side == 0 else -1
-        offset = offset or (sign * self.body.stance, self.body.foot[1] - 0.02)
-        lift = height or (lambda u: clearance * np.sin(np.pi * np.clip(u, 0, 1) ** 0.85))
-        self._steps.append(_Step(side, start, end, to, offset, lift))
+        """Add a step of one foot.
 
-    def gait(
+        Args:
+            side: 0 for the left foot, 1 for the right.
+            start: frame of the take-off.
+            end: frame of the landing.
+            target: x, z and yaw of the root under which the foot lands.
+            clearance: height of the step in metres, if `height` is not given.
+            offset: x, z of the toe from the target, relative to its heading; by default that of the neutral stance.
+            height: the toe's height in metres above the floor over 0..1 of the step.
+        """
+        sign = 1 if side == 0 else -1
+        offset = offset or (sign * self.body.half_stance, self.body.ankle_offset[1] - 0.02)
+        lift = height or (lambda u: clearance * np.sin(np.pi * np.clip(u, 0, 1) ** 0.85))
+        self._steps.append(_Step(side, start, end, target, offset, lift))
+
+    def add_gait(
         self,
         path: Callable[[float], tuple[float, float, float]],
         steps: int,
@@ -113,51 +168,71 @@ class EventAnimation:
         heel: float = 0.0,
         height: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> float:
-        """Alternating steps below a root `path` (frame -> x, z, yaw); returns the frame at which the last foot lands.
+        """Add alternating steps below the path of the root.
 
-        A foot is put where the root will be in the middle of that foot's stance, as in walking.
+        A foot lands where the root will be in the middle of that foot's stance phase, as in walking.
+
+        Args:
+            path: from a frame to x, z and yaw of the root.
+            steps: number of steps.
+            start: frame of the first take-off.
+            step: frames between two take-offs.
+            swing: frames that a foot is in the air.
+            first: 0 if the left foot steps first, 1 if the right.
+            clearance: height of the steps in metres.
+            heel: degrees that the foot pitches at push-off.
+            height: the toe's height over 0..1 of a step, instead of `clearance`.
+
+        Returns:
+            The frame at which the last foot lands.
         """
         for number in range(steps):
             side = (first + number) % 2
-            leaves, lands = start + number * step, start + number * step + swing
-            last = number >= steps - 2
-            middle = math.inf if last else (lands + leaves + 2 * step) / 2
-            self.step(side, leaves, lands, path(middle), clearance=clearance, height=height)
+            take_off, landing = start + number * step, start + number * step + swing
+            is_last = number >= steps - 2  # of this foot
+            # The middle of the stance phase, which ends when this foot takes off again.
+            middle = math.inf if is_last else (landing + take_off + 2 * step) / 2
+            self.add_step(side, take_off, landing, path(middle), clearance=clearance, height=height)
             if heel:
                 name = f"{SIDES[side]}_heel"
-                pushed = 0.35 * step if number else 0.2 * step
-                self.key(max(leaves - pushed, start * 0.5), **{name: 0.0})
-                self.key(leaves + 0.1 * swing, **{name: heel if number else 0.6 * heel})
-                self.key(leaves + 0.75 * swing, **{name: 0.0})
+                push_off = 0.35 * step if number else 0.2 * step
+                self.keyframe(max(take_off - push_off, start * 0.5), **{name: 0.0})
+                self.keyframe(take_off + 0.1 * swing, **{name: heel if number else 0.6 * heel})
+                self.keyframe(take_off + 0.75 * swing, **{name: 0.0})
         return start + (steps - 1) * step + swing
 
     def build(self) -> tuple[Channels, int]:
-        """All channels over the event's frames, in the frame of the heading at its start."""
-        frames = max(round(self.now * self.style.tempo), 1)
-        time = np.arange(1, frames + 1) / self.style.tempo
+        """Compute all channels over the event's frames.
+
+        Returns:
+            The channels, relative to place and heading of the root at the start, and the number of frames.
+        """
+        frames = max(round(self.end_frame * self.style.time_scale), 1)
+        time = np.arange(1, frames + 1) / self.style.time_scale
         channels = {name: np.full(frames, float(value)) for name, value in self.rest.items()}
-        for name, keys in self._keys.items():
-            at, values = [-1.0, 0.0], [self.rest[name]] * 2
-            for when, value in sorted(keys):
-                if when > at[-1] + 1e-6:
-                    at.append(when)
+        for name, keyframes in self._keyframes.items():
+            # Doubled values at both ends make the curve start and end at rest.
+            times, values = [-1.0, 0.0], [self.rest[name]] * 2
+            for at, value in sorted(keyframes):
+                if at > times[-1] + 1e-6:
+                    times.append(at)
                     values.append(value)
                 else:
                     values[-1] = value
-            at.append(max(at[-1], self.now) + 1)
+            times.append(max(times[-1], self.end_frame) + 1)
             values.append(values[-1])
-            channels[name] = PchipInterpolator(at, values)(time)
+            channels[name] = PchipInterpolator(times, values)(time)
         for step in sorted(self._steps, key=lambda s: s.start):
             prefix = SIDES[step.side]
-            x, z, yaw = step.to
+            x, z, yaw = step.target
             c, s = math.cos(math.radians(yaw)), math.sin(math.radians(yaw))
-            target = {
+            goals = {
                 "toe_x": x + c * step.offset[0] + s * step.offset[1],
                 "toe_z": z - s * step.offset[0] + c * step.offset[1],
                 "toe_yaw": yaw + (1 if step.side == 0 else -1) * self.body.toe_out,
             }
             u = (time - step.start) / (step.end - step.start)
-            for name, goal in target.items():
+            for name, goal in goals.items():
                 values = channels[f"{prefix}_{name}"]
                 before = values[-1]
                 channels[f"{prefix}_{name}"] = np.where(u > 0, before + (goal - before) * minimum_jerk(u), values)

@@ -1,7 +1,7 @@
-"""A poseable body: channels (angles, hand directions, planted toes) in, 22 joints out.
+"""The animation rig: it turns channels (angles, hand directions, toe positions) into 22 joints.
 
-Legs are solved by inverse kinematics from planted toes, so feet don't slide; knees bend forward only; arms are solved
-from a hand direction in the chest's frame. All channels are arrays over frames, so a clip is posed in one go.
+Inverse kinematics solves the legs from the toes, so that planted feet do not slide and knees bend forward only, and the
+arms from a hand direction in the frame of the chest. Channels are arrays over frames: a whole clip is posed at once.
 """
 
 from __future__ import annotations
@@ -15,32 +15,50 @@ from atom.motion.skeleton import BONE_LENGTHS, JOINT_INDEX, JOINTS
 
 SIDES = ("l", "r")
 
-# Channel -> value in the neutral stance. Angles in degrees, lengths in metres. `l_`/`r_` channels exist for both sides.
-# Root x, z, yaw and the toes live on the floor; everything else is relative to the root's heading.
+# The channels and their values in the neutral stance, in degrees and metres. The channels in _SIDED exist for both
+# sides, with the prefixes `l_` and `r_`. Root x, z and yaw and the toes are in world coordinates (while an event is
+# written, relative to its start); all others are relative to the heading of the root.
 _SIDED = {
-    "toe_x": 0.0, "toe_y": 0.0, "toe_z": 0.0, "toe_yaw": 0.0, "heel": 0.0,  # heel: how far the foot pitches on its toe
-    "el": 10.0, "az": 35.0, "re": 0.95, "out": 0.0,  # hand: elevation from hanging, azimuth from ahead, reach, elbow
-}  # fmt: skip
+    "toe_x": 0.0,
+    "toe_y": 0.0,
+    "toe_z": 0.0,
+    "toe_yaw": 0.0,
+    "heel": 0.0,  # degrees that the foot pitches about its toe
+    "el": 10.0,  # elevation of the hand from hanging
+    "az": 35.0,  # azimuth of the hand from straight ahead
+    "re": 0.95,  # reach of the hand, as a fraction of the arm length
+    "out": 0.0,  # 0..1: the elbow points backwards or outwards
+}
 _CENTRAL = {
-    "x": 0.0, "z": 0.0, "yaw": 0.0, "lift": 0.0, "shift_x": 0.0, "shift_z": 0.0,
-    "tilt": 0.0, "twist": 0.0, "sway": 0.0,  # pelvis: forward tilt, twist and sideways lean
-    "bend": 0.0, "turn": 0.0, "lean": 0.0, "nod": 0.0,  # spine: forward, twist, sideways; head: forward
-}  # fmt: skip
+    "x": 0.0,
+    "z": 0.0,
+    "yaw": 0.0,
+    "lift": 0.0,  # of the pelvis above its standing height
+    "shift_x": 0.0,  # of the pelvis relative to the root
+    "shift_z": 0.0,
+    "tilt": 0.0,  # of the pelvis forward
+    "twist": 0.0,  # of the pelvis about the vertical
+    "sway": 0.0,  # of the pelvis sideways
+    "bend": 0.0,  # of the spine forward
+    "turn": 0.0,  # of the spine about its axis
+    "lean": 0.0,  # of the spine sideways
+    "nod": 0.0,  # of the head forward
+}
 
 Channels = dict[str, np.ndarray]
 
 
-def _rx(angle: np.ndarray) -> np.ndarray:
+def _rotation_x(angle: np.ndarray) -> np.ndarray:
     c, s, o, i = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
     return np.stack([i, o, o, o, c, -s, o, s, c], -1).reshape(*angle.shape, 3, 3)
 
 
-def _ry(angle: np.ndarray) -> np.ndarray:
+def _rotation_y(angle: np.ndarray) -> np.ndarray:
     c, s, o, i = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
     return np.stack([c, o, s, o, i, o, -s, o, c], -1).reshape(*angle.shape, 3, 3)
 
 
-def _rz(angle: np.ndarray) -> np.ndarray:
+def _rotation_z(angle: np.ndarray) -> np.ndarray:
     c, s, o, i = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
     return np.stack([c, -s, o, s, c, o, o, o, i], -1).reshape(*angle.shape, 3, 3)
 
@@ -53,8 +71,21 @@ def _unit(vector: np.ndarray) -> np.ndarray:
     return vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-9)
 
 
-def solve_two_bone_ik(start: np.ndarray, end: np.ndarray, pole: np.ndarray, first: float, second: float):
-    """Middle and end joint (T,3) of a chain from `start` toward `end` (T,3), bent toward `pole`; too far is clamped."""
+def solve_two_bone_ik(
+    start: np.ndarray, end: np.ndarray, pole: np.ndarray, first: float, second: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Solve the inverse kinematics of a chain of two bones, such as a leg.
+
+    Args:
+        start: (T, 3), the fixed end of the chain.
+        end: (T, 3), the target of the other end; a target out of reach is clamped.
+        pole: (T, 3), the direction in which the middle joint bends.
+        first: length of the first bone.
+        second: length of the second bone.
+
+    Returns:
+        The middle and the end joint, (T, 3) each.
+    """
     axis = end - start
     reach = np.linalg.norm(axis, axis=-1, keepdims=True)
     direction = axis / np.maximum(reach, 1e-9)
@@ -67,120 +98,138 @@ def solve_two_bone_ik(start: np.ndarray, end: np.ndarray, pole: np.ndarray, firs
 
 @dataclass(frozen=True)
 class Body:
-    """Bone lengths (22,) in metres with both sides equal, and how the person stands."""
+    """The proportions and the stance of one person. `bones` (22,) are lengths in metres, equal on both sides."""
 
     bones: np.ndarray
     toe_height: float = 0.012
-    stance: float = 0.09  # half of the distance between the feet
-    toe_out: float = 8.0
+    half_stance: float = 0.09  # half of the distance between the feet
+    toe_out: float = 8.0  # degrees that each foot turns outwards
 
     @staticmethod
     def sample(rng: np.random.Generator) -> Body:
-        """An adult of random height (1.45 to 1.95 m or so) and proportions."""
+        """Draw an adult of random height (about 1.45 to 1.95 m) and proportions."""
         bones = BONE_LENGTHS.astype(float).copy()
         for left, right in ((1, 2), (4, 5), (7, 8), (10, 11), (13, 14), (16, 17), (18, 19), (20, 21)):
             bones[[left, right]] = bones[[left, right]].mean() * rng.uniform(0.95, 1.05)
         bones[[3, 6, 9, 12, 15]] *= rng.uniform(0.95, 1.05)
-        return Body(bones * rng.uniform(0.88, 1.12), stance=rng.uniform(0.075, 0.12), toe_out=rng.uniform(2, 14))
+        return Body(bones * rng.uniform(0.88, 1.12), half_stance=rng.uniform(0.075, 0.12), toe_out=rng.uniform(2, 14))
 
-    def bone(self, name: str) -> float:
+    def bone_length(self, name: str) -> float:
+        """The length in metres of the bone that ends at this joint."""
         return float(self.bones[JOINT_INDEX[name]])
 
     @property
-    def leg(self) -> float:
-        return self.bone("l_knee") + self.bone("l_ankle")
+    def leg_length(self) -> float:
+        """Hip to ankle."""
+        return self.bone_length("l_knee") + self.bone_length("l_ankle")
 
     @property
-    def arm(self) -> float:
-        return self.bone("l_elbow") + self.bone("l_wrist")
+    def arm_length(self) -> float:
+        """Shoulder to wrist."""
+        return self.bone_length("l_elbow") + self.bone_length("l_wrist")
 
     @property
-    def foot(self) -> tuple[float, float]:
-        """How far the ankle lies above and behind the toe of a flat foot."""
-        length = self.bone("l_foot")
+    def ankle_offset(self) -> tuple[float, float]:
+        """The distances of the ankle above and behind the toe of a flat foot."""
+        length = self.bone_length("l_foot")
         return 0.36 * length, 0.933 * length
 
     @property
-    def standing(self) -> float:
-        """Pelvis height with nearly straight legs."""
-        return self.toe_height + self.foot[0] + 0.985 * self.leg + 0.6 * self.bone("l_hip")
+    def standing_height(self) -> float:
+        """The pelvis height with nearly straight legs."""
+        return self.toe_height + self.ankle_offset[0] + 0.985 * self.leg_length + 0.6 * self.bone_length("l_hip")
 
-    def neutral(self) -> dict[str, float]:
-        """Channel values of the neutral stance."""
+    def neutral_channels(self) -> dict[str, float]:
+        """The channel values of the neutral stance."""
         values = dict(_CENTRAL)
         for prefix, sign in (("l", 1), ("r", -1)):
             values |= {f"{prefix}_{name}": value for name, value in _SIDED.items()}
             values |= {
-                f"{prefix}_toe_x": sign * self.stance,
+                f"{prefix}_toe_x": sign * self.half_stance,
                 f"{prefix}_toe_y": self.toe_height,
-                f"{prefix}_toe_z": self.foot[1] - 0.02,
+                f"{prefix}_toe_z": self.ankle_offset[1] - 0.02,
                 f"{prefix}_toe_yaw": sign * self.toe_out,
             }
         return values
 
-    def pose(self, ch: Channels, contacts: np.ndarray) -> np.ndarray:
-        """Joints (T,22,3) of world-placed channels (each (T,)); `contacts` (T,2) marks planted feet, left then right.
+    def pose(self, channels: Channels, contacts: np.ndarray) -> np.ndarray:
+        """Compute the joints of channels in world coordinates.
 
-        Where a planted foot would be out of reach the pelvis sinks a little, smoothly.
+        Where a planted foot would be out of reach, the pelvis sinks a little, smoothly over time.
+
+        Args:
+            channels: each (T,).
+            contacts: (T, 2) bool, whether the left and the right foot are planted.
+
+        Returns:
+            (T, 22, 3) in metres.
         """
-        frames = len(ch["x"])
+        frames = len(channels["x"])
         joints = np.zeros((frames, JOINTS, 3))
-        rad = {name: np.radians(values) for name, values in ch.items()}
-        heading = _ry(rad["yaw"])
-        pelvis_turn = heading @ _ry(rad["twist"]) @ _rx(rad["tilt"]) @ _rz(rad["sway"])
+        rad = {name: np.radians(values) for name, values in channels.items()}
+        heading = _rotation_y(rad["yaw"])
+        pelvis_rotation = heading @ _rotation_y(rad["twist"]) @ _rotation_x(rad["tilt"]) @ _rotation_z(rad["sway"])
         zero = np.zeros(frames)
 
         ankles, knee_poles, toes = {}, {}, {}
         for prefix, sign in (("l", 1), ("r", -1)):
-            foot_turn = _ry(rad[f"{prefix}_toe_yaw"])
-            toes[prefix] = np.stack([ch[f"{prefix}_toe_{axis}"] for axis in "xyz"], -1)
-            up, back = self.foot
-            foot = foot_turn @ _rx(rad[f"{prefix}_heel"])
-            ankles[prefix] = toes[prefix] + _apply(foot, [0, up, -back])
-            ahead = _apply(foot_turn, [0, 0, 1.0]) + _apply(pelvis_turn, [sign * 0.12, 0, 1.0])
+            foot_yaw = _rotation_y(rad[f"{prefix}_toe_yaw"])
+            toes[prefix] = np.stack([channels[f"{prefix}_toe_{axis}"] for axis in "xyz"], -1)
+            up, back = self.ankle_offset
+            foot_rotation = foot_yaw @ _rotation_x(rad[f"{prefix}_heel"])
+            ankles[prefix] = toes[prefix] + _apply(foot_rotation, [0, up, -back])
+            ahead = _apply(foot_yaw, [0, 0, 1.0]) + _apply(pelvis_rotation, [sign * 0.12, 0, 1.0])
             knee_poles[prefix] = _unit(ahead)
 
-        pelvis = np.stack([ch["x"], self.standing + ch["lift"], ch["z"]], -1)
-        pelvis += _apply(heading, np.stack([ch["shift_x"], zero, ch["shift_z"]], -1))
+        pelvis = np.stack([channels["x"], self.standing_height + channels["lift"], channels["z"]], -1)
+        pelvis += _apply(heading, np.stack([channels["shift_x"], zero, channels["shift_z"]], -1))
         hip_offsets = {
-            prefix: _apply(pelvis_turn, np.array([sign * 0.8, -0.6, 0]) * self.bone("l_hip"))
+            prefix: _apply(pelvis_rotation, np.array([sign * 0.8, -0.6, 0]) * self.bone_length("l_hip"))
             for prefix, sign in (("l", 1), ("r", -1))
         }
         sink = zero
         for side, prefix in enumerate(SIDES):
             gap = pelvis + hip_offsets[prefix] - ankles[prefix]
-            flat = np.hypot(gap[:, 0], gap[:, 2])
-            allowed = np.sqrt(np.maximum((0.997 * self.leg) ** 2 - flat**2, 0))
-            sink = np.maximum(sink, np.where(contacts[:, side], gap[:, 1] - allowed, 0))
+            horizontal = np.hypot(gap[:, 0], gap[:, 2])
+            max_height = np.sqrt(np.maximum((0.997 * self.leg_length) ** 2 - horizontal**2, 0))
+            sink = np.maximum(sink, np.where(contacts[:, side], gap[:, 1] - max_height, 0))
+        # The maximum filter widens each dip first, so that smoothing does not flatten it.
         pelvis[:, 1] -= gaussian_filter1d(maximum_filter1d(sink, 5), 1.2)
 
         joints[:, 0] = pelvis
         for prefix in SIDES:
             hip = pelvis + hip_offsets[prefix]
-            thigh, shin = self.bone("l_knee"), self.bone("l_ankle")
+            thigh, shin = self.bone_length("l_knee"), self.bone_length("l_ankle")
             knee, ankle = solve_two_bone_ik(hip, ankles[prefix], knee_poles[prefix], thigh, shin)
             for name, value in (("hip", hip), ("knee", knee), ("ankle", ankle)):
                 joints[:, JOINT_INDEX[f"{prefix}_{name}"]] = value
             joints[:, JOINT_INDEX[f"{prefix}_foot"]] = toes[prefix] + ankle - ankles[prefix]
 
-        turn, third = pelvis_turn, 1 / 3
-        here = pelvis
+        rotation, third = pelvis_rotation, 1 / 3
+        position = pelvis  # of the spine joint that was placed last; after the loop, that of the chest
         for name, forward in (("spine1", 0.1), ("spine2", -0.1), ("spine3", -0.1)):
-            turn = turn @ _ry(rad["turn"] * third) @ _rx(rad["bend"] * third) @ _rz(rad["lean"] * third)
-            here = here + _apply(turn, _unit(np.array([0, 1, forward])) * self.bone(name))
-            joints[:, JOINT_INDEX[name]] = here
-        neck = here + _apply(turn, np.array([0, 0.985, 0.17]) * self.bone("neck"))
+            rotation = (
+                rotation
+                @ _rotation_y(rad["turn"] * third)
+                @ _rotation_x(rad["bend"] * third)
+                @ _rotation_z(rad["lean"] * third)
+            )
+            position = position + _apply(rotation, _unit(np.array([0, 1, forward])) * self.bone_length(name))
+            joints[:, JOINT_INDEX[name]] = position
+        neck = position + _apply(rotation, np.array([0, 0.985, 0.17]) * self.bone_length("neck"))
         joints[:, JOINT_INDEX["neck"]] = neck
         joints[:, JOINT_INDEX["head"]] = neck + _apply(
-            turn @ _rx(rad["nod"]), np.array([0, 0.86, 0.5]) * self.bone("head")
+            rotation @ _rotation_x(rad["nod"]), np.array([0, 0.86, 0.5]) * self.bone_length("head")
         )
 
         for prefix, sign in (("l", 1), ("r", -1)):
-            collar = here + _apply(turn, _unit(np.array([sign * 0.55, 0.82, 0.05])) * self.bone("l_collar"))
+            collar = position + _apply(
+                rotation, _unit(np.array([sign * 0.55, 0.82, 0.05])) * self.bone_length("l_collar")
+            )
             elevation, azimuth = rad[f"{prefix}_el"], rad[f"{prefix}_az"]
             shrug = np.clip((np.degrees(np.abs(elevation)) - 90) / 90, 0, 1)[:, None]
             outward = _unit(np.array([sign, -0.1, -0.05]) + shrug * np.array([-sign * 0.15, 0.45, 0]))
-            shoulder = collar + _apply(turn, outward * self.bone("l_shoulder"))
+            shoulder = collar + _apply(rotation, outward * self.bone_length("l_shoulder"))
             direction = np.stack(
                 [
                     sign * np.sin(elevation) * np.sin(azimuth),
@@ -189,11 +238,11 @@ class Body:
                 ],
                 -1,
             )
-            hand = shoulder + _apply(turn, direction) * (ch[f"{prefix}_re"] * self.arm)[:, None]
-            out = ch[f"{prefix}_out"][:, None]
+            hand = shoulder + _apply(rotation, direction) * (channels[f"{prefix}_re"] * self.arm_length)[:, None]
+            out = channels[f"{prefix}_out"][:, None]
             pole = (1 - out) * np.array([sign * 0.35, -0.5, -0.8]) + out * np.array([sign * 1.0, -0.35, 0.0])
             elbow, wrist = solve_two_bone_ik(
-                shoulder, hand, _apply(turn, pole), self.bone("l_elbow"), self.bone("l_wrist")
+                shoulder, hand, _apply(rotation, pole), self.bone_length("l_elbow"), self.bone_length("l_wrist")
             )
             for name, value in (("collar", collar), ("shoulder", shoulder), ("elbow", elbow), ("wrist", wrist)):
                 joints[:, JOINT_INDEX[f"{prefix}_{name}"]] = value

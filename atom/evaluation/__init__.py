@@ -1,1 +1,1 @@
-"""What changed between two models on the same prompts, how sure that is, and how to say it in plain words."""
+"""Evaluation: comparisons of models on the same prompts, confidence intervals, and the metrics of text-to-motion."""

@@ -1,4 +1,4 @@
-"""From motions to the metrics of text-to-motion: what was asked for, what it should have looked like, what came out."""
+"""From reference and generated motions to the rows of the metrics table."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from atom.events import Event
 from atom.humanml3d.dataset import HumanML3D, QuarantineEntry
 from atom.motion.features import joints_to_features
 
-AT_ONCE = 256  # motions embedded at a time: bounds the memory, and is enough to sort them by length
-SHORTEST = 4  # frames of one movement, which evaluators need at least
-One = TypeVar("One")
+BATCH_SIZE = 256  # motions embedded at a time: bounds the memory, and is enough to sort them by length
+MIN_FRAMES = 4  # of one movement, the shortest motion that evaluators take
+Element = TypeVar("Element")
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A text, and a real motion of it as raw features (T, 263)."""
+    """A text and a real motion of it, as raw features (T, 263)."""
 
     key: str
     text: TaggedText
@@ -35,7 +35,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class EmbeddedReferences:
-    """All that was asked for, in one order: keys, lengths of the real motions in frames, embeddings (n, d)."""
+    """All references in one order: keys, lengths of the real motions in frames, embedded texts and motions (n, d)."""
 
     keys: list[str]
     lengths: list[int]
@@ -44,11 +44,16 @@ class EmbeddedReferences:
 
 
 GeneratedSample = tuple[str, int, np.ndarray]
-"""The key of what was asked for, the number of the sample, raw features (T, 263) with at least one frame."""
+"""The key of its reference, the number of the sample, and raw features (T, 263) with at least one frame."""
 
 
 def references_from_prompts(prompts: Iterable[Mapping[str, Any]], seed: int) -> Iterator[Reference]:
-    """Prompts with their events, and what the built-in corpus makes of these."""
+    """Make references from prompts, with the motions that the built-in corpus makes of their events.
+
+    Args:
+        prompts: rows of the prompts table.
+        seed: decides the motions.
+    """
     for number, prompt in enumerate(prompts):
         events = tuple(Event(row["action"], row["count"], row["phrase"]) for row in prompt["events"])
         motion = make_motion(events, np.random.default_rng([seed, 51, number]))
@@ -58,10 +63,15 @@ def references_from_prompts(prompts: Iterable[Mapping[str, Any]], seed: int) -> 
 def references_from_dataset(
     settings: MetricsConfig, seed: int, quarantined: list[QuarantineEntry] | None = None
 ) -> Iterator[Reference]:
-    """One caption of each motion of HumanML3D's split, at most `settings.captions`; what can't be used joins
-    `quarantined`."""
+    """Read one caption of each motion of HumanML3D's split.
+
+    Args:
+        settings: name the dataset, the split and the largest number of captions.
+        seed: decides the captions.
+        quarantined: a list to which motions that can't be used are added.
+    """
     assert settings.dataset is not None
-    used: Counter[str] = Counter()  # of the keys: a part of a clip may be told of twice
+    used: Counter[str] = Counter()  # of the keys: several captions may describe one part of a clip
     for number, item in enumerate(HumanML3D(settings.dataset).draw_one_caption_each(settings.split, seed, quarantined)):
         if settings.captions and number == settings.captions:
             return
@@ -71,76 +81,108 @@ def references_from_dataset(
         yield Reference(key, TaggedText(item.caption.text, item.caption.tokens), item.features)
 
 
-def embed_references(evaluator: Evaluator, asked: Iterable[Reference]) -> EmbeddedReferences:
-    """Raises AtomError when nothing is asked for."""
+def embed_references(evaluator: Evaluator, references: Iterable[Reference]) -> EmbeddedReferences:
+    """Embed the texts and real motions of all references.
+
+    Args:
+        evaluator: what embeds them.
+        references: in any order, which stays.
+
+    Raises:
+        AtomError: without a reference.
+    """
     keys: list[str] = []
     lengths: list[int] = []
     texts, real = [], []
-    for some in _batches(asked):
-        keys += [one.key for one in some]
-        lengths += [len(one.features) for one in some]
-        texts.append(evaluator.embed_texts([one.text for one in some]))
-        real.append(evaluator.embed_motions([one.features for one in some]))
+    for batch in _batches(references):
+        keys += [reference.key for reference in batch]
+        lengths += [len(reference.features) for reference in batch]
+        texts.append(evaluator.embed_texts([reference.text for reference in batch]))
+        real.append(evaluator.embed_motions([reference.features for reference in batch]))
     if not keys:
         raise AtomError("there are no texts to measure on: check evaluation.metrics.dataset and its split")
     return EmbeddedReferences(keys, lengths, np.concatenate(texts), np.concatenate(real))
 
 
-def embed_generated(evaluator: Evaluator, truth: EmbeddedReferences, made: Iterable[GeneratedSample]) -> np.ndarray:
-    """Embeddings (n, samples, d) of motions in the order of `truth`, each cut to the length of the real one, as the
-    peers do; as many samples as the text with the fewest has. AtomError for a text without any."""
-    lengths = dict(zip(truth.keys, truth.lengths, strict=True))
-    found: dict[str, dict[int, np.ndarray]] = {key: {} for key in truth.keys}
-    for some in _batches(one for one in made if one[0] in lengths):
-        cut = [_long_enough(features[: max(lengths[key], SHORTEST)]) for key, _, features in some]
-        for (key, sample, _), embedding in zip(some, evaluator.embed_motions(cut), strict=True):
-            found[key][sample] = embedding
-    samples = min(map(len, found.values()))
+def embed_generated(
+    evaluator: Evaluator, references: EmbeddedReferences, generated: Iterable[GeneratedSample]
+) -> np.ndarray:
+    """Embed generated motions, each cut to the length of its reference, as the code of Guo and of MotionGPT does.
+
+    Args:
+        evaluator: what embeds them.
+        references: the embedded references.
+        generated: the motions in any order; those without a reference are ignored.
+
+    Returns:
+        (n, samples, d) in the order of the references, with as many samples as the text with the fewest has.
+
+    Raises:
+        AtomError: for a text without a motion.
+    """
+    lengths = dict(zip(references.keys, references.lengths, strict=True))
+    embeddings: dict[str, dict[int, np.ndarray]] = {key: {} for key in references.keys}
+    for batch in _batches(sample for sample in generated if sample[0] in lengths):
+        cut = [_pad_to_min_frames(features[: max(lengths[key], MIN_FRAMES)]) for key, _, features in batch]
+        for (key, sample, _), embedding in zip(batch, evaluator.embed_motions(cut), strict=True):
+            embeddings[key][sample] = embedding
+    samples = min(map(len, embeddings.values()))
     if not samples:
-        missing = next(key for key, motions in found.items() if not motions)
+        missing = next(key for key, motions in embeddings.items() if not motions)
         raise AtomError(f"no motion was made for {missing!r}: make it, or leave the metrics out")
-    return np.stack([[motions[i] for i in sorted(motions)[:samples]] for motions in found.values()])
+    return np.stack([[motions[i] for i in sorted(motions)[:samples]] for motions in embeddings.values()])
 
 
 def compute_metric_rows(
-    truth: EmbeddedReferences, arms: Mapping[str, np.ndarray], settings: MetricsConfig, evaluator: str, seed: int
+    references: EmbeddedReferences, arms: Mapping[str, np.ndarray], settings: MetricsConfig, evaluator: str, seed: int
 ) -> list[dict[str, Any]]:
-    """A row for each arm and metric, those of the real motions first."""
+    """Compute the rows of the metrics table.
+
+    Args:
+        references: the embedded references.
+        arms: the embedded generated motions (n, samples, d) of each arm.
+        settings: the settings of the metrics.
+        evaluator: the name of the evaluator, a column of the rows.
+        seed: decides the draws of the metrics.
+
+    Returns:
+        A row for each arm and metric, those of the real motions first.
+    """
     rows: list[dict[str, Any]] = []
     for arm, generated in arms.items():
-        found = text_to_motion_metrics(
-            truth.texts,
-            truth.real,
+        metrics = text_to_motion_metrics(
+            references.texts,
+            references.real,
             generated,
             replications=settings.replications,
             seed=seed,
             diversity_pairs=settings.diversity_pairs,
             multimodality_pairs=settings.multimodality_pairs,
         )
-        for name, figures in found.items():
-            if name == "real" and rows:
+        for name, intervals in metrics.items():
+            if name == "real" and rows:  # the real motions are the same for each arm
                 continue
             rows += [
                 {
                     "arm": "real" if name == "real" else arm,
                     "metric": metric,
-                    "mean": figure.mean,
-                    "half_width": figure.half_width,
-                    "replications": figure.replications,
-                    "texts": len(truth.keys),
+                    "mean": interval.mean,
+                    "half_width": interval.half_width,
+                    "replications": interval.replications,
+                    "texts": len(references.keys),
                     "evaluator": evaluator,
                     "data": "HumanML3D" if settings.dataset else "corpus",
                 }
-                for metric, figure in figures.items()
+                for metric, interval in intervals.items()
             ]
     return rows
 
 
-def _batches(items: Iterable[One]) -> Iterator[list[One]]:
+def _batches(items: Iterable[Element]) -> Iterator[list[Element]]:
     items = iter(items)
-    while some := list(islice(items, AT_ONCE)):
-        yield some
+    while batch := list(islice(items, BATCH_SIZE)):
+        yield batch
 
 
-def _long_enough(features: np.ndarray) -> np.ndarray:
-    return np.pad(features, ((0, max(SHORTEST - len(features), 0)), (0, 0)), mode="edge")
+def _pad_to_min_frames(features: np.ndarray) -> np.ndarray:
+    return np.pad(features, ((0, max(MIN_FRAMES - len(features), 0)), (0, 0)), mode="edge")

@@ -1,4 +1,4 @@
-"""How often tuned motions beat base ones: each held-out prompt is won, tied or lost."""
+"""Win rates: each held-out prompt is a win, a tie or a loss of the tuned model against the base model."""
 
 from __future__ import annotations
 
@@ -7,35 +7,43 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from atom.evaluation.bootstrap import mean, paired_bootstrap
+from atom.evaluation.bootstrap import mean_statistic, paired_bootstrap
 from atom.evaluation.comparison import BASE, TUNED
 from atom.events import TASKS
 
 
 def win_rates(rows: pd.DataFrame, *, resamples: int = 2000, seed: int = 0) -> list[dict[str, Any]]:
-    """For each judge, overall and by task, the shares of prompts that the tuned model wins, ties and loses.
+    """Compute the shares of prompts that the tuned model wins, ties and loses.
 
-    `rows` are as `compare` takes them. A prompt is won where the mean score of its tuned motions is above that of its
-    base motions. Gives dicts of `judge`, `task` ("overall" first), `n` prompts, and `wins`, `ties`, `losses`, each
-    `{share, low, high}` with the 95 % interval of the paired bootstrap over prompts of `compare`.
+    A prompt is won where the mean score of its tuned motions is above that of its base motions.
+
+    Args:
+        rows: evaluation rows, as `compare` takes them.
+        resamples: of the paired bootstrap over prompts.
+        seed: of the bootstrap.
+
+    Returns:
+        For each judge and task ("overall" first) a dict of `judge`, `task`, `n` prompts, and `wins`, `ties` and
+        `losses`, each `{share, low, high}` with the 95 % interval.
     """
     found = []
-    for judge, seen in rows.groupby("judge", sort=False):
-        scored = seen[seen["score"].notna()]
+    for judge, judge_rows in rows.groupby("judge", sort=False):
+        scored = judge_rows[judge_rows["score"].notna()]
         for task in ("overall", *TASKS):
-            of_task = scored if task == "overall" else scored[scored["task"] == task]
-            arms = [of_task[of_task["arm"] == arm].groupby("prompt_id")["score"].mean() for arm in (BASE, TUNED)]
+            task_rows = scored if task == "overall" else scored[scored["task"] == task]
+            arms = [task_rows[task_rows["arm"] == arm].groupby("prompt_id")["score"].mean() for arm in (BASE, TUNED)]
             before, after = pd.concat(arms, axis=1, join="inner").to_numpy(np.float64).T
             if not len(before):
                 continue
             tied = np.isclose(before, after)
             outcomes = {"wins": (after > before) & ~tied, "ties": tied, "losses": (after < before) & ~tied}
-            shares = {name: _share(won, resamples, seed) for name, won in outcomes.items()}
+            shares = {name: _share(outcome, resamples, seed) for name, outcome in outcomes.items()}
             found.append({"judge": str(judge), "task": task, "n": len(before), **shares})
     return found
 
 
 def _share(values: np.ndarray, resamples: int, seed: int) -> dict[str, float]:
-    nothing = mean(np.zeros(len(values)))
-    found = paired_bootstrap(nothing, mean(values), len(values), resamples=resamples, seed=seed)
-    return {"share": found.tuned, "low": found.gain_low, "high": found.gain_high}
+    # Against a base of zeros the gain of the paired bootstrap is the share itself.
+    zeros = mean_statistic(np.zeros(len(values)))
+    difference = paired_bootstrap(zeros, mean_statistic(values), len(values), resamples=resamples, seed=seed)
+    return {"share": difference.tuned, "low": difference.gain_low, "high": difference.gain_high}

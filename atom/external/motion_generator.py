@@ -51,7 +51,7 @@ import numpy as np
 from atom.atomic_write import write_atomically
 from atom.errors import AtomError
 from atom.external.motion_set import validate_prompt_id
-from atom.motion.motion_files import as_joints
+from atom.motion.motion_files import to_joints
 from atom.prompts.grammar import Prompt
 
 _INDEX_NAME, _REJECTED_NAME, _MOTION_FOLDER = "index.jsonl", "rejected.jsonl", "motions"
@@ -73,7 +73,7 @@ class MotionGenerator(Protocol):
 class FolderCounts:
     """Motions that this run generated, that were in the folder before, and that are rejected as no motions."""
 
-    made: int
+    generated: int
     kept: int
     rejected: int
 
@@ -113,7 +113,7 @@ def make_motion_folder(
     try:
         (folder / _MOTION_FOLDER).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise AtomError(f"{folder}: can't be made ({error.strerror}), choose another place") from error
+        raise AtomError(f"{folder}: can't be created ({error.strerror}), choose another place") from error
     jobs = {
         (validate_prompt_id(prompt.prompt_id), sample): prompt for prompt, sample in product(prompts, range(samples))
     }
@@ -126,7 +126,7 @@ def make_motion_folder(
         {(row["prompt_id"], row["sample"]) for row in rows} & jobs.keys() for rows in (index, rejected)
     )
     missing = [key for key in jobs if key not in kept_keys | rejected_keys]
-    num_made, num_rejected, done = 0, len(rejected_keys), len(jobs) - len(missing)
+    num_generated, num_rejected, done = 0, len(rejected_keys), len(jobs) - len(missing)
     for start in range(0, len(missing), batch_size):
         keys = missing[start : start + batch_size]
         rows = [_build_row(jobs[key], key[1], generator.name, seed) for key in keys]
@@ -145,13 +145,13 @@ def make_motion_folder(
         # The files come before their rows: a crash in between loses work, and never leaves a row without its motion.
         _append_rows(folder / _INDEX_NAME, written)
         _append_rows(folder / _REJECTED_NAME, refused)
-        num_made, num_rejected, done = num_made + len(written), num_rejected + len(refused), done + len(keys)
+        num_generated, num_rejected, done = num_generated + len(written), num_rejected + len(refused), done + len(keys)
         if progress:
             progress(done, len(jobs))
-    return FolderCounts(num_made, len(kept_keys), num_rejected)
+    return FolderCounts(num_generated, len(kept_keys), num_rejected)
 
 
-def sample_seed(seed: int, prompt_id: str, sample: int) -> int:
+def derive_sample_seed(seed: int, prompt_id: str, sample: int) -> int:
     """The seed of one sample, which does not depend on the other samples of a run.
 
     Args:
@@ -173,7 +173,7 @@ def _build_row(prompt: Prompt, sample: int, generator: str, seed: int) -> dict[s
         "task": prompt.task,
         "split": prompt.split,
         "events": [event.to_dict() for event in prompt.events],
-        "seed": sample_seed(seed, prompt.prompt_id, sample),
+        "seed": derive_sample_seed(seed, prompt.prompt_id, sample),
         "generator": generator,
     }
 
@@ -188,7 +188,7 @@ def _write_motion(path: Path, motion: Any) -> None:
         array = np.asarray(motion)
     except (ValueError, TypeError, RuntimeError) as error:  # uneven lists; tensors that can't become arrays
         raise AtomError(f"{path.stem}: is no array ({' '.join(str(error).split())[:100]})") from None
-    as_joints(array, path.stem)
+    to_joints(array, path.stem)
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:

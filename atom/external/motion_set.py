@@ -28,7 +28,7 @@ import pyarrow as pa
 from atom.errors import AtomError
 from atom.events import TASKS, Composition, Event, Split, Task
 from atom.external.motion_table import JsonLinesTable, MotionRow, MotionTable, open_motion_table
-from atom.motion.motion_files import as_joints, read_motion
+from atom.motion.motion_files import read_motion, to_joints
 from atom.prompts.grammar import Prompt
 from atom.prompts.parsing import parse_events
 
@@ -82,7 +82,7 @@ class ExternalMotionSet:
         """
         if entry.file:
             return read_motion(self._folder / entry.file)
-        return as_joints(self._table.motion(entry.position), entry.where)
+        return to_joints(self._table.motion(entry.position), entry.where)
 
 
 def read_motion_set(path: str | Path, progress: Callable[[int], None] | None = None) -> ExternalMotionSet:
@@ -123,7 +123,7 @@ def read_motion_set(path: str | Path, progress: Callable[[int], None] | None = N
     return ExternalMotionSet(entries, quarantined, path.resolve().name, folder, table)
 
 
-def prompts_of(motions: ExternalMotionSet, split: Split = "train") -> tuple[list[Prompt], list[tuple[str, str]]]:
+def derive_prompts(motions: ExternalMotionSet, split: Split = "train") -> tuple[list[Prompt], list[tuple[str, str]]]:
     """The prompts of a set, one per `prompt_id`.
 
     Events are those of the rows, else those that the parser reads from the text; a text that it does not understand in

@@ -15,22 +15,26 @@ from transformers import PreTrainedTokenizerFast
 
 from atom.devices import resolve_device
 from atom.errors import AtomError
-from atom.generation.adapter import adapter_hash, check_base, load_adapter
-from atom.generation.checkpoint import Checkpoint, load_checkpoint, template_of, weights_hash
-from atom.generation.language_model_inference import Inference
+from atom.generation.adapter_loading import check_adapter_base, hash_adapter, load_adapter
+from atom.generation.checkpoint import Checkpoint, hash_weights, load_checkpoint, resolve_template
+from atom.generation.language_model_inference import T5Inference
 from atom.generation.sampling import sample_ids
 from atom.generation.tokenizer import MotionVocabulary
 from atom.generation.vqvae import encode_clips
 from atom.motion.features import features_to_joints
 from atom.motion.skeleton import JOINTS
 
-_DECODED_AT_ONCE = 64  # motions
-_PADDING = 64  # codes of a batch, all rows together: to decode as many takes about as long as to begin another batch
+_DECODE_BATCH_SIZE = 64  # motions
+# Codes of padding in a batch, all rows together: more of them cost about as much time as another batch.
+_MAX_PADDING = 64
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Codes of one motion. `stop_reason`: the model ended it, it ran into the length limit, or it holds no code."""
+    """The codes of one motion.
+
+    `stop_reason` is "end" if the model ended the motion, "length" if it reached the limit, "empty" if there is no code.
+    """
 
     tokens: list[int]
     stop_reason: Literal["end", "length", "empty"]
@@ -39,13 +43,13 @@ class Sample:
 class Generator:
     """VQ-VAE, language model and tokenizer of one checkpoint, with or without a LoRA adapter.
 
-    `language_model` is the T5, or its PeftModel; `motions` tells where the motion tokens lie in `tokenizer`;
+    `language_model` is the T5, or its PeftModel; `motions` knows the ids of the motion tokens in `tokenizer`;
     `weights_hash` identifies everything that decides what is generated, the adapter included.
     """
 
     def __init__(self, checkpoint: Checkpoint, weights: str = "", device: str = "cpu") -> None:
         self.device = resolve_device(device)
-        self.vqvae = checkpoint.vqvae.to(self.device).eval().laid_out()
+        self.vqvae = checkpoint.vqvae.to(self.device).eval().to_channels_last()
         self.language_model: torch.nn.Module = checkpoint.language_model.to(self.device).eval()
         self.tokenizer: PreTrainedTokenizerFast = checkpoint.tokenizer
         self.template = checkpoint.template
@@ -57,26 +61,37 @@ class Generator:
     def load(
         cls, checkpoint: str = "builtin", adapter: str | None = None, device: str = "cpu", template: str | None = None
     ) -> Generator:
-        """The generator of a checkpoint folder or 'builtin', with the LoRA adapter of a folder if one is given.
+        """Loads a generator.
 
-        `template` words the prompts in another way than the checkpoint says: a name of `TEMPLATES`, or a text with {}.
+        Args:
+            checkpoint: a checkpoint folder or 'builtin'.
+            adapter: the folder of a LoRA adapter that was tuned on this checkpoint.
+            device: cpu, cuda, cuda:1 or mps.
+            template: a prompt template other than the checkpoint's: a name of `PROMPT_TEMPLATES`, or a text with {}.
+
+        Returns:
+            The generator, in eval mode.
+
+        Raises:
+            AtomError: for a checkpoint or an adapter that can't be loaded, or an adapter of another base.
         """
-        generator = cls(load_checkpoint(checkpoint), weights_hash(checkpoint), device)
+        generator = cls(load_checkpoint(checkpoint), hash_weights(checkpoint), device)
         if template is not None:
-            generator.template = template_of(template)
+            generator.template = resolve_template(template)
         if adapter is not None:
             folder = Path(adapter)
-            check_base(folder, generator.weights_hash)
+            check_adapter_base(folder, generator.weights_hash)
             generator.language_model = load_adapter(generator.language_model, folder).to(generator.device)
-            generator.weights_hash += "+" + adapter_hash(folder)
+            # Appended, not hashed together: the base stays readable in the hash of a tuned generator.
+            generator.weights_hash += "+" + hash_adapter(folder)
         return generator
 
-    def motion_text(self, codes: Sequence[int]) -> str:
-        """The answer that stands for these codes, in the language model's own words."""
+    def codes_to_text(self, codes: Sequence[int]) -> str:
+        """Codes as the language model writes them, `<motion_id_START>...<motion_id_END>`."""
         return self.motions.text(codes)
 
     def encode_prompts(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Token ids and attention mask (B, S) of prompts in the checkpoint's wording, padded to the longest."""
+        """Token ids and attention mask (B, S) of texts in the prompt template, padded to the longest."""
         batch = self.tokenizer([self.template.format(text) for text in texts], padding=True, return_tensors="pt")
         return batch.input_ids.to(self.device), batch.attention_mask.to(self.device)
 
@@ -93,22 +108,35 @@ class Generator:
         vocabulary: Literal["motion", "all"] = "motion",
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Sample]:
-        """One motion for each text and its seed, in the caller's order; `temperature` 0 is the likeliest token always.
+        """Samples one motion for each text and its seed.
 
-        With the vocabulary "motion" nothing but motion tokens and </s> can come. "all" is MotionGPT's own way: words
-        may come too, are thrown away when the answer is read, and an answer of words alone holds no motion. Sampling
-        stops at the motion's end token, after which nothing is read. `batch_size` motions are made at a time, or half
-        as many, again and again, where the GPU's memory does not hold them.
+        Args:
+            texts: prompts without the template.
+            seeds: a seed for each text.
+            temperature: 0 always takes the likeliest token.
+            top_k: sample among this many likeliest tokens; 0 for all.
+            top_p: sample among the likeliest tokens that together have this probability.
+            max_new_tokens: the longest answer, start and end token included.
+            batch_size: motions per batch. It is halved as often as needed when a GPU runs out of memory.
+            vocabulary: "motion" samples motion tokens and </s> only. "all" is MotionGPT's own way: words can appear
+                too and are dropped, so that an answer of words alone is an empty motion.
+            progress: receives the number of finished motions and of all motions.
+
+        Returns:
+            The motions, in the order of the texts. Sampling stops at the motion's end token.
+
+        Raises:
+            AtomError: for an empty text, or for seeds or a temperature out of range.
         """
         _check_sampling(texts, seeds, temperature)
         motion_ids = self.motions.answer_ids(self.tokenizer.eos_token_id)
-        choices = torch.tensor(motion_ids if vocabulary == "motion" else range(len(self.tokenizer)), device=self.device)
-        stops = (self.motions.end, self.tokenizer.eos_token_id)
+        allowed_ids = motion_ids if vocabulary == "motion" else range(len(self.tokenizer))
+        stop_ids = (self.motions.end, self.tokenizer.eos_token_id)
         model = self.language_model
         if isinstance(model, PeftModel):
-            model = model.get_base_model()  # the same network, adapter included, without peft's own forward
-        inference = Inference(model, choices)
-        # Texts of about one length, and all samples of a text, share a batch.
+            model = model.get_base_model()  # the same network with its adapter, without peft's wrapper around forward
+        inference = T5Inference(model, torch.tensor(allowed_ids, device=self.device))
+        # Sorting puts texts of similar length, and all samples of one text, into the same batch.
         order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), texts[i]))
         samples: dict[int, Sample] = {}
         while len(samples) < len(order):
@@ -120,69 +148,71 @@ class Generator:
                     inputs,
                     mask,
                     [seeds[i] for i in rows],
-                    stops=stops,
+                    stop_ids=stop_ids,
                     temperature=temperature,
                     top_k=top_k,
                     top_p=top_p,
                     max_new_tokens=max_new_tokens,
                 )
-            except torch.OutOfMemoryError:  # of a GPU
+            except torch.OutOfMemoryError:  # only GPUs raise it
                 if len(rows) == 1:
                     raise
-                batch_size = len(rows) // 2
+                batch_size = len(rows) // 2  # also for all later batches
                 continue
             for i, ids in zip(rows, answers, strict=True):
                 codes = self.motions.parse(ids)
-                samples[i] = Sample(codes, "empty" if not codes else "end" if ids[-1] in stops else "length")
+                samples[i] = Sample(codes, "empty" if not codes else "end" if ids[-1] in stop_ids else "length")
             if progress:
                 progress(len(samples), len(texts))
         return [samples[i] for i in range(len(texts))]
 
     def encode(self, features: Sequence[np.ndarray]) -> list[list[int]]:
-        """Codes of motions of raw features (T, 263), one for every four frames; up to 3 frames at the end are lost."""
+        """Codes of motions of raw features (T, 263), one for every four frames. The last T % 4 frames are dropped."""
         return encode_clips(self.vqvae, features, self._mean, self._std)
 
     def decode(self, tokens: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Joints (4n, 22, 3) float32 in metres of motions of n codes each, starting at the origin facing +Z; one
-        without codes gives (0, 22, 3)."""
+        """Joints (4n, 22, 3) float32 in metres of motions of n codes each, which start at the origin and face +Z.
+
+        A motion without codes gives (0, 22, 3). Raises AtomError for a code outside the codebook.
+        """
         joints = [np.zeros((0, JOINTS, 3), np.float32)] * len(tokens)
-        for rows, features in self._decoded(tokens):
+        for rows, features in self._decode_batches(tokens):
             for i, motion in zip(rows, features_to_joints(features), strict=True):
                 joints[i] = motion[: self.vqvae.config.frames_per_token * len(tokens[i])]
         return joints
 
     def decode_features(self, tokens: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Raw features (4n, 263) float32 of motions of n codes each; one without codes gives (0, 263)."""
+        """Raw features (4n, 263) float32 of motions of n codes each; a motion without codes gives (0, 263)."""
         decoded = [np.zeros((0, len(self._mean)), np.float32)] * len(tokens)
-        for rows, features in self._decoded(tokens):
+        for rows, features in self._decode_batches(tokens):
             for i, motion in zip(rows, features, strict=True):
                 decoded[i] = motion[: self.vqvae.config.frames_per_token * len(tokens[i])]
         return decoded
 
     @torch.inference_mode()
-    def _decoded(self, tokens: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], np.ndarray]]:
-        """Motions of about one length together: which they are, and their raw features (B, T, 263), of which those of a
-        shorter motion stand first in its row."""
-        known = range(self.motions.codes)
+    def _decode_batches(self, tokens: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Batches of motions of similar length: their positions in `tokens`, and raw features (B, T, 263), padded at
+        the end of the row of a shorter motion."""
+        valid_codes = range(self.motions.codes)
         for i, codes in enumerate(tokens):
-            if strange := [code for code in codes if code not in known]:
-                raise AtomError(f"motion {i} holds code {strange[0]}, outside the codebook's 0..{known[-1]}")
-        for rows in _of_about_one_length([len(codes) for codes in tokens]):
+            if invalid := [code for code in codes if code not in valid_codes]:
+                raise AtomError(f"motion {i} holds code {invalid[0]}, outside the codebook's 0..{valid_codes[-1]}")
+        for rows in _batch_by_length([len(codes) for codes in tokens]):
             batch = [torch.tensor(list(tokens[i])) for i in rows]
             lengths = torch.tensor([len(codes) for codes in batch], device=self.device)
             codes = pad_sequence(batch, batch_first=True).to(self.device)
-            unequal = len(batch[0]) != len(batch[-1])
-            decoded = self.vqvae.decode(codes, lengths if unequal else None)
+            is_padded = len(batch[0]) != len(batch[-1])  # batches are sorted by length
+            decoded = self.vqvae.decode(codes, lengths if is_padded else None)
             yield rows, decoded.float().cpu().numpy() * self._std + self._mean
 
 
-def _of_about_one_length(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Batches of motions, the longest first, as positions in `lengths`; those of length 0 are in none."""
+def _batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Batches of positions in `lengths`, the longest first. Motions of length 0 are in no batch."""
     rows: list[int] = []
     padding = 0
     for i in sorted(filter(lengths.__getitem__, range(len(lengths))), key=lambda i: -lengths[i]):
         added = lengths[rows[0]] - lengths[i] if rows else 0
-        if len(rows) == _DECODED_AT_ONCE or padding + added > _PADDING:
+        if len(rows) == _DECODE_BATCH_SIZE or padding + added > _MAX_PADDING:
             yield rows
             rows, padding, added = [], 0, 0
         rows.append(i)

@@ -1,4 +1,4 @@
-"""What a file or folder of weights is, told by its content: its kind, sizes, faults, and the command to use it with."""
+"""Inspects a file or folder of weights: its kind by its content, sizes, faults, and the command to use it with."""
 
 from __future__ import annotations
 
@@ -14,38 +14,41 @@ import torch
 from torch import Tensor, nn
 
 from atom.errors import AtomError
-from atom.generation.adapter import CONFIG as ADAPTER_CONFIG
-from atom.generation.adapter import WEIGHTS as ADAPTER_WEIGHTS
-from atom.generation.atom_model import PREFIX, Lora, Policy
-from atom.generation.checkpoint import DECISIVE, LANGUAGE_MODEL_WEIGHTS, VQVAE_WEIGHTS, build_models, read_config
+from atom.generation.adapter_loading import CONFIG_FILE as ADAPTER_CONFIG
+from atom.generation.adapter_loading import WEIGHTS_FILE as ADAPTER_WEIGHTS
+from atom.generation.atom_policy import PREFIX, AtomPolicy, LoraShape
+from atom.generation.checkpoint import HASHED_FILES, LANGUAGE_MODEL_WEIGHTS, VQVAE_WEIGHTS, build_models, read_config
 from atom.generation.language_model import T5Shape, build_language_model
-from atom.generation.motiongpt import Parts, output_difference, vqvae_sizes
+from atom.generation.motiongpt_checkpoint import MotionGPTWeights, infer_vqvae_config, output_layer_difference
 from atom.generation.vqvae import VQVAE, VQVAEConfig
 from atom.generation.weights import (
-    damaged_member,
-    differences,
+    drop_embedding_copies,
+    find_damaged_member,
+    find_mismatches,
     is_safetensors,
     read_safetensors,
     read_torch_content,
-    without_copies,
 )
 
 Kind = Literal["MotionGPT", "VQ-VAE", "AToM policy", "LoRA adapter", "checkpoint folder", "Guo evaluator", "unknown"]
 
-_EVALUATOR = ("movement_encoder", "text_encoder", "motion_encoder")
+_EVALUATOR_PARTS = ("movement_encoder", "text_encoder", "motion_encoder")
 
 
 @dataclass
 class Inspection:
-    """What was found. `parameters` counts numbers by part of the model, `dtypes` tensors by type of number,
-    `by_products` the tensors that belong to no model; `head_difference` is the largest difference of T5's output layer
-    and embedding, which must not be 0; `faults` names all that keeps the file from being used."""
+    """What a file or folder of weights is.
+
+    `parameters` counts the parameters by part of the model, `dtypes` the tensors by dtype, `by_products` the tensors
+    that belong to no model. `head_difference` is the largest difference of T5's output layer and embedding, which must
+    not be 0. `faults` lists everything that keeps the file from being used.
+    """
 
     path: str
     kind: Kind = "unknown"
     vqvae: VQVAEConfig | None = None
     t5: T5Shape | None = None
-    lora: Lora | None = None
+    lora: LoraShape | None = None
     parameters: dict[str, int] = field(default_factory=dict)
     dtypes: dict[str, int] = field(default_factory=dict)
     by_products: dict[str, int] = field(default_factory=dict)
@@ -56,191 +59,197 @@ class Inspection:
 
 
 def inspect_checkpoint(path: Path) -> Inspection:
-    """Looks into a file or folder of weights without running anything in it.
+    """Inspects a file or folder of weights without running anything in it.
 
-    AtomError if it can't be read at all: missing, empty, text, cut off, or a pickle that could run code.
+    Raises AtomError if it can't be read at all: missing, empty, text, cut off, or a pickle that could run code.
     """
-    found = Inspection(str(path))
+    inspection = Inspection(str(path))
     if path.is_dir():
-        _folder(path, found)
+        _inspect_folder(path, inspection)
     else:
         if is_safetensors(path):
             content: Any = read_safetensors(path)
         else:
             content = read_torch_content(path)
-            if member := damaged_member(path):
-                found.faults.append(f"the part {member} of the file is damaged")
-        _file(content, found)
-    found.next_step = _next_step(found, shlex.quote(str(path)))
-    return found
+            if member := find_damaged_member(path):
+                inspection.faults.append(f"the part {member} of the file is damaged")
+        _inspect_content(content, inspection)
+    inspection.next_step = _next_step(inspection, shlex.quote(str(path)))
+    return inspection
 
 
-def _file(content: Any, found: Inspection) -> None:
-    if isinstance(content, dict) and all(isinstance(content.get(part), Mapping) for part in _EVALUATOR):
-        found.kind = "Guo evaluator"
-        for part in _EVALUATOR:
-            _count(found, part, _tensors(content[part], found))
+def _inspect_content(content: Any, inspection: Inspection) -> None:
+    if isinstance(content, dict) and all(isinstance(content.get(part), Mapping) for part in _EVALUATOR_PARTS):
+        inspection.kind = "Guo evaluator"
+        for part in _EVALUATOR_PARTS:
+            _count_parameters(inspection, part, _keep_tensors(content[part], inspection))
         return
     state = content.get("state_dict", content) if isinstance(content, dict) else content
-    state = _tensors(state, found) if isinstance(state, Mapping) else {}
-    policy, parts = Policy.of_state(state), Parts.of_state(state)
+    state = _keep_tensors(state, inspection) if isinstance(state, Mapping) else {}
+    policy, parts = AtomPolicy.from_state_dict(state), MotionGPTWeights.from_state_dict(state)
     if policy.adapter or any(key.startswith(PREFIX) for key in state):
-        _policy(policy, found)
+        _inspect_policy(policy, inspection)
     elif parts.language_model:
-        found.kind = "MotionGPT"
-        _vqvae(parts.vqvae, found)
-        _language_model(parts.language_model, found)
+        inspection.kind = "MotionGPT"
+        _inspect_vqvae(parts.vqvae, inspection)
+        _inspect_language_model(parts.language_model, inspection)
     elif "quantizer.codebook" in parts.vqvae or "encoder.model.0.weight" in parts.vqvae:
-        found.kind = "VQ-VAE"
-        _vqvae(parts.vqvae, found)
+        inspection.kind = "VQ-VAE"
+        _inspect_vqvae(parts.vqvae, inspection)
     else:
-        _count(found, "unknown", state)
-        found.faults.append(f"nothing known: {', '.join(list(state)[:5])}" if state else "no named tensors in it")
+        _count_parameters(inspection, "unknown", state)
+        inspection.faults.append(
+            f"unknown tensors: {', '.join(list(state)[:5])}" if state else "no named tensors in it"
+        )
         return
-    if found.kind != "AToM policy":
-        found.by_products = dict(Counter(key.split(".")[0] for key in parts.by_products))
-        found.faults += [f"unexpected {key}" for key in parts.strange]
+    if inspection.kind != "AToM policy":
+        inspection.by_products = dict(Counter(key.split(".")[0] for key in parts.by_products))
+        inspection.faults += [f"unexpected {key}" for key in parts.unknown]
 
 
-def _folder(path: Path, found: Inspection) -> None:
+def _inspect_folder(path: Path, inspection: Inspection) -> None:
     if (path / ADAPTER_CONFIG).is_file() or (path / ADAPTER_WEIGHTS).is_file():
-        found.kind = "LoRA adapter"
-        _adapter(path, found)
+        inspection.kind = "LoRA adapter"
+        _inspect_adapter(path, inspection)
     elif (path / VQVAE_WEIGHTS).is_file() or (path / LANGUAGE_MODEL_WEIGHTS).is_file():
-        found.kind = "checkpoint folder"
-        _checkpoint(path, found)
+        inspection.kind = "checkpoint folder"
+        _inspect_checkpoint_folder(path, inspection)
     else:
-        found.faults.append("neither a checkpoint's files in it nor an adapter's")
+        inspection.faults.append("it holds the files of neither a checkpoint nor an adapter")
 
 
-def _checkpoint(path: Path, found: Inspection) -> None:
-    missing = [name for name in DECISIVE if not (path / name).is_file()]
-    found.faults += [f"{name} is missing" for name in missing]
+def _inspect_checkpoint_folder(path: Path, inspection: Inspection) -> None:
+    missing = [name for name in HASHED_FILES if not (path / name).is_file()]
+    inspection.faults += [f"{name} is missing" for name in missing]
     vqvae, language_model = None, None
     try:
         config = read_config(path)
-        found.source = config.get("source")
+        inspection.source = config.get("source")
         vqvae, language_model = build_models(config, path)
     except AtomError as error:
-        found.faults.append(str(error))
-    for name, report, model in (
-        (VQVAE_WEIGHTS, _vqvae, vqvae),
-        (LANGUAGE_MODEL_WEIGHTS, _language_model, language_model),
+        inspection.faults.append(str(error))
+    for name, inspect, model in (
+        (VQVAE_WEIGHTS, _inspect_vqvae, vqvae),
+        (LANGUAGE_MODEL_WEIGHTS, _inspect_language_model, language_model),
     ):
         if name not in missing:
             try:
-                report(read_safetensors(path / name), found, model)
+                inspect(read_safetensors(path / name), inspection, model)
             except AtomError as error:
-                found.faults.append(str(error))
+                inspection.faults.append(str(error))
 
 
-def _adapter(path: Path, found: Inspection) -> None:
+def _inspect_adapter(path: Path, inspection: Inspection) -> None:
     try:
         settings = json.loads((path / ADAPTER_CONFIG).read_text())
         rank, alpha = settings["r"], settings["lora_alpha"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         rank, alpha = None, None
-        found.faults.append(f"{ADAPTER_CONFIG} is missing or tells no r and lora_alpha ({error})")
+        inspection.faults.append(f"{ADAPTER_CONFIG} is missing or lacks r and lora_alpha ({error})")
     try:
         state = read_safetensors(path / ADAPTER_WEIGHTS)
     except AtomError as error:
-        found.faults.append(str(error))
+        inspection.faults.append(str(error))
         return
-    _count(found, "LoRA", state)
-    _lora(state, found, alpha)
-    if rank is not None and found.lora and rank != found.lora.rank:
-        found.faults.append(f"{ADAPTER_CONFIG} says rank {rank}, the weights have {found.lora.rank}")
+    _count_parameters(inspection, "LoRA", state)
+    _inspect_lora(state, inspection, alpha)
+    if rank is not None and inspection.lora and rank != inspection.lora.rank:
+        inspection.faults.append(f"{ADAPTER_CONFIG} says rank {rank}, the weights have {inspection.lora.rank}")
 
 
-def _policy(policy: Policy, found: Inspection) -> None:
-    found.kind = "AToM policy"
-    found.faults += [f"unexpected {key}" for key in policy.strange]
-    _language_model(policy.base, found)
-    _count(found, "LoRA", policy.adapter)
-    _lora(policy.adapter, found, None)
+def _inspect_policy(policy: AtomPolicy, inspection: Inspection) -> None:
+    inspection.kind = "AToM policy"
+    inspection.faults += [f"unexpected {key}" for key in policy.unknown]
+    _inspect_language_model(policy.base, inspection)
+    _count_parameters(inspection, "LoRA", policy.adapter)
+    _inspect_lora(policy.adapter, inspection, None)
 
 
-def _lora(state: Mapping[str, Tensor], found: Inspection, alpha: float | None) -> None:
+def _inspect_lora(state: Mapping[str, Tensor], inspection: Inspection, alpha: float | None) -> None:
     try:
-        found.lora = Lora.of_state(state, alpha)
-        found.faults += found.lora.faults
+        inspection.lora = LoraShape.from_state_dict(state, alpha)
+        inspection.faults += inspection.lora.faults
     except AtomError as error:
-        found.faults.append(str(error))
+        inspection.faults.append(str(error))
 
 
-def _vqvae(state: Mapping[str, Tensor], found: Inspection, model: nn.Module | None = None) -> None:
+def _inspect_vqvae(state: Mapping[str, Tensor], inspection: Inspection, model: nn.Module | None = None) -> None:
     if not state:
-        found.faults.append("no VQ-VAE in it (keys vae.*): another file has it, to be given with --vae")
+        inspection.faults.append("no VQ-VAE in it (keys vae.*): give the file that has it with --vae")
         return
-    _count(found, "VQ-VAE", state)
+    _count_parameters(inspection, "VQ-VAE", state)
     try:
-        found.vqvae = vqvae_sizes(state)
+        inspection.vqvae = infer_vqvae_config(state)
         with torch.device("meta"):
-            model = model or VQVAE(found.vqvae)
-        _compare("VQ-VAE", state, model, found)
+            model = model or VQVAE(inspection.vqvae)
+        _compare_with_model("VQ-VAE", state, model, inspection)
     except AtomError as error:
-        found.faults.append(str(error))
+        inspection.faults.append(str(error))
 
 
-def _language_model(state: Mapping[str, Tensor], found: Inspection, model: nn.Module | None = None) -> None:
-    _count(found, "language model", without_copies(state))
+def _inspect_language_model(
+    state: Mapping[str, Tensor], inspection: Inspection, model: nn.Module | None = None
+) -> None:
+    _count_parameters(inspection, "language model", drop_embedding_copies(state))
     try:
-        found.t5 = T5Shape.of_state(state)
+        inspection.t5 = T5Shape.from_state_dict(state)
         with torch.device("meta"):
-            model = model or build_language_model(found.t5.config())
-        _compare("language model", state, model, found)
+            model = model or build_language_model(inspection.t5.config())
+        _compare_with_model("language model", state, model, inspection)
     except AtomError as error:
-        found.faults.append(str(error))
-    found.head_difference = output_difference(state)
-    if found.head_difference == 0:
-        found.faults.append("lm_head equals the embedding, but MotionGPT's differ: fetch the original file")
+        inspection.faults.append(str(error))
+    inspection.head_difference = output_layer_difference(state)
+    if inspection.head_difference == 0:
+        inspection.faults.append("lm_head equals the embedding, but MotionGPT's differ: fetch the original file")
 
 
-def _compare(part: str, state: Mapping[str, Tensor], model: nn.Module, found: Inspection) -> None:
-    found.faults += [f"{part}: {fault}" for fault in differences(state, model.state_dict())]
-    found.faults += [f"{part}: {key} holds NaN or infinity" for key, value in state.items() if not _finite(value)]
+def _compare_with_model(part: str, state: Mapping[str, Tensor], model: nn.Module, inspection: Inspection) -> None:
+    inspection.faults += [f"{part}: {fault}" for fault in find_mismatches(state, model.state_dict())]
+    inspection.faults += [
+        f"{part}: {key} holds NaN or infinity" for key, value in state.items() if not _is_finite(value)
+    ]
 
 
-def _tensors(table: Mapping[str, Any], found: Inspection) -> dict[str, Tensor]:
-    """The table's tensors; whatever else is in it is a fault."""
-    found.faults += [f"{key} is no tensor" for key, value in table.items() if not isinstance(value, Tensor)]
+def _keep_tensors(table: Mapping[str, Any], inspection: Inspection) -> dict[str, Tensor]:
+    """The tensors of the table. Everything else in it is a fault."""
+    inspection.faults += [f"{key} is no tensor" for key, value in table.items() if not isinstance(value, Tensor)]
     return {str(key): value for key, value in table.items() if isinstance(value, Tensor)}
 
 
-def _count(found: Inspection, part: str, state: Mapping[str, Tensor]) -> None:
-    found.parameters[part] = sum(value.numel() for value in state.values())
+def _count_parameters(inspection: Inspection, part: str, state: Mapping[str, Tensor]) -> None:
+    inspection.parameters[part] = sum(value.numel() for value in state.values())
     for value in state.values():
         name = str(value.dtype).removeprefix("torch.")
-        found.dtypes[name] = found.dtypes.get(name, 0) + 1
+        inspection.dtypes[name] = inspection.dtypes.get(name, 0) + 1
 
 
-def _finite(value: Tensor) -> bool:
+def _is_finite(value: Tensor) -> bool:
     return not value.is_floating_point() or bool(torch.isfinite(value).all())
 
 
-def _next_step(found: Inspection, path: str) -> str:
-    """The command for a sound file, or what to do about one that is not."""
-    if found.kind == "MotionGPT":
-        vae = "" if found.vqvae else " --vae VAE_FILE"
+def _next_step(inspection: Inspection, path: str) -> str:
+    """The command to use a valid file with, or what to do about an invalid one."""
+    if inspection.kind == "MotionGPT":
+        vae = "" if inspection.vqvae else " --vae VAE_FILE"
         command = f"atom checkpoint convert {path} DIR --t5 google/flan-t5-base --mean mean.npy --std std.npy{vae}"
-        if not found.vqvae and found.faults and all("--vae" in fault for fault in found.faults):
+        if not inspection.vqvae and inspection.faults and all("--vae" in fault for fault in inspection.faults):
             return command
-    elif found.kind == "VQ-VAE":
+    elif inspection.kind == "VQ-VAE":
         command = (
             f"atom checkpoint convert MOTIONGPT_FILE DIR --vae {path} --t5 google/flan-t5-base --mean mean.npy "
             "--std std.npy"
         )
-    elif found.kind == "AToM policy":
+    elif inspection.kind == "AToM policy":
         command = f"atom checkpoint convert {path} DIR --base CHECKPOINT_DIR"
-    elif found.kind == "LoRA adapter":
+    elif inspection.kind == "LoRA adapter":
         command = f"atom generate TEXT -o out.mp4 --checkpoint CHECKPOINT_DIR --adapter {path}"
-    elif found.kind == "checkpoint folder":
+    elif inspection.kind == "checkpoint folder":
         command = f"atom generate TEXT -o out.mp4 --checkpoint {path}"
-    elif found.kind == "Guo evaluator":
-        command = "none by itself: its networks measure text-to-motion; give the file where an evaluator is asked for"
+    elif inspection.kind == "Guo evaluator":
+        command = "none by itself: it is the evaluator of text-to-motion; give it wherever a command takes an evaluator"
     else:
         return (
             "none: give MotionGPT's .tar or .ckpt, a VQ-VAE, AToM's .pt, Guo's finest.tar, an adapter folder or a "
             "checkpoint folder"
         )
-    return "none: fetch or make it again, for the faults keep it from being used" if found.faults else command
+    return "none: its faults keep it from being used; fetch or make it again" if inspection.faults else command

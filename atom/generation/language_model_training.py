@@ -1,4 +1,4 @@
-"""Trains the T5 that writes motion codes to captions."""
+"""Trains the T5 that generates motion codes for captions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SAVE_EVERY = 1_000
 
 
 class LanguageModelTraining(ConfigSection):
-    """The T5's size and how it is trained."""
+    """Sizes of the T5, and settings of its training."""
 
     d_model: int = 192
     d_ff: int = 512
@@ -42,25 +42,36 @@ def train_language_model(
     state_file: Path,
     progress: ProgressCallback,
 ) -> None:
-    """Teacher forcing with Adafactor, whose steps scale with each parameter: with AdamW a T5 trained from scratch
-    stays a bag of words.
+    """Trains with teacher forcing and Adafactor, whose steps scale with each parameter.
 
-    `targets` are the token ids of the answers and `sources[i]` those of the captions of answer i, of which each step
-    takes one; end tokens included. `state_file` keeps the state; a training that was cut off goes on from there.
+    With AdamW, a T5 that is trained from scratch never learns the order of words.
+
+    Args:
+        model: trained in place.
+        sources: for each answer, the token ids of its captions, of which each step samples one; end tokens included.
+        targets: the token ids of the answers, end tokens included.
+        config: the settings.
+        seed: seed of the batches.
+        state_file: the training state, from which a training that was cut off resumes.
+        progress: receives activity, done, total and a note.
+
+    Raises:
+        AtomError: if the loss is NaN or infinite.
     """
     optimizer = torch.optim.Adafactor(model.parameters(), lr=config.learning_rate)
     state = TrainingState(state_file, model, optimizer, config.steps, _SAVE_EVERY)
     start = state.restore()
     model.train()
+    # The state has no random generator: a resumed run continues with draws of its own.
     rng = np.random.default_rng([seed, 2, start])
     batches: list[np.ndarray] = []
-    smooth, began = math.nan, time.monotonic()
+    smoothed_loss, began = math.nan, time.monotonic()
     for step in range(start, config.steps):
         if not batches:
-            batches = _length_batches(targets, config.batch, rng)
+            batches = _batch_by_length(targets, config.batch, rng)
         clips = batches.pop()
         captions = [sources[i][rng.integers(len(sources[i]))] for i in clips]
-        inputs, labels = _padded(captions, model.config.pad_token_id), _padded([targets[i] for i in clips], -100)
+        inputs, labels = _pad(captions, model.config.pad_token_id), _pad([targets[i] for i in clips], -100)
         rate = (
             config.learning_rate
             * min(1, (step + 1) / config.warmup)
@@ -77,16 +88,16 @@ def train_language_model(
         done, value = step + 1, loss.item()
         if not math.isfinite(value):
             raise AtomError(f"the language model's loss became {value} at step {done}: lower its learning_rate")
-        smooth = value if math.isnan(smooth) else 0.99 * smooth + 0.01 * value
+        smoothed_loss = value if math.isnan(smoothed_loss) else 0.99 * smoothed_loss + 0.01 * value
         if done % 100 == 0:
             speed = (done - start) / (time.monotonic() - began)
-            progress("language model", done, config.steps, f"loss {smooth:.3f}, {speed:.1f} steps/s")
+            progress("language model", done, config.steps, f"loss {smoothed_loss:.3f}, {speed:.1f} steps/s")
         state.save_if_due(done)
     model.eval()
 
 
-def _length_batches(targets: Sequence[list[int]], batch: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """One pass over all clips in batches of similar length: sorted inside random pools, batches shuffled."""
+def _batch_by_length(targets: Sequence[list[int]], batch: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """One epoch of shuffled batches of clips of similar length: clips are sorted by length within random pools."""
     lengths = np.array([len(target) for target in targets])
     batches = []
     for pool in np.array_split(rng.permutation(len(targets)), max(len(targets) // (batch * 32), 1)):
@@ -95,6 +106,6 @@ def _length_batches(targets: Sequence[list[int]], batch: int, rng: np.random.Gen
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def _padded(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
+def _pad(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
     width = max(len(row) for row in rows)
     return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])

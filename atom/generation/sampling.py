@@ -1,4 +1,4 @@
-"""Batched sampling with one seed a sample: the same text and seed give the same motion, whatever the batch."""
+"""Batched sampling with one seed per row: the same text and seed give the same motion in every batch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atom.generation.language_model_inference import Answers, Inference
+from atom.generation.language_model_inference import AnswerDecoder, T5Inference
 
 
-class RowNoise:
-    """Gumbel noise of each row from a counter-based generator of its own, keyed by the row's seed alone.
+class GumbelNoise:
+    """Gumbel noise for each row, from a counter-based random generator of its own that is seeded by the row's seed.
 
-    The greatest of score plus noise is a sample of the softmax of the scores. The noise of a row knows nothing of
-    other rows, and two policies given the same seed part only where their scores do: fair for paired comparison.
+    The argmax of logits plus Gumbel noise is a sample of their softmax (Gumbel-max trick). The noise of a row does not
+    depend on other rows, and two policies with the same seed differ only where their logits do, as a paired comparison
+    needs.
     """
 
     def __init__(self, seeds: Sequence[int], width: int) -> None:
@@ -27,68 +28,82 @@ class RowNoise:
         uniform = np.stack([stream.random(self.width) for stream in self.streams])
         return torch.from_numpy(-np.log(-np.log1p(-uniform))).float()
 
-    def keep(self, rows: Sequence[int]) -> None:
+    def keep_rows(self, rows: Sequence[int]) -> None:
         self.streams = [self.streams[row] for row in rows]
 
 
 @torch.inference_mode()
 def sample_ids(
-    inference: Inference,
+    inference: T5Inference,
     inputs: Tensor,
     mask: Tensor,
     seeds: Sequence[int],
     *,
-    stops: Sequence[int],
+    stop_ids: Sequence[int],
     temperature: float,
     top_k: int,
     max_new_tokens: int,
     top_p: float = 1.0,
 ) -> list[list[int]]:
-    """Token ids of one answer for each row of `inputs` (B, S), up to and including the first of `stops`.
+    """Samples one answer for each row of `inputs`. Equal rows, such as the candidates of one prompt, are encoded once.
 
-    `temperature` 0 takes the likeliest token; `top_k` 0 keeps all choices; `top_p` keeps the likeliest ones that
-    together have at least this probability, after temperature and top_k. Rows with the same text, as the candidates of
-    one prompt, are encoded once.
+    Args:
+        inference: the model, and the tokens that it may sample.
+        inputs: token ids (B, S) of the prompts.
+        mask: attention mask (B, S).
+        seeds: the seed of each row.
+        stop_ids: tokens that end an answer.
+        temperature: 0 always takes the likeliest token.
+        top_k: sample among this many likeliest tokens; 0 for all.
+        max_new_tokens: the longest answer.
+        top_p: sample among the likeliest tokens that together have at least this probability, after temperature and
+            top_k.
+
+    Returns:
+        The token ids of each answer, up to and including the first stop token.
     """
-    _, first, owner = np.unique(inputs.cpu().numpy(), axis=0, return_index=True, return_inverse=True)
-    first, owner = (torch.from_numpy(rows.reshape(-1)).to(inputs.device) for rows in (first, owner))
-    states = inference.encode(inputs[first], mask[first])
-    writing = Answers(inference, states, mask[first], owner, max_new_tokens)
-    noise = RowNoise(seeds, len(inference.choices))
+    # numpy, because torch.unique does not return the index of each unique row.
+    _, unique_rows, prompt_rows = np.unique(inputs.cpu().numpy(), axis=0, return_index=True, return_inverse=True)
+    unique_rows, prompt_rows = (
+        torch.from_numpy(rows.reshape(-1)).to(inputs.device) for rows in (unique_rows, prompt_rows)
+    )
+    states = inference.encode(inputs[unique_rows], mask[unique_rows])
+    decoder = AnswerDecoder(inference, states, mask[unique_rows], prompt_rows, max_new_tokens)
+    noise = GumbelNoise(seeds, len(inference.choices))
     last = inputs.new_full((len(inputs),), inference.model.config.decoder_start_token_id)
     answers: list[list[int]] = [[] for _ in seeds]
-    going = list(range(len(seeds)))  # rows still being written, as positions in `answers`
+    active = list(range(len(seeds)))  # positions in `answers` of the rows that have not ended
     for _ in range(max_new_tokens):
-        scores = writing.scores(last)  # (rows, C)
+        logits = decoder.next_logits(last)  # (rows, C)
         if temperature > 0:
-            drawn = noise.draw().to(scores.device, non_blocking=True)
-            scores = _nucleus(_only_best(scores / temperature, top_k), top_p) + drawn
-        last = inference.choices[scores.argmax(1)]
+            drawn = noise.draw().to(logits.device, non_blocking=True)
+            logits = _keep_top_p(_keep_top_k(logits / temperature, top_k), top_p) + drawn
+        last = inference.choices[logits.argmax(1)]
         tokens = last.tolist()
-        for row, token in zip(going, tokens, strict=True):
+        for row, token in zip(active, tokens, strict=True):
             answers[row].append(token)
-        open_rows = [row for row, token in enumerate(tokens) if token not in stops]
+        open_rows = [row for row, token in enumerate(tokens) if token not in stop_ids]
         if not open_rows:
             break
-        if len(open_rows) < len(going):
-            open_rows = writing.keep(open_rows)
-            going = [going[row] for row in open_rows]
-            noise.keep(open_rows)
+        if len(open_rows) < len(active):
+            open_rows = decoder.keep_rows(open_rows)
+            active = [active[row] for row in open_rows]
+            noise.keep_rows(open_rows)
             last = last[open_rows]
     return answers
 
 
-def _only_best(scores: Tensor, top_k: int) -> Tensor:
-    if not 0 < top_k < scores.shape[1]:
-        return scores
-    least = scores.topk(top_k).values[:, -1:]
-    return scores.masked_fill(scores < least, -torch.inf)
+def _keep_top_k(logits: Tensor, top_k: int) -> Tensor:
+    if not 0 < top_k < logits.shape[1]:
+        return logits
+    smallest = logits.topk(top_k).values[:, -1:]
+    return logits.masked_fill(logits < smallest, -torch.inf)
 
 
-def _nucleus(scores: Tensor, top_p: float) -> Tensor:
-    """Source: Holtzman et al. 2020 (arXiv 1904.09751); the choice that crosses `top_p` is kept."""
+def _keep_top_p(logits: Tensor, top_p: float) -> Tensor:
+    """Nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751). The token that crosses `top_p` is kept."""
     if top_p >= 1:
-        return scores
-    ordered, places = scores.sort(descending=True)
-    before = ordered.softmax(1).cumsum(1) - ordered.softmax(1)  # probability of all that are likelier
-    return scores.masked_fill((before >= top_p).scatter(1, places, before >= top_p), -torch.inf)
+        return logits
+    ordered, order = logits.sort(descending=True)
+    before = ordered.softmax(1).cumsum(1) - ordered.softmax(1)  # probability of all likelier tokens
+    return logits.masked_fill((before >= top_p).scatter(1, order, before >= top_p), -torch.inf)

@@ -1,4 +1,4 @@
-"""Caption files of HumanML3D, `texts/ID.txt`: a line is `caption#word/POS word/POS ...#start#end`."""
+"""The caption files of HumanML3D, `texts/ID.txt`, with lines `caption#word/POS word/POS ...#start#end`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from atom.errors import AtomError
 
 @dataclass(frozen=True)
 class Caption:
-    """A text, its words with their parts of speech ("walk/VERB"), and the seconds of the clip that it describes;
-    `start` and `end` are both 0 when that is the whole clip."""
+    """A caption and the part of the clip that it describes.
+
+    `tokens` are its words with their parts of speech, such as "walk/VERB". `start` and `end` are in seconds; both are 0
+    if the caption describes the whole clip.
+    """
 
     text: str
     tokens: tuple[str, ...]
@@ -21,19 +24,20 @@ class Caption:
 
     @property
     def is_whole_clip(self) -> bool:
+        """Whether the caption describes the whole clip and not a part of it."""
         return self.start == 0 and self.end == 0
 
 
 @dataclass(frozen=True)
 class BrokenLine:
-    """A line, counted from 1, that is no caption, and why."""
+    """A line, counted from 1, that can't be parsed, and the reason."""
 
     line: int
     reason: str
 
 
 def read_captions(path: Path) -> tuple[list[Caption], list[BrokenLine]]:
-    """The captions of a file and the lines that are none; blank lines are neither.
+    """Read the captions of a file, and its broken lines; blank lines are skipped.
 
     Raises AtomError if the file is missing or is not text in UTF-8.
     """
@@ -44,7 +48,7 @@ def read_captions(path: Path) -> tuple[list[Caption], list[BrokenLine]]:
     except OSError as error:
         raise AtomError(f"{path}: can't be read ({error.strerror}), check the file") from error
     except UnicodeDecodeError:
-        content = "\0"
+        content = "\0"  # gets the same message as a binary file below
     if "\0" in content:
         raise AtomError(f"{path}: is not text in UTF-8, convert or restore it") from None
     captions, broken = [], []
@@ -59,7 +63,7 @@ def read_captions(path: Path) -> tuple[list[Caption], list[BrokenLine]]:
 
 
 def parse_caption(line: str) -> Caption:
-    """The caption of a line; a time that is nan counts as 0. ValueError says why it is none."""
+    """Parse a line of a caption file; a time of nan counts as 0, as in HumanML3D's own code. Raises ValueError."""
     fields = line.strip().rsplit("#", 3)
     if len(fields) != 4:
         raise ValueError(f"has {len(fields)} fields between #, expected 4: caption#word/POS ...#start#end")

@@ -1,9 +1,9 @@
-"""A folder in HumanML3D's layout, read by the rules that text-to-motion models are trained and measured with.
+"""Reading of a dataset in HumanML3D's layout, by the rules with which text-to-motion models are trained and evaluated.
 
     new_joint_vecs/ID.npy    raw features (T, 263); M + ID is the mirror image of ID
-    texts/ID.txt             captions, a line each
-    train.txt, val.txt, test.txt, train_val.txt, all.txt    the ids of a split, a line each
-    Mean.npy, Std.npy        by which the features are normalised
+    texts/ID.txt             captions, one a line
+    train.txt, val.txt, test.txt, train_val.txt, all.txt    the ids of a split, one a line
+    Mean.npy, Std.npy        mean and std that normalise the features
 
 Source: Guo et al., "Generating Diverse and Natural 3D Human Motions from Text" (CVPR 2022), repositories HumanML3D and
 text-to-motion (`Text2MotionDatasetV2`).
@@ -27,17 +27,17 @@ from atom.motion.npy_files import read_array
 from atom.motion.skeleton import FPS, MIN_FRAMES
 
 SPLITS = ("train", "val", "test", "train_val", "all")
-LENGTH_LIMIT = 200  # frames: clips of so many or more are left out
+LENGTH_LIMIT = 200  # frames: clips with this many or more are left out, as in `Text2MotionDatasetV2`
 
 QuarantineEntry = tuple[str, str]
-"""Which clip or line, and why it was left out."""
+"""What was left out (a clip, or a line of its captions), and the reason."""
 
 _ID = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True)
 class CaptionedMotion:
-    """A caption and the features (T, 263) float32 that it describes: a whole clip, or the part in its time."""
+    """A caption and the raw features (T, 263) float32 that it describes: a whole clip, or a part of one."""
 
     id: str
     caption: Caption
@@ -45,9 +45,9 @@ class CaptionedMotion:
 
 
 class HumanML3D:
-    """The dataset in `folder`; whatever is asked for is read then, one clip at a time.
+    """A dataset in a folder; clips and captions are read from disk when a method needs them.
 
-    Raises AtomError if the folder holds no `new_joint_vecs`.
+    Raises AtomError if the folder has no `new_joint_vecs`.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -58,12 +58,12 @@ class HumanML3D:
                 "(new_joint_vecs/ID.npy, texts/ID.txt, train.txt)"
             )
 
-    def ids(self, split: str) -> list[str]:
-        """The ids that SPLIT.txt names, in its order, each once.
+    def read_ids(self, split: str) -> list[str]:
+        """Read the ids in SPLIT.txt, in order and without repetitions.
 
-        Raises AtomError if the file is missing or names something that can't be the name of a file.
+        Raises AtomError if the file is missing or has an id that can't be a file name.
         """
-        path = self.folder / f"{_checked(split)}.txt"
+        path = self.folder / f"{_check_name(split)}.txt"
         try:
             lines = path.read_text(encoding="utf-8-sig").split()
         except FileNotFoundError:
@@ -71,16 +71,18 @@ class HumanML3D:
             raise AtomError(f"{path}: no such file, the dataset has the splits {known}") from None
         except (OSError, UnicodeDecodeError) as error:
             raise AtomError(f"{path}: can't be read as a list of ids, restore the file ({error})") from error
-        return [_checked(id) for id in dict.fromkeys(lines)]
+        return [_check_name(id) for id in dict.fromkeys(lines)]
 
     def features_path(self, id: str) -> Path:
-        return self.folder / "new_joint_vecs" / f"{_checked(id)}.npy"
+        """The file of a clip's features."""
+        return self.folder / "new_joint_vecs" / f"{_check_name(id)}.npy"
 
     def captions_path(self, id: str) -> Path:
-        return self.folder / "texts" / f"{_checked(id)}.txt"
+        """The file of a clip's captions."""
+        return self.folder / "texts" / f"{_check_name(id)}.txt"
 
-    def clip(self, id: str) -> np.ndarray:
-        """Raw features (T, 263) float32. AtomError if the file is missing, of another shape, or not finite."""
+    def read_clip(self, id: str) -> np.ndarray:
+        """Read raw features (T, 263) float32. Raises AtomError if they are missing, of another shape, or not finite."""
         path = self.features_path(id)
         features = read_array(path)
         if features.ndim != 2 or features.shape[1] != FEATURES or not np.issubdtype(features.dtype, np.floating):
@@ -91,21 +93,23 @@ class HumanML3D:
             raise AtomError(f"{path}: {bad.sum()} of {len(features)} frames hold NaN or infinity, first {bad.argmax()}")
         return features.astype(np.float32, copy=False)
 
-    def captions(self, id: str) -> list[Caption]:
-        """The captions of a clip without its broken lines. AtomError if the file is missing or not UTF-8."""
+    def read_captions(self, id: str) -> list[Caption]:
+        """Read the captions of a clip without broken lines. Raises AtomError if the file is missing or not UTF-8."""
         return read_captions(self.captions_path(id))[0]
 
-    def statistics(self) -> FeatureStatistics:
-        """Mean.npy and Std.npy; AtomError as `read_statistics` raises it."""
+    def read_statistics(self) -> FeatureStatistics:
+        """Read Mean.npy and Std.npy. Raises AtomError as `atom.motion.feature_statistics.read_statistics`."""
         return read_statistics(self.folder / "Mean.npy", self.folder / "Std.npy")
 
-    def captioned_motions(
+    def read_captioned_motions(
         self, split: str, quarantined: list[QuarantineEntry] | None = None
     ) -> Iterator[CaptionedMotion]:
-        """Every caption of the split with its features, in the order of the split and of the caption files.
+        """Read every caption of a split with its motion, in the order of the split and of the caption files.
 
-        Clips and parts of clips count from 40 frames to 199. What is left out joins `quarantined`, if given: clips of
-        other lengths, missing or damaged ones, broken lines.
+        Args:
+            split: the name of the split.
+            quarantined: receives what is left out: clips and parts of clips with fewer than 40 or more than 199 frames,
+                missing and damaged clips, and broken caption lines.
         """
         for motion in self._motions(split, quarantined):
             yield from motion
@@ -113,21 +117,26 @@ class HumanML3D:
     def draw_one_caption_each(
         self, split: str, seed: int, quarantined: list[QuarantineEntry] | None = None
     ) -> Iterator[CaptionedMotion]:
-        """Every motion of the split once, as metrics need it; `seed` draws which of its captions stands for a clip.
+        """Read every motion of a split once, with one of its captions, as evaluation metrics need it.
 
-        A caption with a time of its own makes a motion of its own, as in the original. The draw depends on the seed
-        and the id alone, so a clip more or less in the split changes no other.
+        A caption with a time span makes a motion of its own, as in `Text2MotionDatasetV2`.
+
+        Args:
+            split: the name of the split.
+            seed: draws the caption. The draw depends on the seed and the id alone, so that adding or removing a clip
+                does not change the captions of others.
+            quarantined: as in `read_captioned_motions`.
         """
         for motion in self._motions(split, quarantined):
             draw = hashlib.sha256(f"{seed} {motion[0].id}".encode()).digest()
             yield motion[int.from_bytes(draw) % len(motion)]
 
     def _motions(self, split: str, quarantined: list[QuarantineEntry] | None) -> Iterator[list[CaptionedMotion]]:
-        """The captioned_motions of one motion at a time: all that share a whole clip, and each part of a clip alone."""
+        """Read the captions of one motion at a time: those of a whole clip together, those of its parts alone."""
         left_out = [] if quarantined is None else quarantined
-        for id in self.ids(split):
+        for id in self.read_ids(split):
             try:
-                features = self.clip(id)
+                features = self.read_clip(id)
                 captions, broken = read_captions(self.captions_path(id))
             except AtomError as error:
                 left_out.append((id, str(error)))
@@ -143,26 +152,27 @@ class HumanML3D:
             for caption in captions:
                 if caption.is_whole_clip:
                     continue
-                part = features[span(caption)]
+                part = features[caption_rows(caption)]
                 if reason := find_length_problem(len(part)):
                     left_out.append((f"{id}, {caption.start:g} to {caption.end:g} s", reason))
                 else:
                     yield [CaptionedMotion(id, caption, part)]
 
 
-def span(caption: Caption) -> slice:
+def caption_rows(caption: Caption) -> slice:
     """The rows of a clip's features that the caption describes."""
     return slice(None) if caption.is_whole_clip else slice(int(caption.start * FPS), int(caption.end * FPS))
 
 
 def find_length_problem(frames: int) -> str | None:
-    """Why a motion of so many frames does not count, None if it does."""
+    """Explain why a motion with this many frames is left out, or return None if it is not."""
     if MIN_FRAMES <= frames < LENGTH_LIMIT:
         return None
-    return f"has {frames} frames, {MIN_FRAMES} to {LENGTH_LIMIT - 1} count"
+    return f"has {frames} frames, {MIN_FRAMES} to {LENGTH_LIMIT - 1} are allowed"
 
 
-def _checked(name: str) -> str:
+def _check_name(name: str) -> str:
+    """Return `name` if it is a safe file name, so that an id in a split file can't lead out of the dataset."""
     if not _ID.fullmatch(name):
-        raise AtomError(f"{name!r} can't be the name of a clip or a split: letters, digits, '.', '_' and '-' can")
+        raise AtomError(f"{name!r} can't be the name of a clip or a split: use letters, digits, '.', '_' and '-'")
     return name

@@ -1,4 +1,7 @@
-"""A split of HumanML3D as codes, in the layout that MotionGPT trains on: TOKENS/ID.npy, an int64 array (1, n)."""
+"""Motion tokens: the clips of a split as codes, in the layout that MotionGPT trains on.
+
+TOKENS/ID.npy holds an int64 array (1, n) for each clip.
+"""
 
 from __future__ import annotations
 
@@ -15,51 +18,59 @@ from atom.errors import AtomError
 from atom.humanml3d.dataset import HumanML3D, QuarantineEntry, find_length_problem
 from atom.motion.npy_files import read_array
 
-Encode = Callable[[Sequence[np.ndarray]], list[list[int]]]
+EncodeClips = Callable[[Sequence[np.ndarray]], list[list[int]]]
 
 FRAMES_PER_CODE = 4
-_AT_ONCE = 256  # clips that are read and encoded together: at most 54 MB of features
+_BATCH_SIZE = 256  # clips that are encoded together: at most 54 MB of features
 _SCHEMA = pa.schema([("id", pa.string()), ("tokens", pa.list_(pa.int16())), ("frames", pa.int32())])
 
 
 @dataclass(frozen=True)
 class TokenisationResult:
-    """How many clips were encoded now, how many were there `already`, and which were left out, with reasons."""
+    """The numbers of clips that this call encoded and that it reused from an earlier call, and what it left out."""
 
     encoded: int
-    already: int
+    reused: int
     quarantined: list[QuarantineEntry]
 
 
-def tokenise(
+def tokenise_split(
     dataset: HumanML3D,
     split: str,
-    encode: Encode,
+    encode: EncodeClips,
     output: Path,
     *,
     encoder: str,
     progress: Callable[[int, int], None] | None = None,
 ) -> TokenisationResult:
-    """Writes OUTPUT/TOKENS/ID.npy for each clip of the split, one code for every four frames from the first on, and
-    OUTPUT/SPLIT.parquet (id, tokens, frames that they stand for) of them all.
+    """Encode the clips of a split, one code for every four frames.
 
-    `encode` takes raw features, each (T, 263), as `Generator.encode` does; `encoder` names the weights behind it. A
-    call that was cut off goes on where it was; a clip that is newer than its codes is encoded again. Damaged clips and
-    those that are too short or too long are left out.
+    Writes OUTPUT/TOKENS/ID.npy for each clip, and OUTPUT/SPLIT.parquet with id, tokens and number of encoded frames of
+    all clips. A call that was interrupted resumes; a clip that is newer than its codes is encoded again. Damaged clips
+    and clips that are too short or too long are left out.
 
-    Raises AtomError if OUTPUT holds the codes of another encoder.
+    Args:
+        dataset: the dataset.
+        split: the name of the split.
+        encode: encodes raw features, each (T, 263), as `Generator.encode` does.
+        output: the folder to write.
+        encoder: identifies the weights behind `encode`.
+        progress: called with the number of clips done and in total.
+
+    Raises:
+        AtomError: `output` holds the codes of another encoder.
     """
     tokens = output / "TOKENS"
     tokens.mkdir(parents=True, exist_ok=True)
-    _claim(output, tokens, encoder)
-    ids = dataset.ids(split)
+    _check_encoder(output, tokens, encoder)
+    ids = dataset.read_ids(split)
     missing = [id for id in ids if not _is_current(tokens / f"{id}.npy", dataset.features_path(id))]
-    missing.sort(key=lambda id: _size(dataset.features_path(id)))  # clips of one length are encoded together
+    missing.sort(key=lambda id: _file_size(dataset.features_path(id)))  # a batch then holds clips of similar length
     quarantined: list[QuarantineEntry] = []
-    for start in range(0, len(missing), _AT_ONCE):
-        batch = missing[start : start + _AT_ONCE]
-        clips = _readable(dataset, batch, quarantined)
-        for id, codes in _encoded(encode, clips, quarantined):
+    for start in range(0, len(missing), _BATCH_SIZE):
+        batch = missing[start : start + _BATCH_SIZE]
+        clips = _read_clips(dataset, batch, quarantined)
+        for id, codes in _encode_clips(encode, clips, quarantined):
             _write_codes(tokens / f"{id}.npy", codes)
         if progress:
             progress(len(ids) - len(missing) + start + len(batch), len(ids))
@@ -68,13 +79,13 @@ def tokenise(
     return TokenisationResult(len(missing) - len(left_out), len(ids) - len(missing), quarantined)
 
 
-def _claim(output: Path, tokens: Path, encoder: str) -> None:
-    """Codes of two encoders in one folder could not be told apart later."""
+def _check_encoder(output: Path, tokens: Path, encoder: str) -> None:
+    """Refuse a folder with codes of another encoder, since nothing in the code files tells them apart."""
     path = output / "encoder.txt"
-    owner = path.read_text().strip() if path.is_file() else ""
-    if owner != encoder and (owner or any(tokens.glob("*.npy"))):
+    previous = path.read_text().strip() if path.is_file() else ""
+    if previous != encoder and (previous or any(tokens.glob("*.npy"))):
         raise AtomError(
-            f"{output}: holds the codes of {f'encoder {owner[:12]}' if owner else 'an unknown encoder'}, not of "
+            f"{output}: holds the codes of {f'encoder {previous[:12]}' if previous else 'an unknown encoder'}, not of "
             f"{encoder[:12]}: give another folder, or remove this one"
         )
     path.write_text(encoder + "\n")
@@ -88,15 +99,15 @@ def _is_current(codes: Path, features: Path) -> bool:
         return False
 
 
-def _size(path: Path) -> int:
+def _file_size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _readable(dataset: HumanML3D, ids: Sequence[str], quarantined: list[QuarantineEntry]) -> dict[str, np.ndarray]:
+def _read_clips(dataset: HumanML3D, ids: Sequence[str], quarantined: list[QuarantineEntry]) -> dict[str, np.ndarray]:
     clips = {}
     for id in ids:
         try:
-            features = dataset.clip(id)
+            features = dataset.read_clip(id)
         except AtomError as error:
             quarantined.append((id, str(error)))
             continue
@@ -107,10 +118,10 @@ def _readable(dataset: HumanML3D, ids: Sequence[str], quarantined: list[Quaranti
     return clips
 
 
-def _encoded(
-    encode: Encode, clips: Mapping[str, np.ndarray], quarantined: list[QuarantineEntry]
+def _encode_clips(
+    encode: EncodeClips, clips: Mapping[str, np.ndarray], quarantined: list[QuarantineEntry]
 ) -> Iterator[tuple[str, list[int]]]:
-    """The codes of the clips. One that fails costs none of the others in its batch."""
+    """Encode clips in one batch; if it fails, encode them one by one, so that only the faulty ones are left out."""
     if not clips:
         return
     try:
@@ -120,13 +131,13 @@ def _encoded(
             quarantined += [(id, str(error)) for id in clips]
             return
         for id, features in clips.items():
-            yield from _encoded(encode, {id: features}, quarantined)
+            yield from _encode_clips(encode, {id: features}, quarantined)
         return
     for (id, features), codes in zip(clips.items(), rows, strict=True):
         if len(codes) == len(features) // FRAMES_PER_CODE:
             yield id, codes
         else:
-            quarantined.append((id, f"{len(features)} frames became {len(codes)} codes, one for four is expected"))
+            quarantined.append((id, f"{len(features)} frames became {len(codes)} codes, expected one for four frames"))
 
 
 def _write_codes(path: Path, codes: Sequence[int]) -> None:

@@ -1,1 +1,1 @@
-"""Judges: what happens in a motion, and how well it fits the asked events."""
+"""Judges: which events happen in a motion, and how well they fit the expected events."""

@@ -1,4 +1,4 @@
-"""What a judge saw: events with their place in time."""
+"""Events that a judge detects in a motion, with their frames and a confidence."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from atom.events import ACTIONS
 
-MERGE_GAP = 40  # frames: repeats that lie farther apart are told as two events
+MERGE_GAP = 40  # frames between two repeats; farther apart they stay two events
 
 
 @dataclass(frozen=True)
 class DetectedEvent:
-    """An action that was seen `count` times in frames [start, end), with a confidence in 0..1."""
+    """An action that a judge sees `count` times in frames [start, end), with a confidence in 0..1."""
 
     action: str
     count: int
@@ -22,7 +22,7 @@ class DetectedEvent:
 
 
 def sort_and_merge(events: Iterable[DetectedEvent]) -> list[DetectedEvent]:
-    """Events by time of their middle, repeats of one action in a row merged into one with their counts added.
+    """Sort events by the middle of their frames, and merge repeats of one action in a row by adding their counts.
 
     An action that can't be counted keeps the count 1.
     """
@@ -32,13 +32,21 @@ def sort_and_merge(events: Iterable[DetectedEvent]) -> list[DetectedEvent]:
         if last and last.action == event.action and event.start - last.end <= MERGE_GAP:
             count = last.count + event.count if ACTIONS[event.action].countable else 1
             weight = last.count / (last.count + event.count)
-            confidence = weight * last.confidence + (1 - weight) * event.confidence
-            merged[-1] = replace(last, count=count, end=max(last.end, event.end), confidence=confidence)
+            mean_confidence = weight * last.confidence + (1 - weight) * event.confidence
+            merged[-1] = replace(last, count=count, end=max(last.end, event.end), confidence=mean_confidence)
         else:
             merged.append(event)
     return merged
 
 
 def confidence(value: float, threshold: float) -> float:
-    """Confidence of something that passed its threshold: 0.5 when barely, 1 from one and a half times on."""
+    """Turn a value above its detection threshold into a confidence.
+
+    Args:
+        value: the measured quantity, in the unit of `threshold`.
+        threshold: what the value has to reach for a detection.
+
+    Returns:
+        0.5 for a value at the threshold, rising to 1 at one and a half times the threshold.
+    """
     return float(min(max(value / threshold - 0.5, 0.5), 1.0))

@@ -1,4 +1,4 @@
-"""What was seen held against what was asked: the score, the evidence for each event, and why in words."""
+"""Compares detected with expected events: the score, the evidence for each event, and the rationale in words."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from atom.judging.detected_events import DetectedEvent
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was seen of one asked event; frames [start, end) are None when it is missing."""
+    """What a judge detected of one expected event; frames [start, end) are None where it is missing."""
 
-    asked: Event
+    expected: Event
     found: bool
     seen_count: int
     start: int | None
@@ -24,54 +24,68 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """score is 1 to 5 by the task's rubric; exact: all that was seen is what was asked, with counts and order."""
+    """How well a motion follows its prompt.
+
+    `score` is 1 to 5 by the rubric of the task. `exact` says whether the detected events are the expected ones, with
+    the same counts and order and nothing else.
+    """
 
     score: float
     exact: bool
-    seen: list[DetectedEvent]
+    detected: list[DetectedEvent]
     verdicts: list[Verdict]
     rationale: str
 
 
-def judge_seen(seen: list[DetectedEvent], asked: Sequence[Event], task: Task) -> Judgement:
-    """The judgement of the events that a judge saw. AtomError for an unknown task or when nothing was asked."""
-    exact = rubric.exact(asked, seen)
-    verdicts = _verdicts(asked, seen)
-    return Judgement(rubric.score(task, asked, seen), exact, seen, verdicts, _rationale(verdicts, seen, exact))
+def judge_events(detected: list[DetectedEvent], expected: Sequence[Event], task: Task) -> Judgement:
+    """Judge the events that a judge detected in a motion.
+
+    Args:
+        detected: the detected events, in order of time.
+        expected: the events of the prompt, in order.
+        task: the task of the prompt, which decides the rubric.
+
+    Raises:
+        AtomError: for an unknown task or no expected event.
+    """
+    exact = rubric.exact(expected, detected)
+    verdicts = _match_expected(expected, detected)
+    rationale = _explain(verdicts, detected, exact)
+    return Judgement(rubric.score(task, expected, detected), exact, detected, verdicts, rationale)
 
 
-def _verdicts(asked: Sequence[Event], seen: Sequence[DetectedEvent]) -> list[Verdict]:
-    pairs = rubric.matches([event.action for event in asked], [event.action for event in seen])
-    place = {i: (seen[j], ordered) for i, j, ordered in pairs}
+def _match_expected(expected: Sequence[Event], detected: Sequence[DetectedEvent]) -> list[Verdict]:
+    pairs = rubric.match_actions([event.action for event in expected], [event.action for event in detected])
+    match_of = {i: (detected[j], in_order) for i, j, in_order in pairs}
     verdicts = []
-    for i, event in enumerate(asked):
-        if i in place:
-            found, ordered = place[i]
-            verdicts.append(Verdict(event, True, found.count, found.start, found.end, ordered))
+    for i, event in enumerate(expected):
+        if i in match_of:
+            match, in_order = match_of[i]
+            verdicts.append(Verdict(event, True, match.count, match.start, match.end, in_order))
         else:
             verdicts.append(Verdict(event, False, 0, None, None, False))
     return verdicts
 
 
-def _rationale(verdicts: list[Verdict], seen: list[DetectedEvent], exact: bool) -> str:
+def _explain(verdicts: list[Verdict], detected: list[DetectedEvent], exact: bool) -> str:
     if exact:
         return "Everything asked happens, as often and in the order told, and nothing else."
     parts = []
-    missing = [_named(v.asked.action) for v in verdicts if not v.found]
+    missing = [_in_words(v.expected.action) for v in verdicts if not v.found]
     if missing:
         parts.append(f"missing: {', '.join(missing)}")
     if any(v.found and not v.in_order for v in verdicts):
-        parts.append("the order differs: " + ", then ".join(_named(e.action) for e in seen))
+        parts.append("the order differs: " + ", then ".join(_in_words(e.action) for e in detected))
     for v in verdicts:
-        if v.found and v.seen_count != v.asked.count and ACTIONS[v.asked.action].countable:
-            parts.append(f"{_named(v.asked.action)} {v.seen_count} times instead of {v.asked.count}")
-    known = {(v.asked.action, v.start) for v in verdicts if v.found}
-    extra = [_named(event.action) for event in seen if (event.action, event.start) not in known]
+        if v.found and v.seen_count != v.expected.count and ACTIONS[v.expected.action].countable:
+            parts.append(f"{_in_words(v.expected.action)} {v.seen_count} times instead of {v.expected.count}")
+    matched = {(v.expected.action, v.start) for v in verdicts if v.found}
+    extra = [_in_words(event.action) for event in detected if (event.action, event.start) not in matched]
     if extra:
         parts.append(f"not asked for: {', '.join(extra)}")
     sentence = "; ".join(parts) or "the same events are told in another grouping"
     return sentence[0].upper() + sentence[1:] + "."
 
 
-def _named(action: str) -> str:
+def _in_words(action: str) -> str:
     return action.replace("_", " ")

@@ -1,4 +1,4 @@
-"""The judges by name."""
+"""The judges of joints by name."""
 
 from __future__ import annotations
 
@@ -16,17 +16,23 @@ from atom.judging.learned_judge import BUILTIN, LearnedJudge
 
 
 class Judge(Protocol):
-    """Whoever can say what happens in joints (T, 22, 3) and how well that fits the asked events."""
+    """Anything that scores joints (T, 22, 3) by how well they fit the expected events."""
 
     def judge(self, joints: np.ndarray, events: Sequence[Event], task: Task) -> Judgement: ...
 
 
 def make_judge(name: str, config: JudgingConfig) -> Judge:
+    """Make a judge of joints.
+
+    Args:
+        name: "learned" or "kinematic".
+        config: the settings of the kinematic judge.
+    """
     return LearnedJudge.load() if name == "learned" else KinematicJudge(config)
 
 
 def judge_weight_hashes(name: str) -> dict[str, str]:
-    """Hashes of what a judge has learned, for the keys of its scores; empty where that is nothing."""
+    """The hashes of a judge's weights, which go into the keys of its scores; empty for a judge without weights."""
     if name != "learned":
         return {}
     return {"judge": hashlib.sha256((BUILTIN / "segmenter.safetensors").read_bytes()).hexdigest()}

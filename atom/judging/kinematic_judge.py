@@ -1,7 +1,7 @@
-"""The kinematic judge: which events happen in a motion, how often, when, and how well that fits what was asked.
+"""The kinematic judge: rules on joints that say which events happen in a motion, how often and when.
 
-Detectors run in the order in which one thing explains another: a jumping jack explains its flights and its raised
-arms, a run its flights, a jump the crouch before it, a punch the guard. What is explained is not told again.
+The detectors run in the order in which one event explains another: a jumping jack explains its flights and raised arms,
+a run its flights, a jump the crouch before it, a punch its guard. What one event explains is no event of its own.
 """
 
 from __future__ import annotations
@@ -13,67 +13,77 @@ import numpy as np
 
 from atom.config import JudgingConfig
 from atom.events import Event, Task
-from atom.judging.airborne import find_flights, find_jacks, find_jumps, unexplained
+from atom.judging.airborne import find_flights, find_jacks, find_jumps, find_unexplained_flights
 from atom.judging.arms import find_arm_events
 from atom.judging.detected_events import DetectedEvent, sort_and_merge
-from atom.judging.judgement import Judgement, judge_seen
+from atom.judging.judgement import Judgement, judge_events
 from atom.judging.posture import find_bows, find_dips
-from atom.judging.signals import Signals, measure
+from atom.judging.signals import Signals, measure_signals
 from atom.judging.travel import find_kicks, find_sidesteps, find_turns, find_walks
 
-STRICTNESS = (0.25, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.8, 2.2, 2.8, 3.5)
+STRICTNESS_FACTORS = (0.25, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.8, 2.2, 2.8, 3.5)
 
 
 class KinematicJudge:
-    """Judges motions from joints alone; the same joints always give the same judgement."""
+    """A judge that reads only joints; the same joints always give the same judgement."""
 
     def __init__(self, config: JudgingConfig | None = None) -> None:
-        self._strict = 1 / (config or JudgingConfig()).sensitivity
+        self._strictness = 1 / (config or JudgingConfig()).sensitivity
 
     def detect(self, joints: np.ndarray) -> list[DetectedEvent]:
-        """Events in order of time in joints (T,22,3): metres, 20 fps, Y up, any heading, place and body size.
+        """Events in order of time in joints (T, 22, 3): metres, 20 fps, Y up, any heading, position and body size.
 
-        A clip under 8 frames or a body without size holds none. AtomError for another shape or numbers not finite.
+        A clip under 8 frames or a body without size has none. Raises AtomError for another shape or a number that is
+        not finite.
         """
-        s = measure(joints)
-        return [] if s is None else _detect(s, self._strict)
+        s = measure_signals(joints)
+        return [] if s is None else _detect_events(s, self._strictness)
 
-    def evidence(self, joints: np.ndarray) -> dict[str, float]:
-        """How strict a judge may be and still see each action in joints (T,22,3): 1 is this judge, 2 asks for movements
-        twice as large, 0.5 is content with half of them. An action that is not in it is seen by none of them.
+    def max_strictness(self, joints: np.ndarray) -> dict[str, float]:
+        """The highest strictness at which each action is still detected in joints (T, 22, 3).
 
-        What a more lenient judge explains as something else it does not see; neither does a stricter one see an action
-        only because it no longer sees what explains it.
+        1 is the strictness of this judge, 2 asks for movements twice as large, 0.5 for half as large. An action that is
+        missing is detected at none of `STRICTNESS_FACTORS`. An action that this judge does not detect only counts at a
+        lower strictness: a stricter judge may detect it just because it no longer detects what explains it.
         """
-        s = measure(joints)
-        seen: dict[str, list[float]] = defaultdict(list)
-        for share in STRICTNESS if s is not None else ():
-            for event in _detect(s, share * self._strict):
-                seen[event.action].append(share)
-        found = {
-            action: seen_by if 1.0 in seen_by else [share for share in seen_by if share < 1]
-            for action, seen_by in seen.items()
+        s = measure_signals(joints)
+        detected_at: dict[str, list[float]] = defaultdict(list)
+        for factor in STRICTNESS_FACTORS if s is not None else ():
+            for event in _detect_events(s, factor * self._strictness):
+                detected_at[event.action].append(factor)
+        usable = {
+            action: factors if 1.0 in factors else [factor for factor in factors if factor < 1]
+            for action, factors in detected_at.items()
         }
-        return {action: max(seen_by) for action, seen_by in found.items() if seen_by}
+        return {action: max(factors) for action, factors in usable.items() if factors}
 
     def judge(self, joints: np.ndarray, events: Sequence[Event], task: Task) -> Judgement:
-        """Scores joints (T,22,3) against the asked events. AtomError for bad joints, an unknown task or no events."""
-        return judge_seen(self.detect(joints), events, task)
+        """Score a motion by the events in its prompt.
+
+        Args:
+            joints: (T, 22, 3) in metres, 20 fps, Y up.
+            events: the expected events, in order.
+            task: the task of the prompt, which decides the rubric.
+
+        Raises:
+            AtomError: for bad joints, an unknown task or no expected event.
+        """
+        return judge_events(self.detect(joints), events, task)
 
 
-def _detect(s: Signals, strict: float) -> list[DetectedEvent]:
-    """The events in the signals of a clip, for movements `strict` times as large as the thresholds say."""
-    flights = find_flights(s, strict)
-    jacks = find_jacks(s, flights, strict)
-    walks = find_walks(s, flights, strict)
+def _detect_events(s: Signals, strictness: float) -> list[DetectedEvent]:
+    """The events in the signals of a clip, with all thresholds multiplied by `strictness`."""
+    flights = find_flights(s, strictness)
+    jacks = find_jacks(s, flights, strictness)
+    walks = find_walks(s, flights, strictness)
     runs = [event for event in walks if event.action == "run_forward"]
-    jumps = find_jumps(s, unexplained(flights, [*jacks, *runs]), strict)
-    kicks = find_kicks(s, strict)
-    turns = find_turns(s, strict)
-    dips = find_dips(s, flights, strict)
+    jumps = find_jumps(s, find_unexplained_flights(flights, [*jacks, *runs]), strictness)
+    kicks = find_kicks(s, strictness)
+    turns = find_turns(s, strictness)
+    dips = find_dips(s, flights, strictness)
     in_place = [(e.start, e.end) for e in (*jacks, *jumps, *kicks, *dips)]
-    events = [*jacks, *walks, *jumps, *kicks, *turns, *dips, *find_bows(s, strict)]
-    events += find_sidesteps(s, in_place, strict)
+    events = [*jacks, *walks, *jumps, *kicks, *turns, *dips, *find_bows(s, strictness)]
+    events += find_sidesteps(s, in_place, strictness)
     leaps = [(e.start - 6, e.end + 6) for e in (*runs, *jumps)]  # with the swing of the arms around them
-    events += find_arm_events(s, [(e.start, e.end) for e in jacks], leaps, strict)
+    events += find_arm_events(s, [(e.start, e.end) for e in jacks], leaps, strictness)
     return sort_and_merge(events)

@@ -1,4 +1,4 @@
-"""Trains the learned judge on corpus motions that are made worse in every way that generated motion is bad."""
+"""Trains the learned judge on corpus motions, degraded in the ways in which generated motions are bad."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from torch.nn import functional
 
 from atom.config import ConfigSection
 from atom.corpus.composition import make_motion
-from atom.corpus.dataset import draw_events
+from atom.corpus.corpus_shards import draw_events
 from atom.errors import AtomError
 from atom.events import ACTIONS, Split, mirror_action
 from atom.generation.generator import Generator
-from atom.judging.detection_quality import measure_detection_quality, make_known_motions
-from atom.judging.learned_judge import CLASSES, LearnedJudge, Segmenter, SegmenterConfig, body_frames, save_judge
+from atom.judging.detection_quality import make_known_motions, measure_detection_quality
+from atom.judging.learned_judge import CLASSES, LearnedJudge, Segmenter, SegmenterConfig, save_judge, to_body_frame
 from atom.motion.features import joints_to_features
 from atom.motion.mirroring import mirror_joints
-from atom.motion.resampling import resample
 from atom.motion.skeleton import JOINTS
+from atom.motion.time_resampling import resample
 from atom.training_state import ProgressCallback, TrainingState, cosine_decay, set_learning_rate
 
-_NUMBER = {name: number for number, name in enumerate(CLASSES)}
-_IGNORED = -100
-_SHARD = 250
+_CLASS_INDEX = {name: number for number, name in enumerate(CLASSES)}
+_IGNORE_INDEX = -100
+_SHARD_CLIPS = 250
 _SAVE_EVERY = 250
 
 
 class JudgeTrainingConfig(ConfigSection):
-    """How the learned judge is trained. The defaults are what the shipped one was made with."""
+    """How the learned judge is trained. The defaults are those of the judge in the package."""
 
     seed: int = Field(1, ge=0)
-    clips: int = Field(5_000, ge=_SHARD)
+    clips: int = Field(5_000, ge=_SHARD_CLIPS)
     workers: int = Field(2, ge=1)
-    judged: int = Field(500, ge=1, description="motions that each figure of the quality stands on")
+    judged: int = Field(500, ge=1, description="motions on which the quality of the judge is measured")
     width: int = 96
     steps: int = 1_500
     batch: int = 24
@@ -49,16 +49,24 @@ class JudgeTrainingConfig(ConfigSection):
     count_weight: float = 0.3
 
 
-Span = tuple[int, int, int, int]
-Example = tuple[np.ndarray, list[tuple[str, int, int, int]]]
-"""joints (T, 22, 3) and the (action, count, start, end) in them."""
+SegmenterExample = tuple[np.ndarray, list[tuple[str, int, int, int]]]
+"""Joints (T, 22, 3), and the action, count, first frame and end frame of each event in them."""
 
 
-def make_examples(seed: int, number: int, split: Split = "train", generator: Generator | None = None) -> list[Example]:
-    """A shard of random compositions of a split; with a generator every second one has been through its codes."""
+def make_examples(
+    seed: int, number: int, split: Split = "train", generator: Generator | None = None
+) -> list[SegmenterExample]:
+    """Make a shard of motions of random compositions.
+
+    Args:
+        seed: together with `number` it decides the motions.
+        number: the number of the shard.
+        split: the split that the compositions belong to.
+        generator: if given, every second motion is encoded to its codes and decoded again.
+    """
     rng = np.random.default_rng([seed, 20, number])
-    examples: list[Example] = []
-    while len(examples) < _SHARD:
+    examples: list[SegmenterExample] = []
+    while len(examples) < _SHARD_CLIPS:
         try:
             motion = make_motion(draw_events(rng, split), rng)
         except AtomError:
@@ -71,8 +79,16 @@ def make_examples(seed: int, number: int, split: Split = "train", generator: Gen
     return examples
 
 
-def augmented(example: Example, rng: np.random.Generator) -> Example:
-    """The same events done by someone else and captured worse: mirrored, faster or slower, add_jitter, drifting."""
+def augment(example: SegmenterExample, rng: np.random.Generator) -> SegmenterExample:
+    """Vary a motion at random: mirrored, slower or faster, with jitter, drift or other proportions.
+
+    Args:
+        example: a motion and its events.
+        rng: decides what is done and how much.
+
+    Returns:
+        The new motion, with the events at their new frames and with their new sides.
+    """
     joints, spans = example
     if rng.random() < 0.5:
         joints, spans = mirror_joints(joints), [(mirror_action(action), *rest) for action, *rest in spans]
@@ -94,8 +110,18 @@ def augmented(example: Example, rng: np.random.Generator) -> Example:
 
 
 def pretrain_judge(output: Path, config: JudgeTrainingConfig, work: Path, progress: ProgressCallback) -> dict[str, Any]:
-    """Makes the judge's folder `output` and returns what it was made with and how right it is on compositions that
-    were never in its training, as they are and after a round trip through the generator's codes."""
+    """Train the judge, save it and measure it on compositions that were not in its training.
+
+    Args:
+        output: the folder of the judge.
+        config: the settings of the training.
+        work: keeps the motions and the state of the training.
+        progress: is called with the step of the work, the number done, the total and a note.
+
+    Returns:
+        What training.json holds: the command, the config, and the quality on test motions as they are ("clean") and
+        after a round trip through the generator's codes ("decoded").
+    """
     save_judge(output, train_judge(config, work, progress))
     judge = LearnedJudge.load(output)
     clean = make_known_motions(config.judged, "test", config.seed)
@@ -106,7 +132,9 @@ def pretrain_judge(output: Path, config: JudgeTrainingConfig, work: Path, progre
         "config": config.model_dump(),
         "quality": {
             "clean": measure_detection_quality(judge, clean),
-            "decoded": measure_detection_quality(judge, [(events, joints) for (events, _), joints in zip(clean, decoded)]),
+            "decoded": measure_detection_quality(
+                judge, [(events, joints) for (events, _), joints in zip(clean, decoded)]
+            ),
         },
     }
     (output / "training.json").write_text(json.dumps(figures, indent=1) + "\n")
@@ -114,9 +142,15 @@ def pretrain_judge(output: Path, config: JudgeTrainingConfig, work: Path, progre
 
 
 def train_judge(config: JudgeTrainingConfig, work: Path, progress: ProgressCallback) -> Segmenter:
-    """The trained network. The work folder keeps the motions and the training's state."""
+    """Train the segmenter.
+
+    Args:
+        config: the settings of the training.
+        work: keeps the motions and the state of the training, which resumes from there.
+        progress: is called with the step of the work, the number done, the total and a note.
+    """
     work.mkdir(parents=True, exist_ok=True)
-    examples = list(_examples(config, work, progress))
+    examples = list(_load_or_make_examples(config, work, progress))
     torch.manual_seed(config.seed)
     model = Segmenter(SegmenterConfig(width=config.width)).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=0.01)
@@ -124,8 +158,8 @@ def train_judge(config: JudgeTrainingConfig, work: Path, progress: ProgressCallb
     start = state.restore()
     rng = np.random.default_rng([config.seed, 21, start])
     for step in range(start, config.steps):
-        chosen = rng.choice(len(examples), config.batch, replace=False)
-        frames, mask, labels, spans = collate([augmented(examples[i], rng) for i in chosen])
+        indices = rng.choice(len(examples), config.batch, replace=False)
+        frames, mask, labels, spans = collate([augment(examples[i], rng) for i in indices])
         rate = (
             config.learning_rate
             * min(1, (step + 1) / config.warmup)
@@ -134,54 +168,57 @@ def train_judge(config: JudgeTrainingConfig, work: Path, progress: ProgressCallb
         set_learning_rate(optimizer, rate)
         with torch.autocast("cpu", torch.bfloat16):
             logits, density = model(frames, mask)
-        named = functional.cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=_IGNORED)
+        class_loss = functional.cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=_IGNORE_INDEX)
         density = density.float()
-        told = torch.stack([density[row, start:end].sum() for row, start, end, _ in spans])
-        counted = functional.smooth_l1_loss(told, torch.tensor([float(count) for *_, count in spans]))
-        outside = density[(labels == 0)].mean()
+        counts = torch.stack([density[row, start:end].sum() for row, start, end, _ in spans])
+        count_loss = functional.smooth_l1_loss(counts, torch.tensor([float(count) for *_, count in spans]))
+        outside = density[(labels == 0)].mean()  # outside of all events the density shall be zero
         optimizer.zero_grad()
-        (named + config.count_weight * (counted + outside)).backward()
+        (class_loss + config.count_weight * (count_loss + outside)).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         state.save_if_due(step + 1)
         if step % 50 == 49:
-            note = f"naming {named.item():.3f}, counting {counted.item():.3f}"
+            note = f"naming {class_loss.item():.3f}, counting {count_loss.item():.3f}"
             progress("judge", step + 1, config.steps, note)
     return model.eval()
 
 
 def collate(
-    batch: Sequence[Example],
+    batch: Sequence[SegmenterExample],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[tuple[int, int, int, int]]]:
-    """Body frames (B, T, 133), mask (B, T), labels (B, T), and (row, start, end, count) of the countable events."""
-    inputs = [body_frames(joints) for joints, _ in batch]
+    """Pad examples to a batch: inputs (B, T, 133), mask (B, T), labels (B, T), and the (row, start, end, count) of each
+    countable event."""
+    inputs = [to_body_frame(joints) for joints, _ in batch]
     longest = max(len(rows) for rows in inputs)
     frames = torch.zeros(len(batch), longest, inputs[0].shape[1])
     mask = torch.zeros(len(batch), longest)
-    labels = torch.full((len(batch), longest), _IGNORED)
+    labels = torch.full((len(batch), longest), _IGNORE_INDEX)
     counts = []
     for row, (rows, (_, spans)) in enumerate(zip(inputs, batch, strict=True)):
         frames[row, : len(rows)] = torch.from_numpy(rows)
         mask[row, : len(rows)] = 1
         labels[row, : len(rows)] = 0
         for action, count, start, end in spans:
-            labels[row, start:end] = _NUMBER[action]
+            labels[row, start:end] = _CLASS_INDEX[action]
             if ACTIONS[action].countable:
                 counts.append((row, start, end, count))
     return frames, mask, labels, counts
 
 
-def _examples(config: JudgeTrainingConfig, work: Path, progress: ProgressCallback) -> Iterator[Example]:
-    shards = range(-(-config.clips // _SHARD))
-    missing = [number for number in shards if not _path(work, config.seed, number).exists()]
+def _load_or_make_examples(
+    config: JudgeTrainingConfig, work: Path, progress: ProgressCallback
+) -> Iterator[SegmenterExample]:
+    shards = range(-(-config.clips // _SHARD_CLIPS))
+    missing = [number for number in shards if not _shard_path(work, config.seed, number).exists()]
     if missing:
         with ProcessPoolExecutor(max_workers=config.workers) as pool:
             jobs = [pool.submit(_write_shard, work, config.seed, number) for number in missing]
             for done, job in enumerate(jobs, start=len(shards) - len(missing) + 1):
                 job.result()
-                progress("motions", done * _SHARD, len(shards) * _SHARD, "")
+                progress("motions", done * _SHARD_CLIPS, len(shards) * _SHARD_CLIPS, "")
     for number in shards:
-        with np.load(_path(work, config.seed, number), allow_pickle=False) as shard:
+        with np.load(_shard_path(work, config.seed, number), allow_pickle=False) as shard:
             ends = np.cumsum(shard["lengths"])
             joints, events, counts = shard["joints"], shard["events"], shard["counts"]
         bounds = np.cumsum(counts)
@@ -190,19 +227,19 @@ def _examples(config: JudgeTrainingConfig, work: Path, progress: ProgressCallbac
             yield joints[start:end].astype(np.float32), spans
 
 
-def _path(work: Path, seed: int, number: int) -> Path:
+def _shard_path(work: Path, seed: int, number: int) -> Path:
     return work / f"examples-{seed}-{number:04d}.npz"
 
 
 def _write_shard(work: Path, seed: int, number: int) -> None:
     torch.set_num_threads(1)
     examples = make_examples(seed, number, generator=Generator.load())
-    path = _path(work, seed, number)
+    path = _shard_path(work, seed, number)
     content: dict[str, Any] = {
         "joints": np.concatenate([joints for joints, _ in examples]).astype(np.float16),
         "lengths": [len(joints) for joints, _ in examples],
         "counts": [len(spans) for _, spans in examples],
-        "events": [(_NUMBER[action], *rest) for _, spans in examples for action, *rest in spans],
+        "events": [(_CLASS_INDEX[action], *rest) for _, spans in examples for action, *rest in spans],
     }
     temporary = path.with_name(path.name + ".tmp.npz")
     np.savez(temporary, **content)

@@ -1,76 +1,97 @@
-"""Going down and coming up: squats, lunges, sitting, kneeling, getting up, picking up, bowing."""
+"""Detectors of squats, lunges, sitting, kneeling, getting up, picking up and bowing. Lengths are in leg lengths."""
 
 from __future__ import annotations
 
 from atom.judging.airborne import Flight
 from atom.judging.detected_events import DetectedEvent, confidence
-from atom.judging.peak_detection import Run, foot_of_peak, peaks
+from atom.judging.peak_detection import FrameRange, find_peak_extent, find_peaks
 from atom.judging.signals import Signals
 
-DIP = 0.2  # leg lengths that the pelvis sinks at least
-SQUAT = 0.3
-KNEE_DOWN = 0.17  # height of a knee that rests on the floor
-LUNGE = 0.5  # between the feet, along the heading
-SEAT_BEHIND = 0.46  # how far the feet are ahead of the pelvis of one who sits
-HAND_DOWN = 0.3  # height of a hand that picks something up
-STAYS = 5  # frames at the bottom, for sitting and kneeling
-BOW = 33.0  # degrees
+DIP_DEPTH = 0.2  # least depth of the pelvis below standing
+SQUAT_DEPTH = 0.3
+KNEEL_KNEE_HEIGHT = 0.17  # below this height a knee rests on the floor
+LUNGE_LENGTH = 0.5  # distance of the feet along the heading
+SEAT_OFFSET = 0.46  # distance of the feet ahead of the pelvis when sitting
+PICK_UP_HAND_HEIGHT = 0.3  # below this height a hand picks something up
+MIN_STAY_FRAMES = 5  # at the bottom, for sitting and kneeling
+BOW_ANGLE = 33.0  # degrees from upright
 
 
-def find_dips(s: Signals, flights: list[Flight], strict: float) -> list[DetectedEvent]:
-    """Everything that lowers the pelvis, each dip told by what the body is like at its bottom."""
+def find_dips(s: Signals, flights: list[Flight], strictness: float) -> list[DetectedEvent]:
+    """Find the events that lower the pelvis. The pose at the bottom of each dip decides which event it is.
+
+    Args:
+        s: the signals of the clip.
+        flights: what `find_flights` found in it.
+        strictness: the factor on all thresholds.
+
+    Returns:
+        One or two events a dip: who sits or kneels down may also get up.
+    """
     drop = s.drop
-    found = peaks(drop, DIP * strict, 0.12 * strict, distance=4)
+    found = find_peaks(drop, DIP_DEPTH * strictness, 0.12 * strictness, distance=4)
     events: list[DetectedEvent] = []
     for number, peak in enumerate(found):
-        start, end = foot_of_peak(drop, peak, 0.1)
+        start, end = find_peak_extent(drop, peak, 0.1)
+        # Two dips that are not separated by standing are cut where the pelvis is highest between them.
         if number and found[number - 1] >= start:
             start = found[number - 1] + int(drop[found[number - 1] : peak].argmin())
         if number + 1 < len(found) and found[number + 1] < end:
             end = peak + int(drop[peak : found[number + 1]].argmin()) + 1
-        stay = foot_of_peak(drop[start:end], peak - start, drop[peak] - 0.07)
-        events += _name_dip(s, (start, end), peak, (stay[0] + start, stay[1] + start), flights, strict)
+        stay = find_peak_extent(drop[start:end], peak - start, drop[peak] - 0.07)
+        events += _classify_dip(s, (start, end), peak, (stay[0] + start, stay[1] + start), flights, strictness)
     return events
 
 
-def _name_dip(s: Signals, dip: Run, peak: int, stay: Run, flights: list[Flight], strict: float) -> list[DetectedEvent]:
+def _classify_dip(
+    s: Signals, dip: FrameRange, peak: int, stay: FrameRange, flights: list[Flight], strictness: float
+) -> list[DetectedEvent]:
     start, end = dip
     bottom = slice(*stay)
     depth = float(s.drop[peak])
-    sure = confidence(depth, DIP * strict)
-    stays = stay[1] - stay[0] >= STAYS
+    dip_confidence = confidence(depth, DIP_DEPTH * strictness)
+    stays = stay[1] - stay[0] >= MIN_STAY_FRAMES
     rises = end < s.frames or depth - s.drop[-1] > 0.5 * depth
     sinks = start > 0 or depth - s.drop[0] > 0.5 * depth
 
-    def settled(action: str) -> list[DetectedEvent]:
-        down = [DetectedEvent(action, 1, start, stay[0] + 1, sure)] if sinks else []
-        return down + ([DetectedEvent("get_up", 1, stay[1] - 1, end, sure)] if rises else [])
+    def lower_and_rise(action: str) -> list[DetectedEvent]:
+        down = [DetectedEvent(action, 1, start, stay[0] + 1, dip_confidence)] if sinks else []
+        return down + ([DetectedEvent("get_up", 1, stay[1] - 1, end, dip_confidence)] if rises else [])
 
-    if s.knee_height[bottom].min() < KNEE_DOWN and stays:
-        return settled("kneel_down")
+    if s.knee_height[bottom].min() < KNEEL_KNEE_HEIGHT and stays:
+        return lower_and_rise("kneel_down")
     jumped = [f for f in flights if f.kind != "stride"]
     if any(abs(f.start - peak) <= 7 or abs(f.end - peak) <= 7 or abs(f.start - end) <= 3 for f in jumped):
-        return []  # the crouch before a jump and the give after it
+        return []  # the crouch before a jump or the landing after it
     apart = float(s.foot[peak, 0, 2] - s.foot[peak, 1, 2])
-    if abs(apart) > LUNGE * strict:
-        return [DetectedEvent(f"lunge_{'left' if apart > 0 else 'right'}", 1, start, end, sure)] if rises else []
-    if s.hand_height[start:end].min() < HAND_DOWN and s.pitch[start:end].max() > 40:
-        return [DetectedEvent("pick_up", 1, start, end, sure)]
-    if depth < SQUAT * strict:
+    if abs(apart) > LUNGE_LENGTH * strictness:
+        return (
+            [DetectedEvent(f"lunge_{'left' if apart > 0 else 'right'}", 1, start, end, dip_confidence)] if rises else []
+        )
+    if s.hand_height[start:end].min() < PICK_UP_HAND_HEIGHT and s.pitch[start:end].max() > 40:
+        return [DetectedEvent("pick_up", 1, start, end, dip_confidence)]
+    if depth < SQUAT_DEPTH * strictness:
         return []
     behind = float(s.foot[bottom, :, 2].mean(1).max())
-    if stays and (behind > SEAT_BEHIND or stay[1] - stay[0] > 25 or not (sinks and rises)):
-        return settled("sit_down")
-    return [DetectedEvent("squat", 1, start, end, confidence(depth, SQUAT * strict))] if sinks and rises else []
+    if stays and (behind > SEAT_OFFSET or stay[1] - stay[0] > 25 or not (sinks and rises)):
+        return lower_and_rise("sit_down")
+    return (
+        [DetectedEvent("squat", 1, start, end, confidence(depth, SQUAT_DEPTH * strictness))] if sinks and rises else []
+    )
 
 
-def find_bows(s: Signals, strict: float) -> list[DetectedEvent]:
-    """Forward leans with nearly straight legs, one event each; with a hand near the floor it is a pick-up."""
+def find_bows(s: Signals, strictness: float) -> list[DetectedEvent]:
+    """Find forward leans with nearly straight legs; with a hand near the floor it is a pick-up, otherwise a bow.
+
+    Args:
+        s: the signals of the clip.
+        strictness: the factor on all thresholds.
+    """
     bows = []
-    for peak in peaks(s.pitch, BOW * strict, 0.5 * BOW * strict, distance=6):
+    for peak in find_peaks(s.pitch, BOW_ANGLE * strictness, 0.5 * BOW_ANGLE * strictness, distance=6):
         if s.drop[peak] > 0.17 or s.knee_bend[peak].max() > 70 or abs(s.velocity[peak, 1]) > 1.0:
             continue
-        start, end = foot_of_peak(s.pitch, peak, 0.5 * s.pitch[peak])
-        action = "pick_up" if s.hand_height[start:end].min() < HAND_DOWN else "bow"
-        bows.append(DetectedEvent(action, 1, start, end, confidence(float(s.pitch[peak]), BOW * strict)))
+        start, end = find_peak_extent(s.pitch, peak, 0.5 * s.pitch[peak])
+        action = "pick_up" if s.hand_height[start:end].min() < PICK_UP_HAND_HEIGHT else "bow"
+        bows.append(DetectedEvent(action, 1, start, end, confidence(float(s.pitch[peak]), BOW_ANGLE * strictness)))
     return bows

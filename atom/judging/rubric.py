@@ -1,19 +1,19 @@
-"""Scores from 1 to 5: pure functions of what was asked and what was seen.
+"""Scores from 1 to 5: pure functions of the expected and the detected events.
 
-Three quantities, each in 0..1, on sequences in which repeats of one action in a row are merge_repeats:
+Three quantities, each in 0..1, on sequences in which repeats of one action in a row are merged:
 
-- recall R: share of the asked events that were seen, one seen event for each asked one;
-- precision P: share of the seen events that were asked;
-- order O: length of the longest common subsequence over the number of asked events that were seen.
+- recall R: share of the expected events that were detected, each matched with one detected event;
+- precision P: share of the detected events that were expected;
+- order O: length of the longest common subsequence over the number of expected events that were detected.
 
 temporal   with no event missing and O = 1: 5 - 2.5 (1 - P); else 1 + 3 R - 0.4 (1 - O) - 2.5 R (1 - P).
            Without extra events this is the AToM paper's rule for three events (5 right order, about 4 wrong order,
            3, 2 and 1 for one, two and three missing), spread over any number of events.
-integrity  1 + 4 F, F = 2 m / (asked + seen) the harmonic mean of P and R over m matched events.
-frequency  1 + 4 Q (1 + P) / 2, Q the mean over asked actions of min(told, seen) / max(told, seen) repetitions; an
-           action that can't be counted counts once for each place where it is told or seen.
+integrity  1 + 4 F, where F = 2 m / (expected + detected) is the harmonic mean of P and R over m matched events.
+frequency  1 + 4 Q (1 + P) / 2, where Q is the mean over the expected actions of min(e, d) / max(e, d), with e expected
+           and d detected repetitions; an action that can't be counted counts once for each place in the sequence.
 
-So each reaches 5 only if its own matter is exactly right and nothing else was done, and doing everything scores low.
+A score reaches 5 only if what the task asks for is exactly right and nothing else is done. Doing everything scores low.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from atom.events import ACTIONS, TASKS, Task
 
 
 class CountedAction(Protocol):
-    """An asked Event or a DetectedEvent."""
+    """An action with a count: an Event or a DetectedEvent."""
 
     @property
     def action(self) -> str: ...
@@ -39,7 +39,7 @@ Events = Sequence[CountedAction]
 
 
 def merge_repeats(events: Events) -> list[tuple[str, int]]:
-    """(action, count) in order, repeats of one action in a row added up; what can't be counted counts once."""
+    """(action, count) in order, with repeats of one action in a row added up; what can't be counted counts once."""
     pairs: list[tuple[str, int]] = []
     for event in events:
         if pairs and pairs[-1][0] == event.action:
@@ -50,20 +50,28 @@ def merge_repeats(events: Events) -> list[tuple[str, int]]:
     return pairs
 
 
-def matches(asked: Sequence[str], seen: Sequence[str]) -> list[tuple[int, int, bool]]:
-    """(asked place, seen place, in order) of actions that correspond, sorted by asked place.
+def match_actions(expected: Sequence[str], detected: Sequence[str]) -> list[tuple[int, int, bool]]:
+    """Match expected with detected actions.
 
-    As many as possible are matched in order (a longest common subsequence); of the rest, equal actions in any place.
+    As many as possible are matched in order (a longest common subsequence), then equal actions at any position.
+
+    Args:
+        expected: the actions of the prompt, in order.
+        detected: the actions in the motion, in order.
+
+    Returns:
+        (position among the expected, position among the detected, whether in order), sorted by the first.
     """
-    n, k = len(asked), len(seen)
+    # longest[i][j] is the length of the longest common subsequence of expected[i:] and detected[j:].
+    n, k = len(expected), len(detected)
     longest = [[0] * (k + 1) for _ in range(n + 1)]
     for i in reversed(range(n)):
         for j in reversed(range(k)):
-            same = asked[i] == seen[j]
+            same = expected[i] == detected[j]
             longest[i][j] = 1 + longest[i + 1][j + 1] if same else max(longest[i + 1][j], longest[i][j + 1])
     pairs, i, j = [], 0, 0
     while i < n and j < k:
-        if asked[i] == seen[j]:
+        if expected[i] == detected[j]:
             pairs.append((i, j, True))
             i, j = i + 1, j + 1
         elif longest[i + 1][j] >= longest[i][j + 1]:
@@ -72,58 +80,79 @@ def matches(asked: Sequence[str], seen: Sequence[str]) -> list[tuple[int, int, b
             j += 1
     free = [j for j in range(k) if j not in {pair[1] for pair in pairs}]
     for i in sorted(set(range(n)) - {pair[0] for pair in pairs}):
-        j = next((j for j in free if seen[j] == asked[i]), None)
+        j = next((j for j in free if detected[j] == expected[i]), None)
         if j is not None:
             free.remove(j)
             pairs.append((i, j, False))
     return sorted(pairs)
 
 
-def exact(asked: Events, seen: Events) -> bool:
-    """Whether what was seen is what was asked: the same actions, counts and order, nothing else."""
-    return merge_repeats(asked) == merge_repeats(seen)
+def exact(expected: Events, detected: Events) -> bool:
+    """Whether the same events happen as expected, with the same counts and order and nothing else.
+
+    Args:
+        expected: the events of the prompt, in order.
+        detected: the events in the motion, in order.
+    """
+    return merge_repeats(expected) == merge_repeats(detected)
 
 
-def score(task: Task, asked: Events, seen: Events) -> float:
-    """1 to 5 by the rubric of the task; AtomError for an unknown task or when nothing was asked."""
+def score(task: Task, expected: Events, detected: Events) -> float:
+    """Score detected events by the rubric of a task.
+
+    Args:
+        task: "integrity", "temporal" or "frequency".
+        expected: the events of the prompt, in order.
+        detected: the events in the motion, in order.
+
+    Returns:
+        The score, 1 to 5.
+
+    Raises:
+        AtomError: for an unknown task or no expected event.
+    """
     if task not in TASKS:
         raise AtomError(f"unknown task {task!r}; known tasks: {', '.join(TASKS)}")
-    if not asked:
-        raise AtomError("there is no asked event to judge a motion by; name at least one")
-    return float(min(max(_RUBRICS[task](merge_repeats(asked), merge_repeats(seen)), 1.0), 5.0))
+    if not expected:
+        raise AtomError("there is no expected event to judge a motion by; give at least one")
+    return float(min(max(_RUBRICS[task](merge_repeats(expected), merge_repeats(detected)), 1.0), 5.0))
 
 
-Pairs = list[tuple[str, int]]
+ActionCounts = list[tuple[str, int]]
 
 
-def _shares(asked: Pairs, seen: Pairs) -> tuple[float, float, float]:
-    """Recall, precision and order; with nothing seen precision is 1 and order 1, for nothing was done wrong."""
-    pairs = matches([action for action, _ in asked], [action for action, _ in seen])
+def _recall_precision_order(expected: ActionCounts, detected: ActionCounts) -> tuple[float, float, float]:
+    """Recall, precision and order; precision and order are 1 where nothing is detected, as nothing is done wrong."""
+    pairs = match_actions([action for action, _ in expected], [action for action, _ in detected])
     found = len(pairs)
     ordered = sum(in_order for _, _, in_order in pairs)
-    return found / len(asked), found / len(seen) if seen else 1.0, ordered / found if found else 1.0
+    return found / len(expected), found / len(detected) if detected else 1.0, ordered / found if found else 1.0
 
 
-def _temporal(asked: Pairs, seen: Pairs) -> float:
-    recall, precision, order = _shares(asked, seen)
+def _temporal(expected: ActionCounts, detected: ActionCounts) -> float:
+    recall, precision, order = _recall_precision_order(expected, detected)
     if recall == 1 and order == 1:
         return 5 - 2.5 * (1 - precision)
     return 1 + 3 * recall - 0.4 * (1 - order) - 2.5 * recall * (1 - precision)
 
 
-def _integrity(asked: Pairs, seen: Pairs) -> float:
-    recall, _, _ = _shares(asked, seen)
-    return 1 + 4 * 2 * recall * len(asked) / (len(asked) + len(seen))
+def _integrity(expected: ActionCounts, detected: ActionCounts) -> float:
+    recall, _, _ = _recall_precision_order(expected, detected)
+    return 1 + 4 * 2 * recall * len(expected) / (len(expected) + len(detected))
 
 
-def _frequency(asked: Pairs, seen: Pairs) -> float:
-    _, precision, _ = _shares(asked, seen)
-    told, done = _totals(asked), _totals(seen)
-    close = [min(done[action], count) / max(done[action], count) for action, count in told.items()]
-    return 1 + 4 * sum(close) / len(close) * (1 + precision) / 2
+def _frequency(expected: ActionCounts, detected: ActionCounts) -> float:
+    _, precision, _ = _recall_precision_order(expected, detected)
+    expected_counts, detected_counts = total_counts(expected), total_counts(detected)
+    ratios = [
+        min(detected_counts[action], count) / max(detected_counts[action], count)
+        for action, count in expected_counts.items()
+    ]
+    return 1 + 4 * sum(ratios) / len(ratios) * (1 + precision) / 2
 
 
-def _totals(events: Pairs) -> Counter[str]:
+def total_counts(events: ActionCounts) -> Counter[str]:
+    """How often each action happens in all, from merged (action, count) pairs."""
     totals: Counter[str] = Counter()
     for action, count in events:
         totals[action] += count

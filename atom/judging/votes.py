@@ -1,4 +1,4 @@
-"""Several votes on one motion become one score."""
+"""Votes of a judge on one motion, aggregated to one score."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
-SECOND_JUDGE = "second vision"  # the judge that only has a say where it disagrees with the first
+SECOND_JUDGE = "second vision"  # a judge whose scores only count where they disagree with the first
 
 
 def aggregate_votes(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
-    """The rows of a scores table by motion and judge: the mean score of the votes that gave one, exact by more than
-    half of them, and the other columns of the first such vote; score and exact are None where there is none."""
+    """Aggregate the rows of a scores table, of which a judge may have several votes for a motion.
+
+    The score is the mean over the votes with a score, `exact` the majority of them, and the other columns are those of
+    the first such vote. Without any, `score` and `exact` are None. Returns the rows by (motion_id, judge).
+    """
     votes: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         votes[row["motion_id"], row["judge"]].append(row)
-    return {place: _settled(cast) for place, cast in votes.items()}
+    return {key: _aggregate(motion_votes) for key, motion_votes in votes.items()}
 
 
-def _settled(cast: list[Mapping[str, Any]]) -> dict[str, Any]:
-    valid = [row for row in cast if row["score"] is not None]
+def _aggregate(motion_votes: list[Mapping[str, Any]]) -> dict[str, Any]:
+    valid = [row for row in motion_votes if row["score"] is not None]
     if not valid:
-        return {**cast[0], "score": None, "exact": None}
+        return {**motion_votes[0], "score": None, "exact": None}
     exact = sum(bool(row["exact"]) for row in valid)
     return {**valid[0], "score": fmean(row["score"] for row in valid), "exact": 2 * exact > len(valid)}

@@ -1,4 +1,4 @@
-"""Asking one request at a time, many at once: limits, retries, breaker, budget."""
+"""Client of the chat-completions API: each request at once, with rate limits, retries and a circuit breaker."""
 
 from __future__ import annotations
 
@@ -13,175 +13,177 @@ from pydantic import SecretStr
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
 from atom.config import ServiceConfig
-from atom.llm_client.client import LLMClient, answer_kind, since
+from atom.llm_client.client import LLMClient, answer_kind, elapsed_since
 from atom.llm_client.errors import RequestFailed, ServiceError
 from atom.llm_client.journal import Journal, SpendingLimits
 from atom.llm_client.rate_limit import CircuitBreaker, ConcurrencyLimiter, RateLimiter
 from atom.llm_client.request import Answer, Request
 
-LONGEST_PATIENCE = 600.0  # seconds of Retry-After that are waited for
+MAX_RETRY_AFTER = 600.0  # seconds; a service that asks for a longer wait ends the run
 
 
-class _MayPass(Exception):
-    """A failure that the next try may not meet. `wait` is what the service asked for, in seconds."""
+class _TransientError(Exception):
+    """A failure that a retry may not meet. `retry_after` is the wait that the service asked for, in seconds."""
 
-    def __init__(self, reason: str, wait: float | None = None) -> None:
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
-        self.wait = wait
+        self.retry_after = retry_after
+
+
+class _NotBilledError(Exception):
+    """Wraps the error of a request that the service has not charged for."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 class LiveClient(LLMClient):
-    """Requests by the chat-completions API."""
+    """Client that sends each request to the chat-completions API at once."""
 
     def __init__(self, settings: ServiceConfig, key: SecretStr | None, journal: Journal, account: str) -> None:
         super().__init__(settings, key, journal, account)
-        self._requests, self._tokens = (
-            RateLimiter(settings.requests_per_minute),
-            RateLimiter(settings.tokens_per_minute),
-        )
-        self._concurrency, self._breaker = (
-            ConcurrencyLimiter(settings.concurrency),
-            CircuitBreaker(self._scrubbed(settings.base_url)),
-        )
-        self._sent = 0  # calls that wait for their answer
-        self._settled = asyncio.Condition()
+        self._request_rate = RateLimiter(settings.requests_per_minute)
+        self._token_rate = RateLimiter(settings.tokens_per_minute)
+        self._concurrency = ConcurrencyLimiter(settings.concurrency)
+        self._breaker = CircuitBreaker(self._scrub(settings.base_url))
+        self._open_calls = 0
+        self._call_closed = asyncio.Condition()
 
     async def _fetch(self, request: Request) -> Answer:
         began = time.monotonic()
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self.settings.attempts),
             wait=_backoff,
-            retry=retry_if_exception_type(_MayPass),
+            retry=retry_if_exception_type(_TransientError),
             reraise=True,
         )
         try:
-            return await retrying(self._try, request)
-        except _MayPass as failure:
+            return await retrying(self._attempt, request)
+        except _TransientError as failure:
+            # No request at all succeeded meanwhile, so the fault is the service's and not this request's.
             if self._breaker.last_success < began:
                 raise self._breaker.give_up(failure) from None
             raise RequestFailed(f"no answer after {self.settings.attempts} tries: {failure}") from None
 
-    async def _try(self, request: Request) -> Answer:
+    async def _attempt(self, request: Request) -> Answer:
         async with self._concurrency:
-            await self._breaker.ready()
+            await self._breaker.wait_until_ready()
             try:
-                await self._tokens.wait((await self._expected_of(request)).tokens)
-                await self._requests.wait()
-                return await self._paid_for(request)
+                await self._token_rate.wait((await self._estimate_spending(request)).tokens)
+                await self._request_rate.wait()
+                return await self._send_within_budget(request)
             finally:
-                self._breaker.left()
+                self._breaker.release_probe()
 
-    async def _paid_for(self, request: Request) -> Answer:
+    async def _send_within_budget(self, request: Request) -> Answer:
         call = await self._open_call(request)
         try:
             answer = await self._send(request)
-            await self._journaled(
+            await self._run_in_journal_thread(
                 self.journal.add, self.account, request.key, answer_kind(request), request.model, answer, call
             )
             return answer
-        except _NotPaid as refusal:
-            await self._journaled(self.journal.close_call, call)
+        except _NotBilledError as refusal:
+            await self._run_in_journal_thread(self.journal.close_call, call)
             raise refusal.error from None
         finally:
             if call:
-                async with self._settled:
-                    self._sent -= 1
-                    self._settled.notify_all()
+                async with self._call_closed:
+                    self._open_calls -= 1
+                    self._call_closed.notify_all()
 
     async def _open_call(self, request: Request) -> str:
-        """Notes the call in the journal once the budget allows it; waits while calls under way may turn out cheaper."""
+        """Records the call in the journal once the budget allows it. Open calls may turn out cheaper, so it waits."""
         if self._limits == SpendingLimits():
             return ""
-        async with self._settled:
+        async with self._call_closed:
             while True:
-                expected = await self._expected_of(request)
-                call = await self._journaled(
-                    self.journal.open_call, self.account, request.key, expected, self._limits, self._sent
+                expected = await self._estimate_spending(request)
+                call = await self._run_in_journal_thread(
+                    self.journal.open_call, self.account, request.key, expected, self._limits, self._open_calls
                 )
                 if call == "spent":
-                    raise self._budget_spent()
+                    raise self._make_budget_error()
                 if call != "wait":
-                    self._sent += 1
+                    self._open_calls += 1
                     return call
-                await self._settled.wait()
+                await self._call_closed.wait()
 
     async def _send(self, request: Request) -> Answer:
-        """One try. _NotPaid wraps what is wrong where the service has not made an answer; else it may have cost."""
+        """Sends the request once. An error that is not a _NotBilledError leaves open whether the service charged."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(self.settings.timeout):
-                # The plain way in of the SDK: the typed one walks through every part of the messages first, and would
-                # not give the answer as it came.
+                # The SDK's typed method would validate every part of the messages, pictures included, and would not
+                # return the completion as it was sent.
                 response = await self._openai.post(
-                    "/chat/completions", cast_to=httpx2.Response, body=self._body(request)
+                    "/chat/completions", cast_to=httpx2.Response, body=self._build_body(request)
                 )
-            answer = self._answer(response.json(), request, since(began))
+            answer = self._read_completion(response.json(), request, elapsed_since(began))
         except openai.APIStatusError as error:
-            raise _NotPaid(self._judged(error)) from None
+            raise _NotBilledError(self._classify_status_error(error)) from None
         except (TimeoutError, openai.APITimeoutError) as error:
-            failure = _MayPass(f"no answer within {self.settings.timeout:g} s")
-            self._breaker.failed(failure)
-            raise (_NotPaid(failure) if _never_sent(error) else failure) from None
+            failure = _TransientError(f"no answer within {self.settings.timeout:g} s")
+            self._breaker.record_failure(failure)
+            raise (_NotBilledError(failure) if _is_never_sent(error) else failure) from None
         except openai.APIConnectionError as error:
-            failure = _MayPass(self._scrubbed(f"the connection broke: {error.__cause__ or error}"))
-            self._breaker.failed(failure)
-            raise (_NotPaid(failure) if _never_sent(error) else failure) from None
+            failure = _TransientError(self._scrub(f"the connection broke: {error.__cause__ or error}"))
+            self._breaker.record_failure(failure)
+            raise (_NotBilledError(failure) if _is_never_sent(error) else failure) from None
         except (openai.APIResponseValidationError, ValueError, AttributeError) as error:
-            failure = _MayPass(self._scrubbed(f"what came is no chat completion: {error}"))
-            self._breaker.failed(failure)
+            failure = _TransientError(self._scrub(f"the answer is not a chat completion: {error}"))
+            self._breaker.record_failure(failure)
             raise failure from None
-        self._breaker.succeeded()
+        self._breaker.record_success()
         self._concurrency.speed_up()
         return answer
 
-    def _judged(self, error: openai.APIStatusError) -> Exception:
-        """Whether an error answer may pass, and what it tells about the service."""
+    def _classify_status_error(self, error: openai.APIStatusError) -> Exception:
+        """Decides whether a retry may help, and updates the circuit breaker and the concurrency."""
         body = error.body if isinstance(error.body, dict) else {}
-        reason = f"answered {error.status_code}: {self._scrubbed(body.get('message') or error.message)}"
+        reason = f"answered {error.status_code}: {self._scrub(body.get('message') or error.message)}"
+        # OpenAI also answers 429 when the account has no credit left, which no wait repairs.
         if error.status_code == 429 and body.get("code") != "insufficient_quota":
-            self._breaker.alive()
+            self._breaker.reset()
             self._concurrency.slow_down()
-            wait = _parse_retry_after(error.response.headers)
-            if wait is not None and wait > LONGEST_PATIENCE:
-                return ServiceError(f"the service asks to wait {wait:.0f} s; run again later, every answer is kept")
-            return _MayPass(reason, wait)
+            retry_after = _parse_retry_after(error.response.headers)
+            if retry_after is not None and retry_after > MAX_RETRY_AFTER:
+                return ServiceError(
+                    f"the service asks to wait {retry_after:.0f} s; run again later, every answer is kept"
+                )
+            return _TransientError(reason, retry_after)
         if error.status_code in (408, 409) or error.status_code >= 500:
-            self._breaker.failed(reason)
-            return _MayPass(reason, _parse_retry_after(error.response.headers))
-        self._breaker.alive()
-        return self._status_error(error)
-
-
-class _NotPaid(Exception):
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
+            self._breaker.record_failure(reason)
+            return _TransientError(reason, _parse_retry_after(error.response.headers))
+        self._breaker.reset()
+        return self._explain_status_error(error)
 
 
 def _backoff(state: RetryCallState) -> float:
-    """Seconds before the next try: what the service asked for, else doubling; spread, so that not all come at once."""
+    """Seconds before the next attempt: the service's Retry-After, else exponential, both with jitter."""
     failure = state.outcome.exception() if state.outcome else None
-    asked = failure.wait if isinstance(failure, _MayPass) else None
-    if asked is not None:
-        return asked + random.uniform(0, 0.1 + 0.1 * asked)
+    retry_after = failure.retry_after if isinstance(failure, _TransientError) else None
+    if retry_after is not None:
+        return retry_after + random.uniform(0, 0.1 + 0.1 * retry_after)
     return random.uniform(0.5, 1.0) * min(0.5 * 2 ** (state.attempt_number - 1), 20.0)
 
 
 def _parse_retry_after(headers: httpx2.Headers) -> float | None:
-    """Seconds to wait by `retry-after-ms` or `retry-after` (seconds, or an HTTP date)."""
+    """Seconds to wait by `retry-after-ms` or by `retry-after`, which holds seconds or an HTTP date."""
     try:
         if milliseconds := headers.get("retry-after-ms"):
             return max(0.0, float(milliseconds) / 1000)
-        said = headers.get("retry-after")
-        if not said:
+        value = headers.get("retry-after")
+        if not value:
             return None
-        if said.strip().replace(".", "", 1).isdigit():
-            return float(said)
-        return max(0.0, email.utils.parsedate_to_datetime(said).timestamp() - time.time())
+        if value.strip().replace(".", "", 1).isdigit():
+            return float(value)
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, TypeError):
         return None
 
 
-def _never_sent(error: BaseException) -> bool:
-    """Whether the request can't have reached the service."""
+def _is_never_sent(error: BaseException) -> bool:
+    """Whether the request failed before it could reach the service."""
     return isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)

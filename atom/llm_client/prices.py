@@ -37,7 +37,7 @@ class Price(BaseModel):
 
 @cache
 def read_prices(path: str | None = None) -> dict[str, Price]:
-    """Reads the prices by model name. Prices in the user's file override the built-in ones; a bad file is an AtomError."""
+    """Reads the prices by model name. The user's file overrides the built-in ones; a bad file is an AtomError."""
     prices = _read_file(BUILTIN_PRICES)
     return prices | _read_file(Path(path)) if path else prices
 

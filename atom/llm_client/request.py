@@ -61,7 +61,7 @@ class Request:
 
     @cached_property
     def key(self) -> str:
-        """sha256 of everything that decides the answer, pictures by their bytes. The address of the service is not part."""
+        """sha256 of everything that decides the answer, pictures by their bytes; the service's address is left out."""
         content = {
             "model": self.model,
             "messages": self._messages(lambda picture: picture.sha256),

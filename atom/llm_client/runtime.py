@@ -1,4 +1,7 @@
-"""One event loop a process for all services, so that shards in several threads share limits, budget and connections."""
+"""The clients that a process shares, one for equal settings, and the event loop that runs them.
+
+Shards in several threads thus share rate limits, budget and connections.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,9 @@ from atom.llm_client.prices import find_price, read_prices
 from storage import Store
 
 T = TypeVar("T")
-_OPENAI = "api.openai.com"
+_OPENAI_HOST = "api.openai.com"
 
-_services: dict[tuple[ServiceConfig, str, str, str], LLMClient] = {}
+_clients: dict[tuple[ServiceConfig, str, str, str], LLMClient] = {}
 _journals: dict[str, Journal] = {}
 _lock = threading.Lock()
 
@@ -40,29 +43,43 @@ def run_with_client(
     work: Callable[[LLMClient], Awaitable[T]],
     every_second: Callable[[], None] = lambda: None,
 ) -> T:
-    """Runs `work` on the process's service of these settings and waits for it, calling `every_second` meanwhile in the
-    caller's own thread. Callable from any thread.
+    """Runs `work` with the process's client of these settings, and waits for its result. Any thread may call it.
 
-    Calls with equal settings share one service, and with it its rates, its concurrency and its budget. Raises what the
-    work raises; a service that was found to be down or out of budget is made anew by the next call.
+    Calls with equal arguments share one client, and so its rate limits, concurrency and budget.
+
+    Args:
+        settings: settings of the service.
+        key: API key; None where the service needs none.
+        journal: file of the journal.
+        account: name under which the spending is booked.
+        work: gets the client and returns an awaitable of the result.
+        every_second: called in the caller's thread once a second while it waits.
+
+    Returns:
+        The result of `work`.
+
+    Raises:
+        ServiceError, BudgetSpent: the service is down or the budget is spent. The next call makes a new client.
+        Exception: whatever else `work` raises.
     """
-    place = (settings, key.get_secret_value() if key else "", str(journal), account)
+    identity = (settings, key.get_secret_value() if key else "", str(journal), account)
     with _lock:
-        if place not in _services:
+        if identity not in _clients:
             if str(journal) not in _journals:
                 _journals[str(journal)] = Journal(journal)
-            kind = BatchClient if settings.mode == "batch" else LiveClient
-            _services[place] = kind(settings, key, _journals[str(journal)], account)
-        service = _services[place]
-    future = asyncio.run_coroutine_threadsafe(_awaited(work, service), _loop())
+            client_class = BatchClient if settings.mode == "batch" else LiveClient
+            _clients[identity] = client_class(settings, key, _journals[str(journal)], account)
+        client = _clients[identity]
+    future = asyncio.run_coroutine_threadsafe(_await_work(work, client), _event_loop())
     try:
         while not wait([future], timeout=1.0).done:
             every_second()
         return future.result()
     except (ServiceError, BudgetSpent):
         with _lock:
-            if _services.get(place) is service:
-                del _services[place]
+            # Another thread may have replaced the client already.
+            if _clients.get(identity) is client:
+                del _clients[identity]
         raise
     except BaseException:
         future.cancel()
@@ -70,34 +87,60 @@ def run_with_client(
 
 
 async def gather_settled(work: list[Awaitable[T]]) -> list[T]:
-    """The results of all; if one raises, the others still run to their end first, for what is under way is paid for."""
-    done = await asyncio.gather(*work, return_exceptions=True)
-    for result in done:
+    """Waits for all awaitables, then returns their results or raises the first error.
+
+    Unlike `asyncio.gather` it lets the others finish after an error, because requests in flight are paid for.
+    """
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
         if isinstance(result, BaseException):
             raise result
-    return done  # type: ignore[return-value]
+    return results  # type: ignore[return-value]
 
 
 def read_api_key(settings: ServiceConfig) -> SecretStr | None:
-    """The key from the environment; None where there is none, which local servers allow."""
+    """Reads the API key from the environment. It is None if the variable is empty, which local servers allow."""
     value = os.environ.get(settings.key_variable, "").strip()
     return SecretStr(value) if value else None
 
 
 def journal_path(settings: ServiceConfig, store: Store) -> Path:
-    """The file that keeps the answers: beside the artifacts of a local store, unless the settings say where."""
+    """Returns the file of the journal: `service.journal`, else a file in the folder of a local store.
+
+    Args:
+        settings: settings of the service.
+        store: the run's artifact store.
+
+    Returns:
+        The path, which need not exist yet.
+
+    Raises:
+        AtomError: the store is remote and `service.journal` is not set.
+    """
     if settings.journal:
         return Path(settings.journal)
     if not store.files.local:
         raise AtomError(
-            f"the store {store.root} is no folder, so say where the answers of the service are kept: "
-            "--set service.journal=FILE on this machine"
+            f"the store {store.root} is not a local folder, so the journal of answers needs a place of its own: add "
+            "--set service.journal=FILE, a file on this machine"
         )
     return Path(store.root) / "journal" / "answers.sqlite"
 
 
 def check_service(settings: ServiceConfig, models: list[str], key: SecretStr | None) -> list[str]:
-    """Finds what would go wrong before anything is asked: AtomError. Gives remarks that a person should read."""
+    """Checks the settings of a service before the first request.
+
+    Args:
+        settings: settings of the service.
+        models: models that the run will use.
+        key: API key; None where there is none.
+
+    Returns:
+        Remarks that a person should read.
+
+    Raises:
+        AtomError: the address is invalid, a needed key is missing, or a budget in dollars has no price to go by.
+    """
     address = urlsplit(settings.base_url)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise AtomError("service.base_url must be an address such as https://api.openai.com/v1")
@@ -105,27 +148,27 @@ def check_service(settings: ServiceConfig, models: list[str], key: SecretStr | N
         raise AtomError(
             f"service.base_url holds a user, password or query; give the key in the variable {settings.key_variable}"
         )
-    if key is None and address.hostname == _OPENAI:
+    if key is None and address.hostname == _OPENAI_HOST:
         raise AtomError(
-            f"there is no key for {_OPENAI}: set {settings.key_variable} in the environment, or name a Prefect Secret "
-            "block in service.key_block"
+            f"there is no key for {_OPENAI_HOST}: set {settings.key_variable} in the environment, or name a Prefect "
+            "Secret block in service.key_block"
         )
     prices = read_prices(settings.prices)
-    unknown = [model for model in models if find_price(model, prices) is None]
-    if unknown and settings.budget_dollars is not None:
+    unpriced = [model for model in models if find_price(model, prices) is None]
+    if unpriced and settings.budget_dollars is not None:
         raise AtomError(
-            f"there is no price for {', '.join(unknown)}, so service.budget_dollars can't be kept: put it into a file "
-            "and name that in service.prices, or set service.budget_tokens instead"
+            f"there is no price for {', '.join(unpriced)}, so service.budget_dollars can't be kept: put the price into "
+            "a file and set service.prices to its path, or set service.budget_tokens instead"
         )
-    return [f"no price is known for {model}: only its tokens are counted" for model in unknown]
+    return [f"no price is known for {model}: only its tokens are counted" for model in unpriced]
 
 
-async def _awaited(work: Callable[[LLMClient], Awaitable[T]], service: LLMClient) -> T:
-    return await work(service)
+async def _await_work(work: Callable[[LLMClient], Awaitable[T]], client: LLMClient) -> T:
+    return await work(client)
 
 
 @cache
-def _loop() -> asyncio.AbstractEventLoop:
+def _event_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="services", daemon=True).start()
+    threading.Thread(target=loop.run_forever, name="llm-clients", daemon=True).start()
     return loop

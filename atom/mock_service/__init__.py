@@ -1,9 +1,9 @@
-"""A test double of a vision-language service: OpenAI's protocol over HTTP, answered by the kinematic judge.
+"""The mock judge service: OpenAI's HTTP API on this machine, answered by the kinematic judge instead of a model.
 
-It is no model, and says so: `system_fingerprint` is "atom-double". It knows the motion behind each picture by the
-picture's sha256, answers what `atom.judging.vision` and `atom.prompts.writer` ask, as wrongly as its settings say, and
-fails in the ways in which real services fail. So all that talks to a service can be tried without one, and without
-paying.
+It lets clients and whole runs be tested without a real service and without paying. It finds the motion behind each
+picture by the picture's sha256 and answers the questions of `atom.judging.vision` and `atom.prompts.writer`. Its
+settings say how often it errs, how fast it answers, and how often it fails in the ways in which real services fail. Its
+`system_fingerprint` is "atom-double".
 """
 
 from atom.mock_service.app import make_app

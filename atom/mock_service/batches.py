@@ -1,4 +1,4 @@
-"""The Batch API: files of requests, worked through in the background."""
+"""The Batch API: files of requests, answered in the background."""
 
 from __future__ import annotations
 
@@ -12,28 +12,41 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from atom.mock_service.chat_model import Chat
-from atom.mock_service.errors import ApiError, bad
+from atom.mock_service.chat_model import ChatModel
+from atom.mock_service.errors import ApiError, bad_request
 from atom.mock_service.settings import MockServiceSettings
-from atom.mock_service.statistics import Statistics
+from atom.mock_service.statistics import RequestStatistics
 
 log = logging.getLogger(__name__)
 
 ENDPOINT = "/v1/chat/completions"
-MOST_LINES, MOST_BYTES = 50_000, 200_000_000
-_MOST_ERRORS = 100  # that a failed batch tells
+MAX_LINES, MAX_BYTES = 50_000, 200_000_000
+_MAX_ERRORS = 100  # that a failed batch lists
 _DAY = 24 * 3600
 
 
-def listed(items: list[Any], after: str | None, limit: int, most: int) -> dict[str, Any]:
-    """A page of a list, the newest first, of `limit` items that follow the one with the id `after`."""
-    if not 1 <= limit <= most:
-        raise bad(f"'limit' must be between 1 and {most}.", "limit", "invalid_value")
+def paginate(items: list[Any], after: str | None, limit: int, max_limit: int) -> dict[str, Any]:
+    """Builds a page of a list, newest items first.
+
+    Args:
+        items: all items, oldest first.
+        after: id of the item before the page; None for the first page.
+        limit: how many items the page has at most.
+        max_limit: the largest limit allowed.
+
+    Returns:
+        The page in OpenAI's format.
+
+    Raises:
+        ApiError: the limit is out of range, or no item has the id `after`.
+    """
+    if not 1 <= limit <= max_limit:
+        raise bad_request(f"'limit' must be between 1 and {max_limit}.", "limit", "invalid_value")
     items = items[::-1]
     if after is not None:
         place = next((place for place, item in enumerate(items) if item.id == after), None)
         if place is None:
-            raise bad(f"No such object: {after}", "after", "invalid_value")
+            raise bad_request(f"No such object: {after}", "after", "invalid_value")
         items = items[place + 1 :]
     page = [item.to_dict() for item in items[:limit]]
     return {
@@ -46,8 +59,8 @@ def listed(items: list[Any], after: str | None, limit: int, most: int) -> dict[s
 
 
 @dataclass(frozen=True)
-class File:
-    """A file that was sent, or that a batch wrote."""
+class StoredFile:
+    """A file that a client uploaded or a batch wrote."""
 
     name: str
     purpose: str
@@ -68,29 +81,40 @@ class File:
         }
 
 
-class Files:
+class FileStore:
     """Files in memory."""
 
     def __init__(self) -> None:
-        self._files: dict[str, File] = {}
+        self._files: dict[str, StoredFile] = {}
 
-    def add(self, name: str, purpose: str, data: bytes) -> File:
-        file = File(name, purpose, data)
+    def add(self, name: str, purpose: str, data: bytes) -> StoredFile:
+        """Stores a file.
+
+        Args:
+            name: file name, which need not be unique.
+            purpose: OpenAI's purpose of the file, such as "batch".
+            data: content of the file.
+
+        Returns:
+            The file, with a new id.
+        """
+        file = StoredFile(name, purpose, data)
         self._files[file.id] = file
         return file
 
-    def get(self, name: str) -> File:
+    def get(self, name: str) -> StoredFile:
         if name not in self._files:
             raise ApiError(404, f"No such File object: {name}", param="id")
         return self._files[name]
 
     def page(self, after: str | None, limit: int) -> dict[str, Any]:
-        return listed(list(self._files.values()), after, limit, most=10_000)
+        """Builds a page of the list; see `paginate` for the arguments."""
+        return paginate(list(self._files.values()), after, limit, max_limit=10_000)
 
 
 @dataclass
-class Batch:
-    """A batch and how far it is; `times` holds when each state began."""
+class BatchJob:
+    """A batch and its progress. `times` holds the Unix time at which each status began."""
 
     input_file_id: str
     metadata: dict[str, str] | None
@@ -105,12 +129,12 @@ class Batch:
     output_file_id: str | None = None
     error_file_id: str | None = None
 
-    def enter(self, status: str) -> None:
+    def set_status(self, status: str) -> None:
         self.status = status
         self.times[status] = int(time.time())
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         return self.status in ("completed", "failed", "cancelled")
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,97 +157,102 @@ class Batch:
         }
 
 
-class Batches:
-    """Batches in memory, each worked on by a task of its own."""
+class BatchRunner:
+    """Batches in memory, each processed by an asyncio task of its own."""
 
-    def __init__(self, settings: MockServiceSettings, chat: Chat, files: Files, statistics: Statistics) -> None:
+    def __init__(
+        self, settings: MockServiceSettings, chat: ChatModel, files: FileStore, statistics: RequestStatistics
+    ) -> None:
         self._settings, self._chat, self._files, self._statistics = settings, chat, files, statistics
-        self._batches: dict[str, Batch] = {}
-        self._work: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
+        self._batches: dict[str, BatchJob] = {}
+        self._tasks: set[asyncio.Task[None]] = set()  # the event loop keeps only weak references
 
-    def create(self, wanted: Any) -> Batch:
-        wanted = wanted if isinstance(wanted, dict) else {}
-        for name, known in (("endpoint", ENDPOINT), ("completion_window", "24h")):
-            if wanted.get(name) != known:
-                raise bad(f"Invalid value for '{name}': this test double knows '{known}' alone.", name, "invalid_value")
-        metadata = wanted.get("metadata")
+    def create(self, parameters: Any) -> BatchJob:
+        parameters = parameters if isinstance(parameters, dict) else {}
+        for name, supported in (("endpoint", ENDPOINT), ("completion_window", "24h")):
+            if parameters.get(name) != supported:
+                raise bad_request(
+                    f"Invalid value for '{name}': this mock service supports only '{supported}'.", name, "invalid_value"
+                )
+        metadata = parameters.get("metadata")
         if metadata is not None and not (
             isinstance(metadata, dict) and len(metadata) <= 16 and all(isinstance(v, str) for v in metadata.values())
         ):
-            raise bad("'metadata' must be at most 16 pairs of strings.", "metadata", "invalid_type")
+            raise bad_request("'metadata' must be at most 16 pairs of strings.", "metadata", "invalid_type")
         try:
-            file = self._files.get(str(wanted.get("input_file_id")))
+            file = self._files.get(str(parameters.get("input_file_id")))
         except ApiError as error:
-            raise bad(str(error), "input_file_id") from None
-        batch = Batch(file.id, metadata)
+            raise bad_request(str(error), "input_file_id") from None
+        batch = BatchJob(file.id, metadata)
         self._batches[batch.id] = batch
-        task = asyncio.get_running_loop().create_task(self._work_on(batch, file))
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
+        task = asyncio.get_running_loop().create_task(self._process(batch, file))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return batch
 
-    def get(self, name: str) -> Batch:
+    def get(self, name: str) -> BatchJob:
         if name not in self._batches:
             raise ApiError(404, f"No batch found with id '{name}'.", param="id")
         return self._batches[name]
 
-    def cancel(self, name: str) -> Batch:
+    def cancel(self, name: str) -> BatchJob:
         batch = self.get(name)
-        if batch.over:
+        if batch.is_over:
             raise ApiError(409, f"Cannot cancel a batch with status '{batch.status}'.")
-        batch.enter("cancelling")
+        batch.set_status("cancelling")
         return batch
 
     def page(self, after: str | None, limit: int) -> dict[str, Any]:
-        return listed(list(self._batches.values()), after, limit, most=100)
+        """Builds a page of the list; see `paginate` for the arguments."""
+        return paginate(list(self._batches.values()), after, limit, max_limit=100)
 
-    async def _work_on(self, batch: Batch, file: File) -> None:
+    async def _process(self, batch: BatchJob, file: StoredFile) -> None:
         try:
             await self._validate(batch, file)
             if batch.errors:
-                batch.enter("failed")
+                batch.set_status("failed")
                 return
             await self._answer(batch, file)
             self._finish(batch)
-        except Exception:  # a batch that never ends would tell its client nothing
-            log.exception("batch %s broke off", batch.id)
-            batch.errors.append(_error("server_error", "The test double failed; its own output says how.", None))
-            batch.enter("failed")
+        except Exception:  # without a final status the client would poll forever
+            log.exception("batch %s failed", batch.id)
+            batch.errors.append(_make_error("server_error", "The mock service failed; its own output says how.", None))
+            batch.set_status("failed")
 
-    async def _validate(self, batch: Batch, file: File) -> None:
-        if len(file.data) > MOST_BYTES:
-            batch.errors.append(_error("file_too_large", f"The file is larger than {MOST_BYTES} bytes.", None))
+    async def _validate(self, batch: BatchJob, file: StoredFile) -> None:
+        if len(file.data) > MAX_BYTES:
+            batch.errors.append(_make_error("file_too_large", f"The file is larger than {MAX_BYTES} bytes.", None))
             return
         ids: set[str] = set()
-        for number, line in _lines(file):
+        for number, line in _read_lines(file):
             batch.total += 1
-            if len(batch.errors) < _MOST_ERRORS and (error := _fault(line, ids)):
-                batch.errors.append(_error(*error, number))
+            if len(batch.errors) < _MAX_ERRORS and (error := _find_line_fault(line, ids)):
+                batch.errors.append(_make_error(*error, number))
             await asyncio.sleep(0)
         if not batch.total:
-            batch.errors.append(_error("empty_file", "The input file has no requests.", None))
-        if batch.total > MOST_LINES:
-            batch.errors.append(_error("too_many_requests", f"A batch has at most {MOST_LINES} requests.", None))
+            batch.errors.append(_make_error("empty_file", "The input file has no requests.", None))
+        if batch.total > MAX_LINES:
+            batch.errors.append(_make_error("too_many_requests", f"A batch has at most {MAX_LINES} requests.", None))
         await asyncio.sleep(self._settings.batch_state_seconds)
 
-    async def _answer(self, batch: Batch, file: File) -> None:
+    async def _answer(self, batch: BatchJob, file: StoredFile) -> None:
         if batch.status == "validating":
-            batch.enter("in_progress")
-        began, pace = time.monotonic(), 1 / self._settings.batch_lines_per_second
-        for done, (_, line) in enumerate(_lines(file), start=1):
+            batch.set_status("in_progress")
+        began, seconds_per_line = time.monotonic(), 1 / self._settings.batch_lines_per_second
+        for done, (_, line) in enumerate(_read_lines(file), start=1):
             if batch.status == "cancelling":
                 return
             await self._answer_line(batch, json.loads(line))
-            await asyncio.sleep(max(0.0, began + done * pace - time.monotonic()))
+            await asyncio.sleep(max(0.0, began + done * seconds_per_line - time.monotonic()))
         if batch.status == "in_progress":
-            batch.enter("finalizing")
+            batch.set_status("finalizing")
             await asyncio.sleep(self._settings.batch_state_seconds)
 
-    async def _answer_line(self, batch: Batch, line: dict[str, Any]) -> None:
+    async def _answer_line(self, batch: BatchJob, line: dict[str, Any]) -> None:
         try:
             status, body = 200, (await self._chat.reply(line["body"], batched=True)).completion
         except ApiError as error:
-            self._statistics.refused(error.reason)
+            self._statistics.record_refusal(error.reason)
             status, body = error.status, error.body
         answer = {
             "id": f"batch_req_{uuid.uuid4().hex}",
@@ -233,24 +262,24 @@ class Batches:
         }
         (batch.answers if status == 200 else batch.failures).append(json.dumps(answer).encode() + b"\n")
 
-    def _finish(self, batch: Batch) -> None:
+    def _finish(self, batch: BatchJob) -> None:
         if batch.answers:
             batch.output_file_id = self._write(f"{batch.id}_output.jsonl", batch.answers)
         if batch.failures:
             batch.error_file_id = self._write(f"{batch.id}_error.jsonl", batch.failures)
-        batch.enter("cancelled" if batch.status == "cancelling" else "completed")
+        batch.set_status("cancelled" if batch.status == "cancelling" else "completed")
 
     def _write(self, name: str, lines: list[bytes]) -> str:
         return self._files.add(name, "batch_output", b"".join(lines)).id
 
 
-def _lines(file: File) -> Iterator[tuple[int, bytes]]:
-    """The lines that hold something, with their numbers from 1; one at a time, for a file may be large."""
+def _read_lines(file: StoredFile) -> Iterator[tuple[int, bytes]]:
+    """Yields the number, from 1, and the content of each line that is not empty. Lazy, because files may be large."""
     return ((number, line) for number, line in enumerate(io.BytesIO(file.data), start=1) if line.strip())
 
 
-def _fault(line: bytes, ids: set[str]) -> tuple[str, str, str | None] | None:
-    """Code, message and parameter of what is wrong with a line; else its id is added to `ids`."""
+def _find_line_fault(line: bytes, ids: set[str]) -> tuple[str, str, str | None] | None:
+    """Returns code, message and parameter of what is wrong with a line. Without a fault, adds its id to `ids`."""
     try:
         request = json.loads(line)
     except ValueError:
@@ -272,5 +301,5 @@ def _fault(line: bytes, ids: set[str]) -> tuple[str, str, str | None] | None:
     return None
 
 
-def _error(code: str, message: str, param: str | None, line: int | None = None) -> dict[str, Any]:
+def _make_error(code: str, message: str, param: str | None, line: int | None = None) -> dict[str, Any]:
     return {"code": code, "message": message, "param": param, "line": line}

@@ -1,4 +1,4 @@
-"""Errors as OpenAI tells them."""
+"""API errors in OpenAI's format."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """An answer with an error status. `reason` is the name under which the statistics count it."""
+    """A response with an error status. `reason` is the name under which the statistics count it."""
 
     def __init__(
         self,
@@ -26,6 +26,15 @@ class ApiError(Exception):
         self.body: dict[str, Any] = {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def bad(message: str, param: str | None = None, code: str | None = None) -> ApiError:
-    """A request that is wrong in itself."""
+def bad_request(message: str, param: str | None = None, code: str | None = None) -> ApiError:
+    """Makes the error for an invalid request.
+
+    Args:
+        message: what is wrong.
+        param: name of the invalid parameter.
+        code: OpenAI's code of the error.
+
+    Returns:
+        The error, with status 400.
+    """
     return ApiError(400, message, param=param, code=code)

@@ -1,4 +1,4 @@
-"""What goes wrong: which fault a request meets, and what each does to its answer."""
+"""Simulated faults: which one hits a request, and how it changes the answer. And the limit of requests a minute."""
 
 from __future__ import annotations
 
@@ -8,46 +8,59 @@ from collections import deque
 from dataclasses import dataclass
 from random import Random
 
-from atom.mock_service.chat_request import CHARACTERS, Asked
+from atom.mock_service.chat_request import CHARACTERS_PER_TOKEN, ChatRequest
 from atom.mock_service.errors import ApiError
 from atom.mock_service.settings import FaultRates, MockServiceSettings
 
-_LIVE_ONLY = {"rate_limit", "stall", "cut"}  # a batch knows no hurry and no connection
+_LIVE_ONLY = {"rate_limit", "stall", "cut"}  # they concern a connection, which a batch line does not have
 _OVERLOADED = "The server is overloaded or not ready yet."
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a model gives back: a text or a refusal, and why it stopped."""
+class ModelOutput:
+    """Output of the model: a text or a refusal, and the reason why it stopped."""
 
     text: str | None
     refusal: str | None = None
     finish_reason: str = "stop"
 
 
-class Faults:
-    """Draws for each request in turn which fault it meets, if any."""
+class FaultSampler:
+    """Draws the fault of each request, in the order in which the requests arrive."""
 
     def __init__(self, settings: MockServiceSettings) -> None:
         self._settings = settings
-        self._chance = Random(f"faults {settings.seed}")
+        self._random = Random(f"faults {settings.seed}")
 
-    def draw(self, asked: Asked, batched: bool) -> str | None:
-        """The fault that befalls a request; raises ApiError when it is one that leaves it without an answer."""
+    def draw(self, request: ChatRequest, batched: bool) -> str | None:
+        """Draws the fault of a request.
+
+        Args:
+            request: the request.
+            batched: whether it is a line of a batch, which no fault of the connection can hit.
+
+        Returns:
+            Name of the fault, or None.
+
+        Raises:
+            ApiError: the fault leaves the request without an answer.
+        """
         for fault in FaultRates.model_fields:
-            hit = self._chance.random() < getattr(self._settings.faults, fault)
-            fits = not (batched and fault in _LIVE_ONLY) and (fault != "no_schema" or asked.form == "json_schema")
-            if hit and fits:
-                if error := self._error(fault):
+            is_hit = self._random.random() < getattr(self._settings.faults, fault)
+            applies = not (batched and fault in _LIVE_ONLY) and (fault != "no_schema" or request.form == "json_schema")
+            if is_hit and applies:
+                if error := self._make_error(fault):
                     raise error
                 return fault
         return None
 
-    def _error(self, fault: str) -> ApiError | None:
+    def _make_error(self, fault: str) -> ApiError | None:
         if fault == "rate_limit":
             seconds, milliseconds = self._settings.retry_after, self._settings.retry_after_ms
             headers = {} if seconds is None else {"retry-after": f"{seconds:g}"}
-            return too_many(headers | ({} if milliseconds is None else {"retry-after-ms": f"{milliseconds:g}"}), fault)
+            return make_rate_limit_error(
+                headers | ({} if milliseconds is None else {"retry-after-ms": f"{milliseconds:g}"}), fault
+            )
         if fault == "server_error":
             return ApiError(
                 500,
@@ -67,40 +80,58 @@ class Faults:
         return None
 
 
-def spoiled(text: str, fault: str | None, asked: Asked) -> Said:
-    """The text as it comes out under a fault and within the request's token limit."""
+def apply_fault(text: str, fault: str | None, request: ChatRequest) -> ModelOutput:
+    """Spoils an answer by a fault, and cuts it at the request's token limit.
+
+    Args:
+        text: the correct answer.
+        fault: name of the fault, or None.
+        request: the request.
+
+    Returns:
+        The output of the model.
+    """
     if fault == "refusal":
-        return Said(None, refusal="I'm sorry, I can't help with identifying people in pictures.")
+        return ModelOutput(None, refusal="I'm sorry, I can't help with identifying people in pictures.")
     if fault == "invalid_json":
         text = text[: 2 * len(text) // 3]
     if fault == "wrong_schema":
         text = '{"verdict": "fine", "confidence": 0.9}'
-    most = len(text) // 2 if fault == "truncated" else CHARACTERS * (asked.most_tokens or len(text))
-    return Said(text) if len(text) <= most else Said(text[:most], finish_reason="length")
+    limit = len(text) // 2 if fault == "truncated" else CHARACTERS_PER_TOKEN * (request.max_tokens or len(text))
+    return ModelOutput(text) if len(text) <= limit else ModelOutput(text[:limit], finish_reason="length")
 
 
-class RateLimit:
-    """Lets at most so many requests through in any minute; `None` sets no limit."""
+class SlidingWindowLimit:
+    """Lets at most `per_minute` requests through in any minute; None means no limit."""
 
     def __init__(self, per_minute: int | None) -> None:
         self._per_minute = per_minute
-        self._passed: deque[float] = deque()
+        self._times: deque[float] = deque()
 
-    def pass_through(self) -> None:
-        """Raises ApiError 429 that tells when there is room again."""
+    def admit(self) -> None:
+        """Counts a request. One over the limit is an ApiError 429 that says when to retry."""
         if self._per_minute is None:
             return
         now = time.monotonic()
-        while self._passed and self._passed[0] <= now - 60:
-            self._passed.popleft()
-        if len(self._passed) >= self._per_minute:
-            wait = self._passed[0] + 60 - now
+        while self._times and self._times[0] <= now - 60:
+            self._times.popleft()
+        if len(self._times) >= self._per_minute:
+            wait = self._times[0] + 60 - now
             headers = {"retry-after": str(math.ceil(wait)), "retry-after-ms": str(math.ceil(1000 * wait))}
-            raise too_many(headers, "requests_per_minute")
-        self._passed.append(now)
+            raise make_rate_limit_error(headers, "requests_per_minute")
+        self._times.append(now)
 
 
-def too_many(headers: dict[str, str], reason: str) -> ApiError:
+def make_rate_limit_error(headers: dict[str, str], reason: str) -> ApiError:
+    """Makes OpenAI's error for too many requests.
+
+    Args:
+        headers: headers that say when to retry.
+        reason: name under which the statistics count it.
+
+    Returns:
+        The error, with status 429.
+    """
     return ApiError(
         429,
         "Rate limit reached for requests per min (RPM). Please try again later.",

@@ -1,4 +1,4 @@
-"""Which motion a picture shows."""
+"""An index from pictures to the motions that they show."""
 
 from __future__ import annotations
 
@@ -16,81 +16,86 @@ from storage import ArtifactRef, Store, StoreError
 
 log = logging.getLogger(__name__)
 
-PAUSE = 1.0  # seconds between the beginnings of two looks into the store
+REFRESH_INTERVAL = 1.0  # minimum seconds from the start of one refresh to the start of the next
 
 
-class Clip:
-    """A motion. What happens in it is found when it is first asked about; from then on its joints are not kept."""
+class IndexedMotion:
+    """A motion of the index. Its events are detected on first use; then its joints are freed."""
 
     def __init__(self, joints: np.ndarray) -> None:
         self.frames = len(joints)
         self._joints: np.ndarray | None = joints
-        self._seen: tuple[DetectedEvent, ...] = ()
+        self._events: tuple[DetectedEvent, ...] = ()
 
     @property
-    def seen(self) -> tuple[DetectedEvent, ...]:
+    def events(self) -> tuple[DetectedEvent, ...]:
         if self._joints is not None:
-            self._seen, self._joints = tuple(KinematicJudge().detect(self._joints)), None
-        return self._seen
+            self._events, self._joints = tuple(KinematicJudge().detect(self._joints)), None
+        return self._events
 
 
 class MotionIndex:
-    """Clips by the sha256 of their pictures: those that were added, and those whose pictures are in a store."""
+    """Motions by the sha256 of their pictures: those that were added, and those of the pictures in a store."""
 
-    def __init__(self, clips: Iterable[tuple[bytes, np.ndarray]] = (), store: Store | None = None) -> None:
-        self._clips: dict[str, Clip] = {}
+    def __init__(self, motions: Iterable[tuple[bytes, np.ndarray]] = (), store: Store | None = None) -> None:
+        self._motions: dict[str, IndexedMotion] = {}
         self._store = store
-        self._read: set[str] = set()
+        self._read_keys: set[str] = set()
         self._lock = threading.Lock()
-        self._looked = float("-inf")
-        for data, joints in clips:
+        self._last_refresh = float("-inf")
+        for data, joints in motions:
             self.add(data, joints)
 
     def __len__(self) -> int:
-        return len(self._clips)
+        return len(self._motions)
 
     def add(self, data: bytes, joints: np.ndarray) -> None:
-        """Makes a picture known as one of joints (T, 22, 3)."""
-        self._clips[hashlib.sha256(data).hexdigest()] = Clip(joints)
+        """Adds a motion.
 
-    def find(self, pictures: Sequence[str]) -> Clip | None:
-        """The clip that the first known one of the pictures shows."""
-        return next((clip for picture in pictures if (clip := self._clips.get(picture))), None)
+        Args:
+            data: bytes of the picture.
+            joints: the motion that it shows, (T, 22, 3).
+        """
+        self._motions[hashlib.sha256(data).hexdigest()] = IndexedMotion(joints)
 
-    def lacks(self, pictures: Sequence[str]) -> bool:
-        """Whether a look into the store might make more of these pictures known."""
-        return self._store is not None and any(picture not in self._clips for picture in pictures)
+    def find(self, pictures: Sequence[str]) -> IndexedMotion | None:
+        """Finds the motion of the first known picture, given the sha256 of each."""
+        return next((motion for picture in pictures if (motion := self._motions.get(picture))), None)
 
-    def look(self, since: float) -> None:
-        """Reads what is new in the store, unless that was begun after the monotonic time `since`.
+    def has_unknown(self, pictures: Sequence[str]) -> bool:
+        """Whether a refresh from the store might find more of these pictures."""
+        return self._store is not None and any(picture not in self._motions for picture in pictures)
 
-        Blocks, and waits so that looks begin at most once a `PAUSE`: who asks about a picture that was stored a moment
-        ago must not be told that nobody knows it.
+    def refresh(self, since: float) -> None:
+        """Reads the new pictures of the store, unless a refresh has started after the monotonic time `since`.
+
+        It blocks, and sleeps if the last refresh was less than `REFRESH_INTERVAL` ago. Skipping it instead would leave
+        a picture unknown that was stored a moment ago.
         """
         with self._lock:
-            if self._store is None or self._looked >= since:
+            if self._store is None or self._last_refresh >= since:
                 return
-            time.sleep(max(0.0, self._looked + PAUSE - time.monotonic()))
-            self._looked = time.monotonic()
+            time.sleep(max(0.0, self._last_refresh + REFRESH_INTERVAL - time.monotonic()))
+            self._last_refresh = time.monotonic()
             for prefix in ("", "calibration-"):
                 for key in self._store.keys(f"{prefix}pictures"):
-                    if key not in self._read:
+                    if key not in self._read_keys:
                         self._read_pictures(self._store, prefix, key)
 
     def _read_pictures(self, store: Store, prefix: str, key: str) -> None:
         try:
-            motion_keys = set(store.keys(f"{prefix}motions"))
-            made_from = set(store.manifest(f"{prefix}pictures", key).inputs) & motion_keys
-            clips: dict[str, Clip] = {}
-            for motions in made_from:
-                table = store.read(ArtifactRef(f"{prefix}motions", motions, 0), columns=["motion_id", "joints"])
-                for name, joints in zip(table["motion_id"].to_pylist(), table["joints"], strict=True):
-                    clips[name] = Clip(joints.values.to_numpy().reshape(-1, 22, 3))
+            # The inputs of a pictures artifact also name artifacts of other stages.
+            motion_keys = set(store.manifest(f"{prefix}pictures", key).inputs) & set(store.keys(f"{prefix}motions"))
+            motions: dict[str, IndexedMotion] = {}
+            for motion_key in motion_keys:
+                table = store.read(ArtifactRef(f"{prefix}motions", motion_key, 0), columns=["motion_id", "joints"])
+                for motion_id, joints in zip(table["motion_id"].to_pylist(), table["joints"], strict=True):
+                    motions[motion_id] = IndexedMotion(joints.values.to_numpy().reshape(-1, 22, 3))
             for row in store.read(ArtifactRef(f"{prefix}pictures", key, 0), columns=["motion_id", "shown"]).to_pylist():
-                if row["motion_id"] in clips:
-                    for shown in row["shown"]:
-                        self._clips[hashlib.sha256(shown["data"]).hexdigest()] = clips[row["motion_id"]]
+                if row["motion_id"] in motions:
+                    for picture in row["shown"]:
+                        self._motions[hashlib.sha256(picture["data"]).hexdigest()] = motions[row["motion_id"]]
         except StoreError as error:
-            log.warning("pictures that can't be read are unknown for now: %s", error)
+            log.warning("can't read these pictures, so they are unknown for now: %s", error)
             return
-        self._read.add(key)
+        self._read_keys.add(key)

@@ -1,4 +1,4 @@
-"""The double as a server: in the foreground for people, in a thread for tests. Only this machine can reach it."""
+"""Servers of the mock service: in the foreground for people, in a thread for tests. They listen on 127.0.0.1 only."""
 
 from __future__ import annotations
 
@@ -21,55 +21,76 @@ from atom.mock_service.motion_index import MotionIndex
 from atom.mock_service.settings import MockServiceSettings
 
 _HOST = "127.0.0.1"
-_PATIENCE = 75  # seconds that an idle connection stays open, as long as a client may think that it is
+_KEEP_ALIVE = 75  # seconds; longer than clients reuse an idle connection, so that they never meet a closed one
 
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A double that runs: `address` is what a client takes as its base_url."""
+    """A running mock service. A client uses `address` as its base_url."""
 
     address: str
     app: FastAPI
 
     def statistics(self) -> dict[str, Any]:
-        """What GET /statistics tells."""
+        """The counts, as GET /statistics returns them."""
         return self.app.state.statistics.to_dict()
 
 
 def serve(settings: MockServiceSettings, index: MotionIndex, port: int) -> None:
-    """Runs the double until it is interrupted. AtomError when the port is taken."""
-    with _bound(port) as bound, suppress(KeyboardInterrupt):
-        print(f"a test double of OpenAI's API, not a language model, listens on {_address(bound)}", flush=True)
-        _server(make_app(settings, index)).run(sockets=[bound])
+    """Runs the mock service until it is interrupted.
+
+    Args:
+        settings: settings of the service.
+        index: the motions that its pictures show.
+        port: TCP port on 127.0.0.1.
+
+    Raises:
+        AtomError: the port is in use.
+    """
+    with _bind(port) as bound, suppress(KeyboardInterrupt):
+        print(f"the mock judge service, which is not a language model, listens on {_base_url(bound)}", flush=True)
+        _make_server(make_app(settings, index)).run(sockets=[bound])
 
 
 @contextmanager
 def run_in_thread(
     settings: MockServiceSettings | None = None, index: MotionIndex | None = None, port: int = 0
 ) -> Iterator[RunningServer]:
-    """Runs the double in a thread of this process, on a free port unless one is given."""
+    """Runs the mock service in a thread of this process, as a context manager.
+
+    Args:
+        settings: settings of the service; None for the defaults.
+        index: the motions that its pictures show; None for none.
+        port: TCP port on 127.0.0.1; 0 for a free one.
+
+    Yields:
+        The running service.
+
+    Raises:
+        AtomError: the port is in use, or the server ended while it was starting.
+    """
     app = make_app(settings or MockServiceSettings(), index if index is not None else MotionIndex())
-    with _bound(port) as bound:
-        server = _server(app)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="test-double", daemon=True)
+    with _bind(port) as bound:
+        server = _make_server(app)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="mock-service", daemon=True)
         thread.start()
         try:
             while not server.started:
                 if not thread.is_alive():
-                    raise AtomError("the test double ended while it was starting")
+                    raise AtomError("the mock judge service ended while it was starting")
                 time.sleep(0.005)
-            yield RunningServer(_address(bound), app)
+            yield RunningServer(_base_url(bound), app)
         finally:
             server.should_exit = True
             thread.join()
 
 
 @contextmanager
-def _bound(port: int) -> Iterator[socket.socket]:
-    """A socket that holds the port from now on; AtomError when someone else does."""
+def _bind(port: int) -> Iterator[socket.socket]:
+    """Binds a socket to the port. A port in use is an AtomError."""
     with socket.socket() as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Connections inherit it. Without it an answer's second packet waits 40 ms for the client's delayed ACK.
+        # Connections inherit the option. Without it the second packet of an answer waits 40 ms for the delayed ACK.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             bound.bind((_HOST, port))
@@ -77,16 +98,16 @@ def _bound(port: int) -> Iterator[socket.socket]:
             if error.errno != errno.EADDRINUSE:
                 raise AtomError(f"can't listen on port {port}: {error.strerror}; choose another with --port") from None
             raise AtomError(
-                f"port {port} is in use, perhaps by another test double: end that one or choose another with --port"
+                f"port {port} is in use, perhaps by another mock service: stop that one or choose another with --port"
             ) from None
         yield bound
 
 
-def _address(bound: socket.socket) -> str:
+def _base_url(bound: socket.socket) -> str:
     return f"http://{_HOST}:{bound.getsockname()[1]}/v1"
 
 
-def _server(app: FastAPI) -> uvicorn.Server:
+def _make_server(app: FastAPI) -> uvicorn.Server:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -97,14 +118,14 @@ def _server(app: FastAPI) -> uvicorn.Server:
             log_config=None,
             log_level="warning",
             access_log=False,
-            timeout_keep_alive=_PATIENCE,
+            timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=1,
         )
     )
-    logging.getLogger("uvicorn.error").addFilter(_is_no_cut)
+    logging.getLogger("uvicorn.error").addFilter(_is_not_cut)
     return server
 
 
-def _is_no_cut(record: logging.LogRecord) -> bool:
-    """Connections that are cut on purpose are no news."""
+def _is_not_cut(record: logging.LogRecord) -> bool:
+    """Drops uvicorn's log of the connections that a fault cuts on purpose."""
     return "without completing response" not in record.getMessage()

@@ -1,4 +1,4 @@
-"""What the double counts, so that a client's manners can be checked."""
+"""Counts of the requests and answers, by which tests check how a client behaves."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from contextlib import contextmanager
 from typing import Any
 
 
-class Window:
-    """The most of something in any window of so many seconds."""
+class PeakCounter:
+    """The largest amount in any window of so many seconds: a peak rate."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._within: deque[tuple[float, int]] = deque()
+        self._events: deque[tuple[float, int]] = deque()
         self._total = 0
-        self.most = 0
+        self.peak = 0
 
     def add(self, amount: int = 1) -> None:
         now = time.monotonic()
-        self._within.append((now, amount))
+        self._events.append((now, amount))
         self._total += amount
-        while self._within[0][0] <= now - self._seconds:
-            self._total -= self._within.popleft()[1]
-        self.most = max(self.most, self._total)
+        while self._events[0][0] <= now - self._seconds:
+            self._total -= self._events.popleft()[1]
+        self.peak = max(self.peak, self._total)
 
 
-class Statistics:
-    """Counts of chat requests. An answer counts, and is paid, from when it is made, whether it arrives or not."""
+class RequestStatistics:
+    """Counts of chat requests. An answer counts as paid once it is computed, even if the client never receives it."""
 
     def __init__(self) -> None:
         self._in_flight = 0
@@ -37,29 +37,38 @@ class Statistics:
     def reset(self) -> None:
         self._requests = self._batch_lines = 0
         self._prompt_tokens = self._completion_tokens = 0
-        self._most_in_flight = self._in_flight
+        self._max_in_flight = self._in_flight
         self._refused: Counter[str] = Counter()
         self._spoiled: Counter[str] = Counter()
         self._answered: Counter[str] = Counter()
-        self._second, self._minute, self._minute_tokens = Window(1), Window(60), Window(60)
+        self._requests_in_second, self._requests_in_minute = PeakCounter(1), PeakCounter(60)
+        self._tokens_in_minute = PeakCounter(60)
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        """Around a live request, from its arrival to its answer."""
+        """Counts a live request, from its arrival to its answer."""
         self._requests += 1
-        self._second.add()
-        self._minute.add()
+        self._requests_in_second.add()
+        self._requests_in_minute.add()
         self._in_flight += 1
-        self._most_in_flight = max(self._most_in_flight, self._in_flight)
+        self._max_in_flight = max(self._max_in_flight, self._in_flight)
         try:
             yield
         finally:
             self._in_flight -= 1
 
-    def refused(self, reason: str) -> None:
+    def record_refusal(self, reason: str) -> None:
         self._refused[reason] += 1
 
-    def answered(self, key: str, usage: dict[str, int], fault: str | None, batched: bool) -> None:
+    def record_answer(self, key: str, usage: dict[str, int], fault: str | None, batched: bool) -> None:
+        """Counts an answer.
+
+        Args:
+            key: key of the request.
+            usage: tokens, as in the completion.
+            fault: the fault that spoiled the answer, if any.
+            batched: whether the request is a line of a batch.
+        """
         self._answered[key] += 1
         self._prompt_tokens += usage["prompt_tokens"]
         self._completion_tokens += usage["completion_tokens"]
@@ -68,11 +77,15 @@ class Statistics:
         if batched:
             self._batch_lines += 1
         else:
-            self._minute_tokens.add(usage["total_tokens"])
+            self._tokens_in_minute.add(usage["total_tokens"])
 
     def to_dict(self) -> dict[str, Any]:
-        """requests, most_...: live ones alone. spoiled: paid answers by the fault that hit them. repeated: distinct
-        requests that were answered more than once, repeated_answers: their answers beyond the first."""
+        """All counts, as GET /statistics returns them.
+
+        `requests` and `most_...` count live requests only. `spoiled` counts the paid answers by the fault that hit
+        them. `repeated` counts the distinct requests that were answered more than once, and `repeated_answers` their
+        answers beyond the first.
+        """
         answers = self._answered.values()
         return {
             "requests": self._requests,
@@ -86,9 +99,9 @@ class Statistics:
             "prompt_tokens": self._prompt_tokens,
             "completion_tokens": self._completion_tokens,
             "tokens": self._prompt_tokens + self._completion_tokens,
-            "most_in_a_second": self._second.most,
-            "most_in_a_minute": self._minute.most,
-            "most_tokens_in_a_minute": self._minute_tokens.most,
-            "most_in_flight": self._most_in_flight,
+            "most_in_a_second": self._requests_in_second.peak,
+            "most_in_a_minute": self._requests_in_minute.peak,
+            "most_tokens_in_a_minute": self._tokens_in_minute.peak,
+            "most_in_flight": self._max_in_flight,
             "in_flight": self._in_flight,
         }

@@ -1,1 +1,1 @@
-"""Joints, the features that models are trained on, mirroring, files and physical measures of human motion."""
+"""Human motion: joints, HumanML3D features, mirroring, motion files and physical measures."""

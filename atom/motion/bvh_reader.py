@@ -1,4 +1,4 @@
-"""Biovision hierarchies (.bvh): a skeleton and its channels in each frame, read as this project's 22 joints."""
+"""Reading of Biovision hierarchies (.bvh): a skeleton with the values of its channels in each frame."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from atom.errors import AtomError
-from atom.motion.resampling import resample
 from atom.motion.retargeting import SkeletonMotion, retarget
 from atom.motion.skeleton import FPS
+from atom.motion.time_resampling import resample
 
 _PIECE = re.compile(r"[{}]|[^{}]+")
 _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
@@ -22,14 +22,13 @@ _FRAME_TIME = re.compile(r"Frame\s*Time\s*:\s*(\S+)\s*", re.IGNORECASE)
 
 
 def read_bvh(path: str | Path) -> np.ndarray:
-    """Joints (T, 22, 3) float32 of a .bvh file: metres, Y up, 20 fps, on this project's skeleton.
+    """Read a .bvh file as joints (T, 22, 3) float32, in metres, Y up, 20 fps, retargeted to HumanML3D's skeleton.
 
-    Channels may come in any order, and any joint may have positions: they stand in the place of its OFFSET, or are
-    added to it if all of a joint's are 0. Names are those of Mixamo, CMU, Daz, SMPL or Unity; `atom.motion.retargeting`
-    says how joints are matched and how unit and upward axis are found. A T-pose in front, which some collections put
-    there, stays.
+    Channels may come in any order. Any joint may have position channels: they replace its OFFSET, unless all values of
+    the joint are 0. The skeleton may be Mixamo's, CMU's, Daz's, SMPL's or Unity's; `atom.motion.retargeting` describes
+    how joints, unit and upward axis are found. A T-pose in the first frame, which some collections add, is kept.
 
-    Raises AtomError that names the line at fault, or the joints that are missing.
+    Raises AtomError that names the faulty line, or the joints that are missing.
     """
     path = Path(path)
     try:
@@ -38,7 +37,7 @@ def read_bvh(path: str | Path) -> np.ndarray:
         raise AtomError(f"{path}: can't be read ({error.strerror}), check the file") from error
     nodes, motion_line = _read_hierarchy(path, lines)
     values, frame_time = _read_frames(path, lines, motion_line, sum(len(node.channels) for node in nodes))
-    joints = retarget(str(path), _placed(nodes, values))
+    joints = retarget(str(path), _forward_kinematics(nodes, values))
     return resample(joints, FPS * frame_time).astype(np.float32)
 
 
@@ -53,10 +52,10 @@ class _Node:
 
 
 def _read_hierarchy(path: Path, lines: list[str]) -> tuple[list[_Node], int]:
-    """The joints, parents first, in the order of their channels, and the number of the line that says MOTION."""
+    """Parse the skeleton: its joints in file order, parents first, and the number of the MOTION line."""
     nodes: list[_Node] = []
     open_nodes: list[int] = []
-    announced: int | None = None  # a joint whose brace is still to come
+    pending: int | None = None  # the joint that was named last and has no opening brace yet
     number = 0
     for number, line in enumerate(lines, start=1):
         for piece in _PIECE.findall(line):
@@ -69,14 +68,14 @@ def _read_hierarchy(path: Path, lines: list[str]) -> tuple[list[_Node], int]:
                         raise _fault(path, number, "a second ROOT begins here: give one skeleton a file")
                     if keyword.upper() != "ROOT" and not open_nodes:
                         raise _fault(path, number, f"{piece.strip()!r} stands outside of a ROOT")
-                    announced = len(nodes)
+                    pending = len(nodes)
                     name = "" if keyword.upper() == "END" else " ".join(words)
                     nodes.append(_Node(name, open_nodes[-1] if open_nodes else -1))
                 case "{":
-                    if announced is None:
+                    if pending is None:
                         raise _fault(path, number, "a '{' without a joint before it")
-                    open_nodes.append(announced)
-                    announced = None
+                    open_nodes.append(pending)
+                    pending = None
                 case "}":
                     if not open_nodes:
                         raise _fault(path, number, "a '}' without its '{'")
@@ -84,9 +83,9 @@ def _read_hierarchy(path: Path, lines: list[str]) -> tuple[list[_Node], int]:
                 case "OFFSET" | "CHANNELS" if not open_nodes:
                     raise _fault(path, number, f"{keyword} stands outside of a joint's braces")
                 case "OFFSET":
-                    nodes[open_nodes[-1]].offset = _offset(path, number, words)
+                    nodes[open_nodes[-1]].offset = _parse_offset(path, number, words)
                 case "CHANNELS":
-                    nodes[open_nodes[-1]].channels = _channels(path, number, words)
+                    nodes[open_nodes[-1]].channels = _parse_channels(path, number, words)
                 case "MOTION":
                     if not nodes or open_nodes:
                         raise _fault(path, number, "MOTION comes before the skeleton is complete, a '}' is missing")
@@ -96,7 +95,7 @@ def _read_hierarchy(path: Path, lines: list[str]) -> tuple[list[_Node], int]:
     raise _fault(path, max(number, 1), "the file ends without MOTION: it is cut off or no BVH file")
 
 
-def _offset(path: Path, number: int, words: list[str]) -> np.ndarray:
+def _parse_offset(path: Path, number: int, words: list[str]) -> np.ndarray:
     try:
         offset = np.array(words, dtype=np.float64)
     except ValueError:
@@ -106,7 +105,7 @@ def _offset(path: Path, number: int, words: list[str]) -> np.ndarray:
     return offset
 
 
-def _channels(path: Path, number: int, words: list[str]) -> list[tuple[str, str]]:
+def _parse_channels(path: Path, number: int, words: list[str]) -> list[tuple[str, str]]:
     found = [_CHANNEL.fullmatch(word) for word in words[1:]]
     if not words or words[0] != str(len(found)) or not all(found):
         raise _fault(path, number, f"CHANNELS {' '.join(words)[:80]!r}: write a count and so many such as Xrotation")
@@ -118,12 +117,12 @@ def _channels(path: Path, number: int, words: list[str]) -> list[tuple[str, str]
 
 
 def _read_frames(path: Path, lines: list[str], motion_line: int, channels: int) -> tuple[np.ndarray, float]:
-    """Values (T, channels) of all frames and the seconds between two of them."""
+    """Parse the values (T, channels) of all frames and the frame time in seconds."""
     rows = [(number, line) for number, line in enumerate(lines[motion_line:], start=motion_line + 1) if line.strip()]
     head = [pattern.fullmatch(line.strip()) for pattern, (_, line) in zip((_FRAMES, _FRAME_TIME), rows)]
     if len(head) < 2 or not all(head):
         raise _fault(path, motion_line, "after MOTION, lines 'Frames: N' and 'Frame Time: SECONDS' must follow")
-    frames, frame_time = int(head[0][1]), _number(head[1][1])
+    frames, frame_time = int(head[0][1]), _parse_number(head[1][1])
     if not 0 < frame_time < 10:
         raise _fault(path, rows[1][0], f"a frame time of {head[1][1]!r} is no number of seconds")
     rows = rows[2:]
@@ -132,13 +131,13 @@ def _read_frames(path: Path, lines: list[str], motion_line: int, channels: int) 
             raise _fault(path, number, f"has {len(line.split())} numbers, the skeleton has {channels} channels")
     if len(rows) != frames:
         cut = "it is cut off" if len(rows) < frames else "correct one of them"
-        raise AtomError(f"{path}: tells {frames} frames and holds {len(rows)}: {cut}")
+        raise AtomError(f"{path}: announces {frames} frames and holds {len(rows)}: {cut}")
     if frames < 2:
-        raise AtomError(f"{path}: has {frames} frame(s), a motion needs more")
+        raise AtomError(f"{path}: has {frames} frame(s), a motion needs at least 2")
     try:
         values = np.array(" ".join(line for _, line in rows).split(), dtype=np.float64).reshape(frames, channels)
     except ValueError:
-        number, word = next((n, w) for n, line in rows for w in line.split() if np.isnan(_number(w)))
+        number, word = next((n, w) for n, line in rows for w in line.split() if np.isnan(_parse_number(w)))
         raise _fault(path, number, f"{word[:40]!r} is no number") from None
     bad = ~np.isfinite(values).all(axis=1)
     if bad.any():
@@ -146,44 +145,46 @@ def _read_frames(path: Path, lines: list[str], motion_line: int, channels: int) 
     return values, frame_time
 
 
-def _number(word: str) -> float:
+def _parse_number(word: str) -> float:
     try:
         return float(word)
     except ValueError:
         return float("nan")
 
 
-def _placed(nodes: list[_Node], values: np.ndarray) -> SkeletonMotion:
-    """Forward kinematics, joint by joint over all frames at once."""
+def _forward_kinematics(nodes: list[_Node], values: np.ndarray) -> SkeletonMotion:
+    """Joint positions from channel values, joint by joint over all frames at once."""
     frames = len(values)
     rest = np.zeros((len(nodes), 3))
     positions = np.zeros((frames, len(nodes), 3))
-    turns: list[Rotation] = []
+    rotations: list[Rotation] = []  # of each joint, in world coordinates
     start = 0
     for index, node in enumerate(nodes):
         offset = np.zeros(3) if node.offset is None else node.offset
         columns = values[:, start : start + len(node.channels)]
         start += len(node.channels)
-        moved = [column for column, (_, kind) in enumerate(node.channels) if kind == "position"]
-        step = np.tile(offset, (frames, 1))
-        if node.parent < 0 or columns[:, moved].any():
-            for column in moved:
-                step[:, "XYZ".index(node.channels[column][0])] = columns[:, column]
-        turned = [column for column, (_, kind) in enumerate(node.channels) if kind == "rotation"]
-        own = None
-        if turned:
-            axes = "".join(node.channels[column][0] for column in turned)
-            own = Rotation.from_euler(axes, columns[:, turned], degrees=True)
+        position_columns = [column for column, (_, kind) in enumerate(node.channels) if kind == "position"]
+        translation = np.tile(offset, (frames, 1))
+        # Some exporters give every joint position channels that are all 0 and mean the OFFSET.
+        if node.parent < 0 or columns[:, position_columns].any():
+            for column in position_columns:
+                translation[:, "XYZ".index(node.channels[column][0])] = columns[:, column]
+        rotation_columns = [column for column, (_, kind) in enumerate(node.channels) if kind == "rotation"]
+        local = None
+        if rotation_columns:
+            # Upper-case axes: intrinsic rotations, in the order of the channels.
+            axes = "".join(node.channels[column][0] for column in rotation_columns)
+            local = Rotation.from_euler(axes, columns[:, rotation_columns], degrees=True)
         if node.parent < 0:
-            rest[index], positions[:, index] = offset, step
-            turns.append(Rotation.identity(frames) if own is None else own)
+            rest[index], positions[:, index] = offset, translation
+            rotations.append(Rotation.identity(frames) if local is None else local)
         else:
-            parent = turns[node.parent]
+            parent = rotations[node.parent]
             rest[index] = rest[node.parent] + offset
-            positions[:, index] = positions[:, node.parent] + parent.apply(step)
-            turns.append(parent if own is None else parent * own)
+            positions[:, index] = positions[:, node.parent] + parent.apply(translation)
+            rotations.append(parent if local is None else parent * local)
     return SkeletonMotion([node.name for node in nodes], [node.parent for node in nodes], rest, positions)
 
 
-def _fault(path: Path, number: int, what: str) -> AtomError:
-    return AtomError(f"{path}, line {number}: {what}")
+def _fault(path: Path, number: int, problem: str) -> AtomError:
+    return AtomError(f"{path}, line {number}: {problem}")

@@ -1,8 +1,8 @@
-"""Mean and standard deviation of the 263 features over a dataset, by which networks normalise them.
+"""Mean and standard deviation of the 263 features over a dataset; networks normalise their inputs with them.
 
-Two public pairs exist and are easily confused: HumanML3D's official one, and the one that MotionGPT's networks were
-trained with. MotionGPT's std is about 25 times smaller for the root and the contacts, so features that were normalised
-by the wrong pair look plausible and mean something else.
+Two public pairs are easily confused: the official one of HumanML3D, and the one that MotionGPT's networks were trained
+with. MotionGPT's std is about 25 times smaller for the root and the contacts, so features that are normalised with the
+wrong pair look plausible but are wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from atom.motion.npy_files import read_array
 
 StatisticsName = Literal["HumanML3D", "MotionGPT", "unknown"]
 
-# HumanML3D gives all features of a block one std, the mean over the block.
+# HumanML3D uses one std for all features of a block: the mean over the block.
 BLOCKS: dict[str, slice] = {
     "root turn": slice(YAW, YAW + 1),
     "root step": STEP,
@@ -32,7 +32,7 @@ BLOCKS: dict[str, slice] = {
     "contacts": CONTACTS,
 }
 
-# sha256 of the values as little-endian float32, which both pairs are or were made from.
+# sha256 of the values as little-endian float32, the type of both published pairs.
 _KNOWN_MEANS: dict[str, StatisticsName] = {
     "6c4577daa0769102e1c2ceb7d552be3fe47b34e2b0da36dd024fa99588320ddf": "HumanML3D",
     "30e2481958581a3b2cb9abea389a3649eefc20244f3b116a779f75e79129bfec": "MotionGPT",
@@ -45,9 +45,9 @@ _KNOWN_STDS: dict[str, StatisticsName] = {
 
 @dataclass(frozen=True, eq=False)
 class FeatureStatistics:
-    """`mean` and `std` (263,) float32 of raw features; `name` tells which public pair they are.
+    """`mean` and `std` (263,) float32 of raw features; `name` says which public pair they are.
 
-    Raises AtomError if they are of another shape, not finite, or if a std is not positive.
+    Raises AtomError if they have another shape, are not finite, or if a std is not positive.
     """
 
     mean: np.ndarray
@@ -55,49 +55,63 @@ class FeatureStatistics:
     name: StatisticsName = "unknown"
 
     def __post_init__(self) -> None:
-        for what, values in (("mean", self.mean), ("std", self.std)):
-            _check(what, values)
+        for kind, values in (("mean", self.mean), ("std", self.std)):
+            _check_values(kind, values)
         if (low := self.std <= 0).any():
             raise AtomError(f"the std of feature {low.argmax()} is {self.std[low.argmax()]:.3g}, it must be above 0")
 
 
 def read_statistics(mean: Path, std: Path) -> FeatureStatistics:
-    """The pair in two .npy files, such as HumanML3D's `Mean.npy` and `Std.npy`; nothing in them is unpickled.
+    """Read mean and std from two .npy files, without unpickling.
 
-    Raises AtomError if a file is missing or holds anything but 263 finite numbers, if the two are swapped, or if they
-    belong to two different public pairs.
+    Args:
+        mean: the file of the mean, such as HumanML3D's `Mean.npy`.
+        std: the file of the std, such as `Std.npy`.
+
+    Raises:
+        AtomError: a file is missing or does not hold 263 finite numbers, the two files are swapped, or they belong to
+            different public pairs.
     """
     arrays = []
-    for what, path in (("mean", mean), ("std", std)):
+    for kind, path in (("mean", mean), ("std", std)):
         values = read_array(path)
         try:
-            _check(what, values)
+            _check_values(kind, values)
         except AtomError as error:
             raise AtomError(f"{path}: {error}") from None
         arrays.append(values.astype("<f4"))
-    first, second = arrays
-    if _swapped(first, second):
+    mean_values, std_values = arrays
+    if _look_swapped(mean_values, std_values):
         raise AtomError(f"{mean} holds a std and {std} a mean: they are swapped, give the mean first")
-    of_mean, of_std = _KNOWN_MEANS.get(_fingerprint(first)), _KNOWN_STDS.get(_fingerprint(second))
-    if of_mean and of_std and of_mean != of_std:
-        raise AtomError(f"{mean} is {of_mean}'s mean but {std} is {of_std}'s std: give both of one pair")
+    mean_owner = _KNOWN_MEANS.get(_fingerprint(mean_values))
+    std_owner = _KNOWN_STDS.get(_fingerprint(std_values))
+    if mean_owner and std_owner and mean_owner != std_owner:
+        raise AtomError(f"{mean} is {mean_owner}'s mean but {std} is {std_owner}'s std: give both of one pair")
     try:
-        return FeatureStatistics(first, second, identify_statistics(first, second))
+        return FeatureStatistics(mean_values, std_values, identify_statistics(mean_values, std_values))
     except AtomError as error:
         raise AtomError(f"{std}: {error}") from None
 
 
 def identify_statistics(mean: np.ndarray, std: np.ndarray) -> StatisticsName:
-    """Which public pair `mean` and `std` (263,) are, to the last bit of float32; "unknown" for all else."""
-    of_mean, of_std = _KNOWN_MEANS.get(_fingerprint(mean)), _KNOWN_STDS.get(_fingerprint(std))
-    return of_mean if of_mean is not None and of_mean == of_std else "unknown"
+    """Say which public pair two arrays are.
+
+    Args:
+        mean: (263,).
+        std: (263,).
+
+    Returns:
+        The name of the public pair that equals both to the last bit of float32, else "unknown".
+    """
+    mean_owner, std_owner = _KNOWN_MEANS.get(_fingerprint(mean)), _KNOWN_STDS.get(_fingerprint(std))
+    return mean_owner if mean_owner is not None and mean_owner == std_owner else "unknown"
 
 
 def measure_statistics(clips: Iterable[np.ndarray]) -> FeatureStatistics:
-    """The statistics of `clips`, each (T, 263): over all frames, the std averaged inside each of the seven blocks.
+    """Compute the statistics over all frames of `clips`, each (T, 263), one clip in memory at a time.
 
-    Clips with NaN or infinity are left out, as in HumanML3D's `cal_mean_variance`. One clip is held at a time, and sums
-    are float64. Raises AtomError if no frame is left or if a whole block never changes.
+    The std is averaged inside each of the seven blocks, and clips with NaN or infinity are skipped, as in HumanML3D's
+    `cal_mean_variance`. Raises AtomError if no frame is left or if a whole block is constant.
     """
     frames, mean, squares = 0, np.zeros(FEATURES), np.zeros(FEATURES)
     for clip in clips:
@@ -106,29 +120,30 @@ def measure_statistics(clips: Iterable[np.ndarray]) -> FeatureStatistics:
             raise AtomError(f"features of shape {clip.shape} are not a motion: expected (frames, {FEATURES})")
         if not len(clip) or not np.isfinite(clip).all():
             continue
-        total, own = frames + len(clip), clip.mean(axis=0)
-        squares += ((clip - own) ** 2).sum(axis=0) + (own - mean) ** 2 * (frames * len(clip) / total)
-        mean += (own - mean) * (len(clip) / total)
+        # Chan et al.'s parallel update of mean and variance: stable, where E[x^2] - E[x]^2 would cancel.
+        total, clip_mean = frames + len(clip), clip.mean(axis=0)
+        squares += ((clip - clip_mean) ** 2).sum(axis=0) + (clip_mean - mean) ** 2 * (frames * len(clip) / total)
+        mean += (clip_mean - mean) * (len(clip) / total)
         frames = total
     if not frames:
-        raise AtomError("there is no frame to take mean and std of: every clip is missing, empty or holds NaN")
+        raise AtomError("there is no frame to compute mean and std from: every clip is missing, empty or holds NaN")
     std = np.sqrt(squares / frames)
     for block in BLOCKS.values():
         std[block] = std[block].mean()
     return FeatureStatistics(mean.astype(np.float32), std.astype(np.float32))
 
 
-def _check(what: str, values: np.ndarray) -> None:
+def _check_values(kind: str, values: np.ndarray) -> None:
     if values.shape != (FEATURES,):
-        raise AtomError(f"the {what} has shape {values.shape}, expected ({FEATURES},)")
+        raise AtomError(f"the {kind} has shape {values.shape}, expected ({FEATURES},)")
     if not np.issubdtype(values.dtype, np.floating):
-        raise AtomError(f"the {what} holds values of type {values.dtype}, expected float32 or float64")
+        raise AtomError(f"the {kind} holds values of type {values.dtype}, expected float32 or float64")
     if (bad := ~np.isfinite(values)).any():
-        raise AtomError(f"the {what} of feature {bad.argmax()} is {values[bad.argmax()]}, it must be a finite number")
+        raise AtomError(f"the {kind} of feature {bad.argmax()} is {values[bad.argmax()]}, it must be a finite number")
 
 
-def _swapped(mean: np.ndarray, std: np.ndarray) -> bool:
-    """Means are negative somewhere; stds are not, and one number in a block."""
+def _look_swapped(mean: np.ndarray, std: np.ndarray) -> bool:
+    """Whether the std has negative values, as every real mean has, and the mean has none."""
     return bool((std < 0).any() and (mean > 0).all())
 
 

@@ -1,4 +1,7 @@
-"""Motion files: .npy of joints (frames, 22, 3) or features (frames, 263), .npz with an array `joints`, and .bvh."""
+"""Reading and writing of motion files.
+
+.npy holds joints (frames, 22, 3) or features (frames, 263), .npz an array `joints`, and .bvh a skeleton with channels.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +15,33 @@ from atom.errors import AtomError
 from atom.motion.bvh_reader import read_bvh
 from atom.motion.bvh_writer import write_bvh
 from atom.motion.features import FEATURES, features_to_joints, joints_to_features
-from atom.motion.skeleton import JOINT_INDEX, JOINTS
+from atom.motion.skeleton import JOINT_INDEX, JOINTS, LEG_LENGTH_RANGE
 
-MIN_FILE_FRAMES = 4  # what one token of the generator stands for
-LEG_LENGTH_RANGE = (0.2, 2.0)  # hip to ankle, of anything that may pass for a person
+MIN_FILE_FRAMES = 4  # one token of the generator stands for four frames
 _EXPECTED = f"(frames, {JOINTS}, 3) for joints or (frames, {FEATURES}) for features"
 
 
 def read_motion(path: str | Path) -> np.ndarray:
-    """Joints (T, 22, 3) float32, metres, Y up, 20 fps, of a file of joints or features, or of a .bvh; never unpickled.
+    """Read joints (T, 22, 3) float32, in metres, Y up, 20 fps, from a .npy, .npz or .bvh file without unpickling.
 
-    Raises AtomError if the file is missing, unreadable, of another shape, not finite, too short or not of human size.
+    Raises AtomError if the file is missing or unreadable, or if `to_joints` refuses its content.
     """
     path = Path(path)
-    return as_joints(_load(path), str(path))
+    return to_joints(_load(path), str(path))
 
 
-def as_joints(array: np.ndarray, where: str) -> np.ndarray:
-    """Joints (T, 22, 3) float32 of joints or features as somebody gave them; `where` says in errors whose they are.
+def to_joints(array: np.ndarray, where: str) -> np.ndarray:
+    """Check an array of joints or features and convert it to joints.
 
-    Raises AtomError if they have another shape, are not finite, too short or not of human size.
+    Args:
+        array: joints (T, 22, 3) or raw features (T, 263).
+        where: the source of the array, such as its file; error messages begin with it.
+
+    Returns:
+        (T, 22, 3) float32 in metres.
+
+    Raises:
+        AtomError: the array has another type or shape, is not finite, is too short, or is not of human size.
     """
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
         raise AtomError(f"{where}: holds values of type {array.dtype}, expected numbers of shape {_EXPECTED}")
@@ -48,9 +58,15 @@ def as_joints(array: np.ndarray, where: str) -> np.ndarray:
 
 
 def write_motion(path: str | Path, joints: np.ndarray, kind: Literal["joints", "features"] = "joints") -> None:
-    """Write `joints` (T, 22, 3) to a .npy file, as they are or as T-1 rows of features, or to a .bvh.
+    """Write a motion to a .npy or .bvh file.
 
-    Raises AtomError if the name ends in neither, if features are to go into a .bvh, or if the file can't be written.
+    Args:
+        path: the file to write; its suffix chooses the format.
+        joints: (T, 22, 3) in metres.
+        kind: "joints" writes them as they are; "features" writes T-1 rows of features, to .npy only.
+
+    Raises:
+        AtomError: the suffix is neither .npy nor .bvh, a .bvh should hold features, or the file can't be written.
     """
     path = Path(path)
     if path.suffix not in (".npy", ".bvh"):
@@ -92,7 +108,8 @@ def _check_size(where: str, joints: np.ndarray) -> None:
     hip, knee, ankle = (joints[:, JOINT_INDEX[name]] for name in ("r_hip", "r_knee", "r_ankle"))
     leg = np.median(np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1))
     if not LEG_LENGTH_RANGE[0] <= leg <= LEG_LENGTH_RANGE[1]:
+        low, high = LEG_LENGTH_RANGE
         raise AtomError(
-            f"{where}: the right leg measures {leg:.3g} m, between {LEG_LENGTH_RANGE[0]} and {LEG_LENGTH_RANGE[1]} is human: "
-            "joints must be in metres, features not normalised"
+            f"{where}: the right leg is {leg:.3g} m long, a human leg is {low} to {high} m: give joints in metres, and "
+            "features that are not normalised"
         )

@@ -1,4 +1,4 @@
-"""Other skeletons' joints, told by their names, as the 22 joints of this project's."""
+"""Retargeting: the joints of other skeletons, matched by name, as the 22 joints of HumanML3D."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 from atom.errors import AtomError
 from atom.motion.rotation import unit
-from atom.motion.skeleton import BONE_LENGTHS, JOINT_INDEX, JOINT_NAMES
+from atom.motion.skeleton import BONE_LENGTHS, JOINT_INDEX, JOINT_NAMES, LEG_LENGTH_RANGE
 
-# What the joints of a limb are called, without their side.
-_LIMBS = {
+# The names of limb joints in each naming convention, without their side; several names are alternatives.
+_LIMB_NAMES = {
     "Mixamo or CMU": {
         "hip": "upleg",
         "knee": "leg",
@@ -54,34 +54,36 @@ _LIMBS = {
         "wrist": "hand",
     },
 }
-_TRUNK = {"pelvis": "pelvis hips hip", "neck": "neck", "head": "head"}
-_SPINES = (("spine1", "spine2", "spine3"), ("spine", "spine1", "spine2"), ("torso", "spine", "chest"))
+_TRUNK_NAMES = {"pelvis": "pelvis hips hip", "neck": "neck", "head": "head"}
+_SPINE_NAMES = (("spine1", "spine2", "spine3"), ("spine", "spine1", "spine2"), ("torso", "spine", "chest"))
 
 _PREFIX = re.compile(r"^(?:.*:|mixamorig\d*_|character\d*_)", re.IGNORECASE)
-_SIDED = (
+_SIDE_PATTERNS = (
     re.compile(r"(?P<side>left|right)(?P<part>.+)", re.IGNORECASE),  # LeftArm, left_arm
     re.compile(r"(?P<side>[lr])[_ .-](?P<part>.+)", re.IGNORECASE),  # L_Arm
     re.compile(r"(?P<side>[lrLR])(?P<part>[A-Z][a-z].*)"),  # lShldr, LThumb
     re.compile(r"(?P<part>.+)[_ .-](?P<side>left|right|l|r)", re.IGNORECASE),  # Arm_L
 )
 
-# Where a joint without a name of its own ends up: at the end of the one before.
-_AT_THE_END_OF = {"foot": "ankle", "wrist": "elbow", "head": "neck"}
+# A joint that is not named may be the unnamed End Site of the joint before it.
+_END_SITE_PARENT = {"foot": "ankle", "wrist": "elbow", "head": "neck"}
 
-_SPINE = [JOINT_INDEX[name] for name in ("spine1", "spine2", "spine3", "neck")]
-_SPINE_SHARES = np.cumsum(BONE_LENGTHS[_SPINE])[:3] / BONE_LENGTHS[_SPINE].sum()
-_COLLAR_SHARE = 1 / 3  # of the way from the neck to the shoulder
+_SPINE_JOINTS = [JOINT_INDEX[name] for name in ("spine1", "spine2", "spine3", "neck")]
+_SPINE_FRACTIONS = np.cumsum(BONE_LENGTHS[_SPINE_JOINTS])[:3] / BONE_LENGTHS[_SPINE_JOINTS].sum()
+_COLLAR_FRACTION = 1 / 3  # of the way from the neck to the shoulder
 
-_UNITS = (1.0, 0.01, 0.0254, 0.056444)  # metres, centimetres, inches, CMU's own
-_LEG = float(BONE_LENGTHS[[JOINT_INDEX["r_knee"], JOINT_INDEX["r_ankle"]]].sum())
-_HUMAN_LEG = (0.2, 2.0)  # metres
-_UPRIGHT = 0.9  # cosine
+_UNITS = (1.0, 0.01, 0.0254, 0.056444)  # metres, centimetres, inches, the unit of CMU
+_TARGET_LEG_LENGTH = float(BONE_LENGTHS[[JOINT_INDEX["r_knee"], JOINT_INDEX["r_ankle"]]].sum())
+_MIN_UPRIGHT_COSINE = 0.9  # of trunk and legs to the upward axis
 
 
 @dataclass(frozen=True)
 class SkeletonMotion:
-    """A skeleton in motion: names of its joints ("" for the end of a limb), parents (-1 for the root, else a joint
-    before), places (J, 3) in the rest pose and (T, J, 3) in the motion, in any unit."""
+    """The motion of any skeleton, in any unit.
+
+    `names` are "" for the ends of limbs, `parents` -1 for the root and else an earlier joint, `rest` holds positions
+    (J, 3) in the rest pose and `positions` those of the motion (T, J, 3).
+    """
 
     names: list[str]
     parents: list[int]
@@ -89,109 +91,121 @@ class SkeletonMotion:
     positions: np.ndarray
 
 
-def retarget(where: str, placed: SkeletonMotion) -> np.ndarray:
-    """Joints (T, 22, 3) float64 of another skeleton's motion: metres, Y up.
+def retarget(where: str, motion: SkeletonMotion) -> np.ndarray:
+    """Convert the motion of another skeleton to the 22 joints of HumanML3D.
 
-    - Joints are found by their names: Mixamo's and CMU's, SMPL's, Daz's or Unity's, with or without a prefix.
-    - A spine of three joints named as Mixamo's or SMPL's is taken as it is; on any other our three lie as far along the
-      way to the neck as on our own skeleton. A missing collar, or one that lies on the neck as CMU's, is put a third of
-      the way to the shoulder. Toes, hands and head may be the End Site of the joint before.
-    - Up is Y or Z: the one along which trunk and legs stretch on average over the motion, if they clearly do; else the
-      one of the rest pose. Only a body that lies straight along Z in all of a Y-up file is mistaken.
-    - The unit is metres, centimetres, inches or CMU's (0.056444 m), whichever brings the leg, hip to ankle, into 0.2 to
-      2 m and nearest to our skeleton's 0.82 m; where none does, the body is scaled to that leg.
+    - Joints are matched by name: those of Mixamo and CMU, SMPL, Daz or Unity, with or without a prefix.
+    - A spine of three joints that Mixamo's or SMPL's names match is used as it is. On any other spine, the three joints
+      are placed at the same fractions of the way to the neck as on HumanML3D's skeleton. A collar that is missing, or
+      that lies on the neck as CMU's does, is placed a third of the way to the shoulder. Toes, hands and head may be the
+      End Site of the joint before.
+    - The upward axis is Y or Z: the one that trunk and legs clearly follow on average over the motion, else the one of
+      the rest pose. This fails only for a body that lies straight along Z in all of a Y-up file.
+    - The unit is metres, centimetres, inches or CMU's (0.056444 m): of those that give a leg, from hip to ankle, of 0.2
+      to 2 m, the one nearest to the 0.82 m of HumanML3D's skeleton. If none does, the body is scaled to 0.82 m.
 
-    Raises AtomError with the skeleton's own joint names and the missing ones if it can't be matched.
+    Args:
+        where: the source of the motion, such as its file; error messages begin with it.
+        motion: the other skeleton's motion.
+
+    Returns:
+        (T, 22, 3) float64 in metres, Y up.
+
+    Raises:
+        AtomError: the skeleton can't be matched; the message lists its joint names and the missing joints.
     """
-    weights = _weights(where, placed)
-    joints, rest = weights @ placed.positions, weights @ placed.rest[None]
-    if _upward(joints, rest) == 2:
+    weights = _joint_weights(where, motion)
+    joints, rest = weights @ motion.positions, weights @ motion.rest[None]
+    if _upward_axis(joints, rest) == 2:
         joints = joints[..., [0, 2, 1]] * (1, 1, -1)
-    return joints * _scale(where, joints)
+    return joints * _unit_scale(where, joints)
 
 
-def _weights(where: str, placed: SkeletonMotion) -> np.ndarray:
-    """How much each of the skeleton's joints counts for each of ours, (22, J)."""
-    found = _found(where, placed)
-    one = np.eye(len(placed.names))
-    first = placed.positions[0]
-    rows = {name: one[index] for name, index in found.items()}
+def _joint_weights(where: str, motion: SkeletonMotion) -> np.ndarray:
+    """The weights (22, J) of the skeleton's joints: each target joint is a weighted mean of them."""
+    matches = _match_joints(where, motion)
+    one_hot = np.eye(len(motion.names))
+    first_frame = motion.positions[0]
+    rows = {name: one_hot[index] for name, index in matches.items()}
     if "spine1" not in rows:
-        path = _path(where, placed, found["pelvis"], found["neck"])
-        steps = np.linalg.norm(np.diff(first[path], axis=0), axis=-1)
+        path = _path_between(where, motion, matches["pelvis"], matches["neck"])
+        steps = np.linalg.norm(np.diff(first_frame[path], axis=0), axis=-1)
         along = np.concatenate([[0], np.cumsum(steps)])
-        for name, share in zip(("spine1", "spine2", "spine3"), _SPINE_SHARES):
-            rows[name] = np.zeros(len(one))
+        for name, fraction in zip(("spine1", "spine2", "spine3"), _SPINE_FRACTIONS):
+            rows[name] = np.zeros(len(one_hot))
             for place, index in enumerate(path):
-                rows[name][index] += np.interp(share * along[-1], along, np.eye(len(path))[place])
+                rows[name][index] += np.interp(fraction * along[-1], along, np.eye(len(path))[place])
     for side in "lr":
-        neck, shoulder, collar = found["neck"], found[f"{side}_shoulder"], found.get(f"{side}_collar")
-        reach = np.linalg.norm(first[shoulder] - first[neck])
-        if collar is None or np.linalg.norm(first[collar] - first[neck]) < 0.01 * reach:
-            rows[f"{side}_collar"] = (1 - _COLLAR_SHARE) * one[neck] + _COLLAR_SHARE * one[shoulder]
+        neck, shoulder, collar = matches["neck"], matches[f"{side}_shoulder"], matches.get(f"{side}_collar")
+        length = np.linalg.norm(first_frame[shoulder] - first_frame[neck])
+        if collar is None or np.linalg.norm(first_frame[collar] - first_frame[neck]) < 0.01 * length:
+            rows[f"{side}_collar"] = (1 - _COLLAR_FRACTION) * one_hot[neck] + _COLLAR_FRACTION * one_hot[shoulder]
     return np.stack([rows[name] for name in JOINT_NAMES])
 
 
-def _found(where: str, placed: SkeletonMotion) -> dict[str, int]:
-    """Which of the skeleton's joints is which of ours: all but the spine and the collars, which may be missing."""
-    places: dict[tuple[str, str], int] = {}
-    for index, name in enumerate(placed.names):
-        places.setdefault(_side_and_part(name), index)
-    needed = [name for name in JOINT_NAMES if not name.startswith("spine") and not name.endswith("collar")]
-    nearest, missing = "", needed
-    for skeleton, limbs in _LIMBS.items():
-        wanted = {("", name): words for name, words in _TRUNK.items()}
-        wanted |= {(side, part): words for side in "lr" for part, words in limbs.items()}
-        found = {}
-        for (side, part), words in wanted.items():
-            index = next((places[side, word] for word in words.split() if (side, word) in places), None)
-            if index is None and part in _AT_THE_END_OF:
-                before = found.get(_joint(side, _AT_THE_END_OF[part]))
-                index = next((i for i, p in enumerate(placed.parents) if p == before and not placed.names[i]), None)
+def _match_joints(where: str, motion: SkeletonMotion) -> dict[str, int]:
+    """The index in the skeleton of each target joint; spine joints and collars may be missing."""
+    indices: dict[tuple[str, str], int] = {}
+    for index, name in enumerate(motion.names):
+        indices.setdefault(_side_and_part(name), index)
+    required = [name for name in JOINT_NAMES if not name.startswith("spine") and not name.endswith("collar")]
+    closest, missing = "", required
+    for convention, limbs in _LIMB_NAMES.items():
+        aliases = {("", name): words for name, words in _TRUNK_NAMES.items()}
+        aliases |= {(side, part): words for side in "lr" for part, words in limbs.items()}
+        matches: dict[str, int] = {}
+        for (side, part), words in aliases.items():
+            index = next((indices[side, word] for word in words.split() if (side, word) in indices), None)
+            if index is None and part in _END_SITE_PARENT:
+                before = matches.get(_joint_name(side, _END_SITE_PARENT[part]))
+                index = next((i for i, p in enumerate(motion.parents) if p == before and not motion.names[i]), None)
             if index is not None:
-                found[_joint(side, part)] = index
-        lacking = [name for name in needed if name not in found]
-        if not lacking:
-            spine = next((spine for spine in _SPINES if all(("", word) in places for word in spine)), ())
-            return found | {name: places["", word] for name, word in zip(("spine1", "spine2", "spine3"), spine)}
-        if len(lacking) < len(missing):
-            nearest, missing = skeleton, lacking
-    names = ", ".join(name for name in placed.names if name)
-    likeness = f"as in {nearest} skeletons " if nearest else ""
+                matches[_joint_name(side, part)] = index
+        unmatched = [name for name in required if name not in matches]
+        if not unmatched:
+            spine = next((spine for spine in _SPINE_NAMES if all(("", word) in indices for word in spine)), ())
+            return matches | {name: indices["", word] for name, word in zip(("spine1", "spine2", "spine3"), spine)}
+        if len(unmatched) < len(missing):
+            closest, missing = convention, unmatched
+    names = ", ".join(name for name in motion.names if name)
+    likeness = f"as in {closest} skeletons " if closest else ""
     raise AtomError(
         f"{where}: the skeleton can't be matched, {likeness}no joint stands for {', '.join(missing)}; it has {names}"
     )
 
 
-def _joint(side: str, part: str) -> str:
+def _joint_name(side: str, part: str) -> str:
     return f"{side}_{part}" if side else part
 
 
 def _side_and_part(name: str) -> tuple[str, str]:
-    """`("l", "upleg")` of "mixamorig:LeftUpLeg"; the side is empty for joints in the middle."""
+    """Split a joint name: "mixamorig:LeftUpLeg" gives ("l", "upleg"). The side of a central joint is ""."""
     name = _PREFIX.sub("", name)
-    match = next(filter(None, (pattern.fullmatch(name) for pattern in _SIDED)), None)
+    match = next(filter(None, (pattern.fullmatch(name) for pattern in _SIDE_PATTERNS)), None)
     side, part = (match["side"][0].lower(), match["part"]) if match else ("", name)
     return side, re.sub(r"[^a-z0-9]", "", part.lower())
 
 
-def _path(where: str, placed: SkeletonMotion, start: int, end: int) -> list[int]:
+def _path_between(where: str, motion: SkeletonMotion, start: int, end: int) -> list[int]:
+    """The joints from `start` down the tree to `end`."""
     path = [end]
     while path[-1] != start:
-        if placed.parents[path[-1]] < 0:
-            raise AtomError(f"{where}: {placed.names[end]!r} does not hang on {placed.names[start]!r}, so has no spine")
-        path.append(placed.parents[path[-1]])
+        if motion.parents[path[-1]] < 0:
+            raise AtomError(
+                f"{where}: {motion.names[end]!r} is no descendant of {motion.names[start]!r}, so there is no spine"
+            )
+        path.append(motion.parents[path[-1]])
     return path[::-1]
 
 
-def _upward(joints: np.ndarray, rest: np.ndarray) -> int:
+def _upward_axis(joints: np.ndarray, rest: np.ndarray) -> int:
     """The axis that points up: 1 or 2."""
-    upright = [_stretch(pose) for pose in (joints, rest)]
-    return 1 + int(next((axes for axes in upright if axes.max() > _UPRIGHT), upright[0]).argmax())
+    cosines = [_upright_cosines(pose) for pose in (joints, rest)]
+    return 1 + int(next((axes for axes in cosines if axes.max() > _MIN_UPRIGHT_COSINE), cosines[0]).argmax())
 
 
-def _stretch(joints: np.ndarray) -> np.ndarray:
-    """How far trunk and legs both stretch along Y and along Z, (2,): cosines, averaged over the frames."""
+def _upright_cosines(joints: np.ndarray) -> np.ndarray:
+    """The smaller cosine of trunk and legs to Y and to Z, (2,), averaged over the frames."""
     hips, ankles = (
         joints[:, [JOINT_INDEX[f"l_{name}"], JOINT_INDEX[f"r_{name}"]]].mean(axis=1, keepdims=True)
         for name in ("hip", "ankle")
@@ -200,10 +214,13 @@ def _stretch(joints: np.ndarray) -> np.ndarray:
     return np.minimum(trunk.mean(axis=(0, 1)), unit(hips - ankles).mean(axis=(0, 1)))[1:]
 
 
-def _scale(where: str, joints: np.ndarray) -> float:
+def _unit_scale(where: str, joints: np.ndarray) -> float:
+    """The factor that brings the joints to metres."""
     hip, knee, ankle = (joints[:, JOINT_INDEX[name]] for name in ("r_hip", "r_knee", "r_ankle"))
     leg = np.median(np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1))
     if not leg > 0:
-        raise AtomError(f"{where}: the right leg has no length, so this skeleton has no size")
-    human = [scale for scale in _UNITS if _HUMAN_LEG[0] <= leg * scale <= _HUMAN_LEG[1]]
-    return min(human, key=lambda scale: abs(np.log(leg * scale / _LEG)), default=_LEG / leg)
+        raise AtomError(f"{where}: the right leg has no length, so the size of this skeleton is unknown")
+    plausible = [scale for scale in _UNITS if LEG_LENGTH_RANGE[0] <= leg * scale <= LEG_LENGTH_RANGE[1]]
+    return min(
+        plausible, key=lambda scale: abs(np.log(leg * scale / _TARGET_LEG_LENGTH)), default=_TARGET_LEG_LENGTH / leg
+    )

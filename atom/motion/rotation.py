@@ -1,4 +1,4 @@
-"""Unit quaternions (w, x, y, z), directions, and turns about the vertical."""
+"""Unit vectors, unit quaternions (w, x, y, z), and rotations about the vertical axis."""
 
 from __future__ import annotations
 
@@ -15,30 +15,41 @@ Quaternion = tuple[float, float, float, float]
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """`vectors` (..., n) at length 1; a zero vector stays zero."""
+    """Scale `vectors` (..., n) to length 1; a zero vector stays zero."""
     return vectors / np.maximum(np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None], _TINY)
 
 
 def rotate_about_y(vectors: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """`vectors` (..., 3) turned about +Y by `angle` in radians, which broadcasts over all but their last axis.
+    """Rotate vectors about +Y.
 
-    A positive turn takes +Z towards +X: counter-clockwise seen from above.
+    Args:
+        vectors: (..., 3).
+        angle: in radians; broadcasts over all axes of `vectors` but the last. A positive angle takes +Z towards +X,
+            which is counter-clockwise seen from above.
     """
     cos, sin = np.cos(angle), np.sin(angle)
-    turned = np.array(vectors)
-    turned[..., 0] = vectors[..., 0] * cos + vectors[..., 2] * sin
-    turned[..., 2] = vectors[..., 2] * cos - vectors[..., 0] * sin
-    return turned
+    rotated = np.array(vectors)
+    rotated[..., 0] = vectors[..., 0] * cos + vectors[..., 2] * sin
+    rotated[..., 2] = vectors[..., 2] * cos - vectors[..., 0] * sin
+    return rotated
 
 
 def quaternions_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The rotations (..., 4) that `quaternion_between` finds for each pair of unit vectors `start` (..., 3) and `end` (..., 3)."""
+    """Apply `quaternion_between` to each pair of unit vectors.
+
+    Args:
+        start: (..., 3); broadcasts with `end`.
+        end: (..., 3).
+
+    Returns:
+        (..., 4) unit quaternions that take each `start` to its `end`.
+    """
     start, end = np.broadcast_arrays(np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64))
-    return _between_each(start.reshape(-1, 3), end.reshape(-1, 3)).reshape(*start.shape[:-1], 4)
+    return _quaternion_between_each(start.reshape(-1, 3), end.reshape(-1, 3)).reshape(*start.shape[:-1], 4)
 
 
 @njit
-def _between_each(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _quaternion_between_each(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     quaternions = np.empty((len(starts), 4))
     for row in range(len(starts)):
         (sx, sy, sz), (ex, ey, ez) = starts[row], ends[row]
@@ -46,27 +57,31 @@ def _between_each(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return quaternions
 
 
-# What follows is of one rotation at a time, for compiled loops.
+# The functions below take one rotation at a time, as tuples: compiled loops call them without allocating arrays.
 
 
 @njit
 def unit_vector(x: float, y: float, z: float) -> Vector:
-    """The vector at length 1; a zero vector stays zero."""
+    """The vector (x, y, z) scaled to length 1; a zero vector stays zero."""
     length = max(math.sqrt(x * x + y * y + z * z), _TINY)
     return x / length, y / length, z / length
 
 
 @njit
 def quaternion_between(start: Vector, end: Vector) -> Quaternion:
-    """The smallest rotation that takes one unit vector to the other.
+    """The smallest rotation that takes one unit vector to another.
 
-    Opposite vectors get a half turn about an axis across `start`; a zero vector gets no rotation.
+    Opposite vectors get a half turn about an axis perpendicular to `start`; a zero vector gets no rotation.
+
+    Args:
+        start: a unit vector.
+        end: a unit vector.
     """
     sx, sy, sz = start
     ex, ey, ez = end
     w = 1 + sx * ex + sy * ey + sz * ez
     x, y, z = sy * ez - sz * ey, sz * ex - sx * ez, sx * ey - sy * ex
-    if w < _TINY:
+    if w < _TINY:  # the vectors are opposite and their cross product vanishes: take any perpendicular axis
         w = 0.0
         if abs(sx) <= min(abs(sy), abs(sz)):
             x, y, z = 0.0, sz, -sy
@@ -87,7 +102,12 @@ def conjugate(quaternion: Quaternion) -> Quaternion:
 
 @njit
 def multiply(first: Quaternion, second: Quaternion) -> Quaternion:
-    """The rotation that does `second`, then `first`."""
+    """The product of two rotations.
+
+    Args:
+        first: the rotation that is applied last.
+        second: the rotation that is applied first.
+    """
     a, b, c, d = first
     e, f, g, h = second
     return (
@@ -100,7 +120,7 @@ def multiply(first: Quaternion, second: Quaternion) -> Quaternion:
 
 @njit
 def to_6d(quaternion: Quaternion) -> tuple[float, float, float, float, float, float]:
-    """The first two columns of the rotation matrix, one after the other. Zhou et al., arXiv 1812.07035."""
+    """The 6D representation: the first two columns of the rotation matrix. Zhou et al., arXiv 1812.07035."""
     w, x, y, z = quaternion
     return (
         1 - 2 * (y * y + z * z),

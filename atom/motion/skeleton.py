@@ -1,11 +1,14 @@
-"""The 22-joint skeleton of HumanML3D: names, tree, sides, proportions. Y up, metres, +Z ahead, left is +X, 20 fps."""
+"""The 22-joint skeleton of HumanML3D: joint names, tree, sides and bone lengths.
+
+Coordinates are in metres, Y up; a body that faces +Z has its left side at +X. Motions have 20 frames a second.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 FPS = 20
-MIN_FRAMES, MAX_FRAMES = 40, 196  # features of a clip; one pose more
+MIN_FRAMES, MAX_FRAMES = 40, 196  # rows of features in a clip; its joints have one frame more
 JOINTS = 22
 
 JOINT_NAMES = (
@@ -45,7 +48,7 @@ KINEMATIC_CHAINS = (
     (9, 13, 16, 18, 20),
 )
 
-# Where each joint lies from its parent in the rest pose, as a direction.
+# The direction of each joint from its parent in the rest pose.
 REST_DIRECTIONS = np.array(
     [
         [0, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, -1, 0], [0, 1, 0], [0, -1, 0], [0, -1, 0],
@@ -61,12 +64,19 @@ BONE_LENGTHS = np.array(
      0.1030, 0.1316, 0.1230, 0.2568, 0.2631, 0.2660, 0.2699],
     dtype=np.float32,
 )  # fmt: skip
-TARGET_OFFSETS = REST_DIRECTIONS * BONE_LENGTHS[:, None]  # (22, 3), the skeleton that features are expressed on
+TARGET_OFFSETS = REST_DIRECTIONS * BONE_LENGTHS[:, None]  # (22, 3), the skeleton that features are computed on
 
-FACING_JOINTS = (2, 1, 17, 16)  # r_hip, l_hip, r_shoulder, l_shoulder: the joints that tell where the body faces
+FACING_JOINTS = (
+    2,
+    1,
+    17,
+    16,
+)  # r_hip, l_hip, r_shoulder, l_shoulder: the joints that give the heading (`face_joint_indx`)
 LEFT_FOOT, RIGHT_FOOT = (7, 10), (8, 11)  # ankle and toe
+
+LEG_LENGTH_RANGE = (0.2, 2.0)  # metres from hip to ankle; outside of it no body is human
 
 LEFT_JOINTS = tuple(i for i, name in enumerate(JOINT_NAMES) if name.startswith("l_"))
 RIGHT_JOINTS = tuple(JOINT_INDEX["r_" + JOINT_NAMES[i][2:]] for i in LEFT_JOINTS)
-MIRRORED_JOINTS = np.arange(JOINTS)  # joint i of a mirrored body is joint MIRRORED_JOINTS[i] of the original
+MIRRORED_JOINTS = np.arange(JOINTS)  # joint i of a mirrored body is joint MIRRORED_JOINTS[i] of the original body
 MIRRORED_JOINTS[list(LEFT_JOINTS)], MIRRORED_JOINTS[list(RIGHT_JOINTS)] = RIGHT_JOINTS, LEFT_JOINTS

@@ -1,1 +1,1 @@
-"""What a run needs and will cost, found out before anything starts."""
+"""The plan of a run: checks of its inputs and estimates of its cost, before it starts."""

@@ -1,4 +1,4 @@
-"""Everything that has to be there before a run starts, and what the run will take."""
+"""The plan of a run: what its config names, what keeps it from starting, and what it needs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,27 @@ from atom.evaluation.evaluator.loading import load_evaluator
 from atom.evaluation.metric_rows import references_from_dataset
 from atom.external.motion_set import ExternalMotionSet, read_motion_set
 from atom.generation.generator import Generator
-from atom.planning.compute_usage import computing
-from atom.planning.counts import Counts, count
+from atom.planning.compute_usage import estimate_compute
+from atom.planning.counts import RunCounts, count_run
 from atom.planning.estimate import Estimate
-from atom.planning.llm_usage import asking, shown
+from atom.planning.llm_usage import estimate_llm_usage, measure_question
 from atom.preferences.importing import import_preferences
 from atom.tuning.validation import build_validation
 
-MOTION_BYTES = 120  # a frame in the motions table: 23 KB for 196 frames
-CLIP_BYTES = 900  # a frame in the mp4 of 320 x 320 pixels and its share of the sheet
+MOTION_BYTES = 120  # of a frame in the motions table: 23 KB for 196 frames
+CLIP_BYTES = 900  # of a frame in a video of 320 x 320 pixels, with its part of the contact sheet
 T = TypeVar("T")
 
 
 @dataclass
 class Plan:
-    """`found` says what is there, `problems` what keeps the run from starting, each in a line. `estimates` leave out
-    what only the missing parts could tell."""
+    """The result of checking a config before a run.
+
+    Attributes:
+        found: (config key, description) of each input that is usable.
+        problems: one line for each thing that keeps the run from starting.
+        estimates: what the run needs, without the estimates that depend on missing inputs.
+    """
 
     found: list[tuple[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -35,36 +40,36 @@ class Plan:
 
 
 def make_plan(config: RunConfig) -> Plan:
-    """Reads whatever the config names, as the run would, and tries the generator on a few prompts."""
+    """Reads all inputs that the config names, as the run would, and tries the generator on a few prompts."""
     plan = Plan()
-    generator = _look(plan, "generator", lambda: _generator(config)) if config.tunes else None
+    generator = _try(plan, "generator", lambda: _load_generator(config)) if config.tunes else None
     if generator is not None:
-        plan.found.append(("generator", _describe(generator)))
+        plan.found.append(("generator", _describe_generator(generator)))
     if config.tunes:
-        _look(plan, "validation", lambda: build_validation(config))
-    imported = sum(_motions(plan, config, name) for name in ("candidates", "base", "tuned"))
-    pairs = _preferences(plan, config, generator)
-    captions = _metrics(plan, config)
-    counts = count(config, imported, pairs, captions)
-    plan.estimates = _look(plan, "estimates", lambda: _estimates(config, counts, generator)) or []
+        _try(plan, "validation", lambda: build_validation(config))
+    external = sum(_check_motions(plan, config, name) for name in ("candidates", "base", "tuned"))
+    pairs = _check_preferences(plan, config, generator)
+    captions = _check_metrics(plan, config)
+    counts = count_run(config, external, pairs, captions)
+    plan.estimates = _try(plan, "estimates", lambda: _make_estimates(config, counts, generator)) or []
     return plan
 
 
-def _look(plan: Plan, what: str, look: Callable[[], T]) -> T | None:
-    """What `look` finds; an AtomError joins the problems."""
+def _try(plan: Plan, name: str, load: Callable[[], T]) -> T | None:
+    """Returns the result of `load`. An AtomError becomes a problem of the plan."""
     try:
-        return look()
+        return load()
     except AtomError as error:
-        plan.problems.append(f"{what}: {error}")
+        plan.problems.append(f"{name}: {error}")
         return None
 
 
-def _generator(config: RunConfig) -> Generator:
+def _load_generator(config: RunConfig) -> Generator:
     settings = config.generation
     return Generator.load(settings.checkpoint, device=config.resources.device, template=settings.template)
 
 
-def _describe(generator: Generator) -> str:
+def _describe_generator(generator: Generator) -> str:
     t5 = generator.language_model.config
     return (
         f"T5 of width {t5.d_model} with {t5.num_layers} + {t5.num_decoder_layers} layers and {t5.vocab_size:,} rows, "
@@ -72,23 +77,31 @@ def _describe(generator: Generator) -> str:
     )
 
 
-def _motions(plan: Plan, config: RunConfig, name: str) -> int:
-    """How many motions an import brings."""
+def _check_motions(plan: Plan, config: RunConfig, name: str) -> int:
+    """Number of external motions under one config key."""
     path = getattr(config.external, name)
     if path is None:
         return 0
-    motions: ExternalMotionSet | None = _look(plan, f"external.{name}", lambda: read_motion_set(path))
+    motions: ExternalMotionSet | None = _try(plan, f"external.{name}", lambda: read_motion_set(path))
     if motions is None:
         return 0
-    told = f"{len(motions.entries):,} motions, {len(motions.quarantined)} set aside"
-    plan.found.append((f"external.{name}", told))
+    description = f"{len(motions.entries):,} motions, {len(motions.quarantined)} set aside"
+    plan.found.append((f"external.{name}", description))
     if name == "candidates" and config.external.tune:
-        _look(plan, "external.tune", lambda: check_tokens(motions, path))
+        _try(plan, "external.tune", lambda: check_has_tokens(motions, path))
     return len(motions.entries)
 
 
-def check_tokens(motions: ExternalMotionSet, path: str) -> None:
-    """AtomError when motions of a set can't be tuned on."""
+def check_has_tokens(motions: ExternalMotionSet, path: str) -> None:
+    """Checks that a set of external motions can be tuned on.
+
+    Args:
+        motions: the motions.
+        path: where they come from.
+
+    Raises:
+        AtomError: a motion has no codebook tokens.
+    """
     if not all(entry.tokens for entry in motions.entries):
         raise AtomError(
             f"motions of {path} have no codebook tokens, which tuning needs: set external.tune=false, export the pairs "
@@ -96,32 +109,34 @@ def check_tokens(motions: ExternalMotionSet, path: str) -> None:
         )
 
 
-def _preferences(plan: Plan, config: RunConfig, generator: Generator | None) -> int:
-    """How many pairs to tune on an import brings."""
+def _check_preferences(plan: Plan, config: RunConfig, generator: Generator | None) -> int:
+    """Number of external preference pairs in the train split."""
     path = config.external.preferences
     if path is None:
         return 0
     codes = generator.motions.codes if generator else 512
-    found = _look(plan, "external.preferences", lambda: import_preferences(path, codes))
-    if found is None:
+    preferences = _try(plan, "external.preferences", lambda: import_preferences(path, codes))
+    if preferences is None:
         return 0
-    train = sum(row["split"] == "train" for row in found.rows)
-    told = f"{train:,} pairs to tune on, {len(found.quarantined)} set aside, {found.skipped} not decided"
-    plan.found.append(("external.preferences", told))
+    train = sum(row["split"] == "train" for row in preferences.rows)
+    description = (
+        f"{train:,} pairs to tune on, {len(preferences.quarantined)} set aside, {preferences.skipped} not decided"
+    )
+    plan.found.append(("external.preferences", description))
     return train
 
 
-def _metrics(plan: Plan, config: RunConfig) -> int:
-    """How many captions of a dataset are measured on."""
+def _check_metrics(plan: Plan, config: RunConfig) -> int:
+    """Number of captions in the dataset on which the metrics are computed."""
     settings = config.evaluation.metrics
     if settings is None:
         return 0
-    evaluator = _look(plan, "evaluation.metrics", lambda: load_evaluator(settings, config.resources.device))
+    evaluator = _try(plan, "evaluation.metrics", lambda: load_evaluator(settings, config.resources.device))
     if evaluator is not None:
         plan.found.append(("evaluation.metrics", f"evaluator {evaluator.name}"))
     if settings.dataset is None or not config.tunes:
         return 0
-    captions = _look(
+    captions = _try(
         plan, "evaluation.metrics.dataset", lambda: sum(1 for _ in references_from_dataset(settings, config.seed))
     )
     if captions is not None:
@@ -131,28 +146,28 @@ def _metrics(plan: Plan, config: RunConfig) -> int:
     return captions or 0
 
 
-def _estimates(config: RunConfig, counts: Counts, generator: Generator | None) -> list[Estimate]:
-    found = [_made(counts), *asking(config, counts)]
+def _make_estimates(config: RunConfig, counts: RunCounts, generator: Generator | None) -> list[Estimate]:
+    found = [_describe_size(counts), *estimate_llm_usage(config, counts)]
     if generator is not None:
-        found += computing(config, counts, generator)
-    return [*found, _disk(config, counts)]
+        found += estimate_compute(config, counts, generator)
+    return [*found, _estimate_disk(config, counts)]
 
 
-def _made(counts: Counts) -> Estimate:
+def _describe_size(counts: RunCounts) -> Estimate:
     parts = [f"{counts.prompts:,} prompts"] if counts.prompts else []
     parts.append(f"{counts.stored:,} motions")
     if counts.steps:
-        parts.append(f"at most {counts.pairs:,} pairs and {counts.steps:,} steps of tuning")
-    return Estimate("what is made", ", ".join(parts), f"{counts.mean_frames:.0f} frames a motion on average")
+        parts.append(f"at most {counts.pairs:,} pairs and {counts.steps:,} tuning steps")
+    return Estimate("size of the run", ", ".join(parts), f"{counts.mean_frames:.0f} frames a motion on average")
 
 
-def _disk(config: RunConfig, counts: Counts) -> Estimate:
+def _estimate_disk(config: RunConfig, counts: RunCounts) -> Estimate:
     frames = counts.stored * counts.mean_frames
     total, parts = frames * MOTION_BYTES, ["motions"]
     if config.rendering.motions == "all":
         total += frames * CLIP_BYTES * (config.rendering.size / 320) ** 1.5
         parts.append("clips of all")
     if counts.judged:
-        total += shown(config).bytes * counts.judged / config.judging.vision.votes
+        total += measure_question(config).bytes * counts.judged / config.judging.vision.votes
         parts.append("pictures for the judge")
     return Estimate("disk", f"about {total / 1e9:.2f} GB", ", ".join(parts))

@@ -1,4 +1,4 @@
-"""The dataset card of exported preferences: README.md with the header that Hugging Face reads."""
+"""The dataset card of exported preferences: a README.md with the metadata that Hugging Face reads."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any, Literal
 
 from atom.markdown import escape_markdown, markdown_header, markdown_table
 from atom.preferences.pairs import DEGREES
-from atom.preferences.summary import summarise_pairs
+from atom.preferences.summary import UNSPECIFIED, summarise_pairs
 from storage import PREFERENCES
 
 ExportFormat = Literal["atom", "datasets", "trl"]
 
-NOT_TOLD = "not told"
-EXAMPLES = 5
+EXAMPLES = 5  # pairs shown in the card
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGEST = "1M<n<10M"
@@ -25,42 +24,56 @@ _MEANS = (
     ("rejected_score", "mean score of the rejected", ".2f"),
     ("longer_by", "chosen longer by, tokens", "+.2f"),
 )
-_WAYS = {
+_DECIDED_BY = {
     "score": "by the gap of a judge's scores",
     "comparison": "by a comparison of both motions, shown in both orders",
     "annotator": "by an annotator",
 }
 
 
-def preference_table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Head and lines of a table with a column a task: prompts, pairs, pairs of each degree, mean scores, and the length
-    guard: the tokens by which the chosen motion is longer on average. Empty where no row tells."""
+def build_preference_table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """A table of the pairs with one column for each task.
+
+    Its rows are the counts of prompts, of pairs and of pairs with each degree, the mean scores, and the mean number of
+    tokens by which the chosen motion is longer; a cell is empty where no pair has the value. Returns the header and the
+    rows, both as texts.
+    """
     entries = summarise_pairs(rows)["tasks"]
-    degrees = Counter((row["task"] or NOT_TOLD, row["degree"]) for row in rows)
+    degrees = Counter((row["task"] or UNSPECIFIED, row["degree"]) for row in rows)
     lines = [[name, *(f"{entry[name]:,}" for entry in entries)] for name in ("prompts", "pairs")]
     for word in (*(word for _, word in DEGREES), None):
         counts = [degrees[entry["task"], word] for entry in entries]
         if any(counts):
-            lines.append([word or "degree not told", *(f"{count:,}" for count in counts)])
-    for name, words, form in _MEANS:
+            lines.append([word or "no degree", *(f"{count:,}" for count in counts)])
+    for name, label, number_format in _MEANS:
         means = [entry[name] for entry in entries]
-        lines.append([words, *("" if mean is None else format(mean, form) for mean in means)])
+        lines.append([label, *("" if mean is None else format(mean, number_format) for mean in means)])
     return ["task", *(entry["task"] for entry in entries)], lines
 
 
-def dataset_card(
+def build_dataset_card(
     rows: Sequence[Mapping[str, Any]],
-    form: ExportFormat,
+    export_format: ExportFormat,
     about: Mapping[str, Any],
     data_files: Mapping[str, str],
     *,
     with_motions: bool = False,
 ) -> str:
-    """The card as Markdown. `about` is told under "How it was made", but for its `name` and `license`; `data_files`
-    names the file of each split. Text from outside is escaped."""
+    """Writes the dataset card.
+
+    Args:
+        rows: of the preferences table.
+        export_format: of the files beside the card.
+        about: how the pairs were made. Its `name` and `license` go into the metadata, the rest into a table.
+        data_files: the file of each split.
+        with_motions: whether joints and features are exported too.
+
+    Returns:
+        Markdown. Text from outside is escaped.
+    """
     about = dict(about)
     name, licence = (
-        " ".join(str(about.pop(key, default)).split())  # in one line, so that the header ends where it should
+        " ".join(str(about.pop(key, default)).split())  # on one line, or a line break could end the YAML header early
         for key, default in (("name", "Motion preferences"), ("license", "other"))
     )
     sections = [
@@ -70,28 +83,36 @@ def dataset_card(
         "text-to-motion models, in the manner of MotionPrefer (AToM, CVPR 2025, arXiv 2411.18654).",
         "## How it was made",
         markdown_table(("what", "value"), [(key, value) for key, value in about.items() if value is not None]),
-        _decided(rows),
+        _count_decided_by(rows),
         "## What is in it",
-        markdown_table(*preference_table(rows)),
-        "A token is 4 frames. Where the chosen are far from as long as the rejected, the pairs also teach length.",
-        markdown_table(("prompt", "task", "degree"), [_example_cells(row) for row in _spread(rows, EXAMPLES)]),
+        markdown_table(*build_preference_table(rows)),
+        "A token is 4 frames. Where chosen and rejected motions differ much in length, the pairs also teach length.",
+        markdown_table(("prompt", "task", "degree"), [_example_cells(row) for row in _sample_evenly(rows, EXAMPLES)]),
         "## Files and columns",
-        _files(form, with_motions),
+        _describe_files(export_format, with_motions),
         "## Limits",
         _limits(rows, licence),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def about_run(record: Mapping[str, Any], rounds: Sequence[int]) -> dict[str, Any]:
-    """What the card of a run's pairs tells about their making."""
+def describe_run_preferences(record: Mapping[str, Any], rounds: Sequence[int]) -> dict[str, Any]:
+    """How the pairs of a run were made, for its dataset card.
+
+    Args:
+        record: of the run.
+        rounds: whose pairs are exported.
+
+    Returns:
+        Texts and numbers by label.
+    """
     config = record["config"]
     generation, judging, pairing = config["generation"], config["judging"], config["preferences"]
     return {
         "name": f"Motion preferences of {config['name']}",
         "run": record["run_id"],
         "rounds": ", ".join(map(str, rounds)),
-        "generator": Path(generation["checkpoint"]).name,  # a path tells too much of its owner's machine
+        "generator": Path(generation["checkpoint"]).name,  # the whole path would reveal the owner's folders
         "motions a prompt": generation["candidates"],
         "temperature": generation["temperature"],
         "judge": judging["judge"],
@@ -118,30 +139,30 @@ def _header(name: str, licence: str, pairs: int, data_files: Mapping[str, str]) 
     return markdown_header(header)
 
 
-def _decided(rows: Sequence[Mapping[str, Any]]) -> str:
+def _count_decided_by(rows: Sequence[Mapping[str, Any]]) -> str:
     counts = Counter(row["decided_by"] for row in rows)
-    told = [f"{counts[key]:,} {words}" for key, words in _WAYS.items() if counts[key]]
-    return f"{len(rows):,} pairs of {len({row['prompt_id'] for row in rows}):,} prompts: {', '.join(told)}."
+    parts = [f"{counts[key]:,} {label}" for key, label in _DECIDED_BY.items() if counts[key]]
+    return f"{len(rows):,} pairs of {len({row['prompt_id'] for row in rows}):,} prompts: {', '.join(parts)}."
 
 
 def _example_cells(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return row["prompt"], row["task"] or NOT_TOLD, row["degree"] or NOT_TOLD
+    return row["prompt"], row["task"] or UNSPECIFIED, row["degree"] or UNSPECIFIED
 
 
-def _spread(rows: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
+def _sample_evenly(rows: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
     return [rows[i * len(rows) // count] for i in range(count)] if len(rows) > count else list(rows)
 
 
-def _files(form: ExportFormat, with_motions: bool) -> str:
-    if form == "atom":
-        return _atom_files(with_motions)
+def _describe_files(export_format: ExportFormat, with_motions: bool) -> str:
+    if export_format == "atom":
+        return _describe_atom_files(with_motions)
     columns = {field.name: field.metadata[b"description"].decode() for field in PREFERENCES.schema}
-    if form == "trl":
+    if export_format == "trl":
         columns = {
-            "prompt": "the text, worded as the generator is asked",
+            "prompt": "the text in the generator's prompt template",
             "chosen": "the better motion as text; with 512 codes <motion_id_512> codes <motion_id_513>",
             "rejected": "the worse motion as text",
-            "raw_prompt": "the text itself; only there when prompt is worded otherwise",
+            "raw_prompt": "the text itself; only where it differs from prompt",
             "score_chosen": columns.pop("chosen_score"),
             "score_rejected": columns.pop("rejected_score"),
             **{
@@ -164,10 +185,10 @@ def _files(form: ExportFormat, with_motions: bool) -> str:
     return f"{usage}\n\n{markdown_table(('column', 'meaning'), columns.items())}"
 
 
-def _atom_files(with_motions: bool) -> str:
+def _describe_atom_files(with_motions: bool) -> str:
     files = {
         "preference_labels.jsonl": "an object a line: id, prompt, sample_1, sample_2, chosen (the last annotation "
-        "counts); under `atom` what AToM's loader passes over: task, split, events, margin, scores, motion ids",
+        "counts); under `atom` what AToM's loader ignores: task, split, events, margin, scores, motion ids",
         "tokens/ID_1_token.npy, tokens/ID_2_token.npy": "codebook entries of sample_1 and sample_2, int64 (1, n)",
     }
     if with_motions:
@@ -183,8 +204,8 @@ def _limits(rows: Sequence[Mapping[str, Any]], licence: str) -> str:
     limits = ["Tokens mean something only with the codebook of the generator that made them."]
     if any(row["decided_by"] != "annotator" for row in rows):
         checked = any(row["decided_by"] == "annotator" for row in rows)
-        unchecked = "Annotators decided only some" if checked else "A person did not check the pairs"
-        limits.append(f"Judges err: what they can't see of a motion is in no pair of theirs. {unchecked}.")
+        unchecked = "Only some pairs were decided by annotators" if checked else "Nobody checked the pairs"
+        limits.append(f"Judges make mistakes, and no pair is about what they can't see of a motion. {unchecked}.")
     if lacking := sum(not row["chosen_tokens"] for row in rows):
         limits.append(f"{lacking:,} pairs have no tokens, as their generator has no codebook.")
     if licence == "other":

@@ -1,8 +1,8 @@
-"""From scored motions to preference pairs: which two motions of a prompt are worth comparing.
+"""Preference pairs from scored motions: which two motions of a prompt are compared.
 
-The paper names the count (3 pairs a prompt) and not the choice. Ours follows three observations of the prototype: pairs
-whose chosen motion is exactly right teach most; wide gaps teach the rough direction and near misses the fine one; and a
-chosen side that is longer on average teaches length instead of content.
+The paper names only their number, 3 pairs a prompt. The choice here follows three observations: pairs whose chosen
+motion is exactly right teach most; wide gaps teach the rough direction and narrow gaps the fine one; and if chosen
+motions are longer on average, the model learns length instead of content.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from atom.config import Degree, PreferenceConfig
 from atom.errors import AtomError
 from atom.events import Split, Task
 
-# AToM gives no thresholds. Ours, on the rubric's scale of 1 to 5, where a point is about one event.
+# Smallest margin of each degree. AToM gives no thresholds; these are for scores from 1 to 5, where one event is worth
+# about one point.
 DEGREES: tuple[tuple[float, Degree], ...] = (
     (2.0, "Much better"),
     (1.0, "Better"),
@@ -26,16 +27,23 @@ DEGREES: tuple[tuple[float, Degree], ...] = (
     (0.0, "Negligibly better/unsure"),
 )
 
-ROUNDING = 1e-6  # scores pass through float32 columns: a gap of 0.4999999 is 0.5
+ROUNDING = 1e-6  # scores are stored as float32, so a gap of 0.4999999 counts as 0.5
 FRAMES_PER_TOKEN = 4
-LENGTH_SLACK = 20  # tokens by which the first few pairs may miss the length tolerance
+LENGTH_SLACK = 20  # tokens by which the sum of length differences may exceed the tolerance, for the first few pairs
 
 
 @dataclass(frozen=True)
 class ScoredMotion:
-    """A sampled motion and what the judge said of it. `tokens` are codebook indices, one for every four frames, empty
-    where the generator has no codebook; then `frames` tells the length. `second_score` is that of a second judge, None
-    where there is none."""
+    """A sampled motion and its score.
+
+    Attributes:
+        tokens: codes, one for every four frames; empty if the generator has no codebook.
+        stop_reason: "end" if the model ended the motion itself.
+        score: of the judge, 1 to 5.
+        exact: whether the judge saw exactly what the prompt says.
+        second_score: of a second judge, None if there is none.
+        frames: gives the length where there are no tokens.
+    """
 
     motion_id: str
     prompt_id: str
@@ -51,14 +59,16 @@ class ScoredMotion:
 
     @property
     def length(self) -> int:
-        """In tokens, or what would be tokens."""
+        """In tokens, or in units of four frames if there are none."""
         return len(self.tokens) or self.frames // FRAMES_PER_TOKEN
 
 
 @dataclass(frozen=True)
 class Preference:
-    """Two motions of one prompt. `margin` is the gap of their scores, which only a comparison of the two may overrule.
-    Self-contained, so it can be trained on without the tables it came from."""
+    """Two motions of one prompt, with all that training needs.
+
+    `margin` is the gap of their scores. It is negative or small only if a direct comparison decided the pair.
+    """
 
     prompt_id: str
     text: str
@@ -84,28 +94,40 @@ class Preference:
 
 
 def classify_margin(margin: float) -> Degree:
-    """AToM's word for a score gap: from 2 points "Much better", 1 "Better", 0.5 "Slightly better", else "unsure"."""
-    return next(word for least, word in DEGREES if abs(margin) >= least - ROUNDING)
+    """AToM's degree for a score gap: "Much better" from 2 points, "Better" from 1, "Slightly better" from 0.5, else
+    "Negligibly better/unsure"."""
+    return next(degree for least, degree in DEGREES if abs(margin) >= least - ROUNDING)
 
 
-Decided = Mapping[tuple[str, str], str]
-"""Of two motions (ids in order), the one that a comparison found better in both orders."""
+ComparisonWinners = Mapping[tuple[str, str], str]
+"""The better motion of two, by their sorted ids, where a comparison in both orders found the same one better."""
 
 
 def build_pairs(
-    candidates: Iterable[ScoredMotion], config: PreferenceConfig, decided: Decided | None = None
+    candidates: Iterable[ScoredMotion], config: PreferenceConfig, winners: ComparisonWinners | None = None
 ) -> list[Preference]:
-    """At most `pairs_per_prompt` pairs a prompt, and `pairs_per_task` a task, whose scores differ by `min_gap` or more
-    or which `decided` decides.
+    """Selects preference pairs: at most `pairs_per_prompt` for each prompt and `pairs_per_task` for each task.
 
-    Prompts are taken in the order of their ids, whatever the order of the candidates. Within a prompt pairs are taken
-    one by one: first those with an exactly right chosen motion, then those that bring the mean length difference of the
-    task towards zero, then those of motions used least so far; ties go to the widest and the narrowest gap in turn. A
-    pair that would lift the task's mean length difference above `length_tolerance` is passed over.
+    Two motions can be a pair if their scores differ by at least `min_gap`, or if a comparison decided them. Only
+    motions that the model ended itself take part: answers are compared with their end token, which a truncated motion
+    does not have. Of motions with equal tokens only the first takes part. A pair is left out if a second judge
+    disagrees about its order.
 
-    Only motions that the model ended itself take part: answers are compared with their end token, which a motion cut
-    off at the limit never had. Of motions with equal tokens only the first takes part. A pair on whose order a second
-    judge disagrees is left out.
+    The prompts are taken in the order of their ids. Within a prompt the pairs are selected one by one, in this order of
+    priority: the chosen motion is exactly right; the pair moves the mean length difference of its task towards zero;
+    its motions were used least so far; the widest and the narrowest gap in turn. A pair that would raise the mean
+    length difference of its task above `length_tolerance` is skipped.
+
+    Args:
+        candidates: motions of any prompts, in any order.
+        config: the limits.
+        winners: pairs that a comparison decided.
+
+    Returns:
+        The pairs.
+
+    Raises:
+        AtomError: the motions of one prompt disagree on its text, task or split.
     """
     by_prompt: dict[str, list[ScoredMotion]] = defaultdict(list)
     for motion in sorted(candidates, key=lambda motion: (motion.prompt_id, motion.motion_id)):
@@ -116,12 +138,21 @@ def build_pairs(
         balance = balances[motions[0].task]
         left = config.pairs_per_task - balance.pairs if config.pairs_per_task else config.pairs_per_prompt
         if left > 0:
-            pairs += _pairs_of_prompt(distinct(motions), config, balance, decided or {}, left)
+            pairs += _select_pairs(keep_comparable(motions), config, balance, winners or {}, left)
     return pairs
 
 
 def near_ties(motions: Iterable[ScoredMotion], config: PreferenceConfig, most: int) -> list[tuple[str, str]]:
-    """Up to `most` pairs of ids of each prompt whose scores are too close to make a pair, the best motions first."""
+    """Finds motions whose scores are too close to make a pair, so that a direct comparison can decide them.
+
+    Args:
+        motions: of any prompts, in any order.
+        config: `min_gap` is the limit.
+        most: ties for each prompt.
+
+    Returns:
+        Pairs of motion ids; for each prompt the ties with the highest scores first.
+    """
     by_prompt: dict[str, list[ScoredMotion]] = defaultdict(list)
     for motion in sorted(motions, key=lambda motion: (motion.prompt_id, motion.motion_id)):
         by_prompt[motion.prompt_id].append(motion)
@@ -129,7 +160,7 @@ def near_ties(motions: Iterable[ScoredMotion], config: PreferenceConfig, most: i
     for candidates in by_prompt.values():
         close = [
             (one, other)
-            for one, other in combinations(distinct(candidates), 2)
+            for one, other in combinations(keep_comparable(candidates), 2)
             if abs(one.score - other.score) < config.min_gap - ROUNDING
         ]
         close.sort(key=lambda pair: -(pair[0].score + pair[1].score))
@@ -138,23 +169,23 @@ def near_ties(motions: Iterable[ScoredMotion], config: PreferenceConfig, most: i
 
 
 def find_decided_pairs(comparisons: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    """What comparisons decide: pairs that were shown in both orders with the same motion found better both times.
+    """The winners of pairs that were shown in both orders with the same motion found better both times.
 
-    Rows have `first_motion_id`, `second_motion_id` and `better` (first, second, neither or None).
+    The rows of `comparisons` have `first_motion_id`, `second_motion_id` and `better` (first, second, neither or None).
     """
-    found: dict[tuple[str, str], list[str | None]] = defaultdict(list)
+    votes: dict[tuple[str, str], list[str | None]] = defaultdict(list)
     for row in comparisons:
         pair = row["first_motion_id"], row["second_motion_id"]
-        found[min(pair), max(pair)].append({"first": pair[0], "second": pair[1]}.get(row["better"]))
+        votes[min(pair), max(pair)].append({"first": pair[0], "second": pair[1]}.get(row["better"]))
     return {
         pair: winners[0]
-        for pair, winners in found.items()
+        for pair, winners in votes.items()
         if len(winners) == 2 and winners[0] is not None and winners[0] == winners[1]
     }
 
 
 class _LengthBalance:
-    """The running sum of length differences, chosen minus rejected, of the pairs taken so far."""
+    """The sum of the length differences, chosen minus rejected, of the pairs selected so far for one task."""
 
     def __init__(self, tolerance: float | None) -> None:
         self.tolerance = tolerance
@@ -166,7 +197,7 @@ class _LengthBalance:
             return True
         return self.total + difference <= self.tolerance * (self.pairs + 1) + LENGTH_SLACK
 
-    def worsened_by(self, difference: int) -> bool:
+    def is_worsened_by(self, difference: int) -> bool:
         return self.tolerance is not None and self.total * difference > 0
 
     def add(self, difference: int) -> None:
@@ -174,44 +205,50 @@ class _LengthBalance:
         self.total += difference
 
 
-def distinct(motions: Sequence[ScoredMotion]) -> list[ScoredMotion]:
-    """The motions of one prompt that can take part in pairs."""
+def keep_comparable(motions: Sequence[ScoredMotion]) -> list[ScoredMotion]:
+    """The motions of one prompt that can be in pairs: ended by the model, and each token sequence once. AtomError if
+    they disagree on the prompt's text, task or split."""
     if len({(motion.text, motion.task, motion.split) for motion in motions}) > 1:
         raise AtomError(
             f"the motions of prompt {motions[0].prompt_id!r} disagree on its text, task or split: score them again"
         )
-    first = {motion.tokens or motion.motion_id: motion for motion in reversed(motions) if motion.stop_reason == "end"}
-    return list(reversed(first.values()))
+    # In reverse, the first motion of each token sequence is the one that stays in the dict.
+    unique = {motion.tokens or motion.motion_id: motion for motion in reversed(motions) if motion.stop_reason == "end"}
+    return list(reversed(unique.values()))
 
 
-def _pairs_of_prompt(
-    motions: Sequence[ScoredMotion], config: PreferenceConfig, balance: _LengthBalance, decided: Decided, most: int
+def _select_pairs(
+    motions: Sequence[ScoredMotion],
+    config: PreferenceConfig,
+    balance: _LengthBalance,
+    winners: ComparisonWinners,
+    most: int,
 ) -> list[Preference]:
     possible = [
-        _preference(chosen, rejected)
+        _make_preference(chosen, rejected)
         for chosen, rejected in permutations(motions, 2)
-        if chosen.score - rejected.score >= config.min_gap - ROUNDING and _agreed(chosen, rejected)
+        if chosen.score - rejected.score >= config.min_gap - ROUNDING and _second_judge_agrees(chosen, rejected)
     ]
     possible += [
-        replace(_preference(chosen, rejected), degree="Slightly better", decided_by="comparison")
+        replace(_make_preference(chosen, rejected), degree="Slightly better", decided_by="comparison")
         for chosen, rejected in permutations(motions, 2)
-        if decided.get((min(chosen.motion_id, rejected.motion_id), max(chosen.motion_id, rejected.motion_id)))
+        if winners.get((min(chosen.motion_id, rejected.motion_id), max(chosen.motion_id, rejected.motion_id)))
         == chosen.motion_id
     ]
     uses: Counter[str] = Counter()
-    taken: list[Preference] = []
-    while len(taken) < min(config.pairs_per_prompt, most):
+    selected: list[Preference] = []
+    while len(selected) < min(config.pairs_per_prompt, most):
         allowed = [pair for pair in possible if balance.allows(pair.longer_by)]
         if not allowed:
             break
-        sign = -1 if len(taken) % 2 == 0 else 1
+        gap_sign = -1 if len(selected) % 2 == 0 else 1  # the widest and the narrowest gap in turn
         best = min(
             allowed,
             key=lambda pair: (
                 not pair.chosen_exact,
-                balance.worsened_by(pair.longer_by),
+                balance.is_worsened_by(pair.longer_by),
                 uses[pair.chosen_id] + uses[pair.rejected_id],
-                sign * pair.margin,
+                gap_sign * pair.margin,
                 pair.chosen_id,
                 pair.rejected_id,
             ),
@@ -219,17 +256,17 @@ def _pairs_of_prompt(
         possible.remove(best)
         uses.update((best.chosen_id, best.rejected_id))
         balance.add(best.longer_by)
-        taken.append(best)
-    return taken
+        selected.append(best)
+    return selected
 
 
-def _agreed(chosen: ScoredMotion, rejected: ScoredMotion) -> bool:
+def _second_judge_agrees(chosen: ScoredMotion, rejected: ScoredMotion) -> bool:
     if chosen.second_score is None or rejected.second_score is None:
         return True
     return chosen.second_score >= rejected.second_score - ROUNDING
 
 
-def _preference(chosen: ScoredMotion, rejected: ScoredMotion) -> Preference:
+def _make_preference(chosen: ScoredMotion, rejected: ScoredMotion) -> Preference:
     margin = chosen.score - rejected.score
     return Preference(
         prompt_id=chosen.prompt_id,
@@ -250,12 +287,18 @@ def _preference(chosen: ScoredMotion, rejected: ScoredMotion) -> Preference:
     )
 
 
-def summarise(candidates: Sequence[ScoredMotion], pairs: Sequence[Preference]) -> dict[str, Any]:
-    """What the set of pairs looks like, overall and for each task, JSON-able.
+def summarise_selection(candidates: Sequence[ScoredMotion], pairs: Sequence[Preference]) -> dict[str, Any]:
+    """Statistics of the selected pairs, overall and for each task.
 
-    Each entry: prompts (with candidates), prompts_with_pairs, pairs, chosen_exact (share), degrees (count of each
-    word), gaps (count of pairs by gap, bins of half a point named by their lower edge), and the length guard:
-    chosen_tokens and rejected_tokens (means), longer_by (mean of chosen minus rejected, in tokens).
+    Args:
+        candidates: all motions that were given to `build_pairs`.
+        pairs: its result.
+
+    Returns:
+        JSON-able, an entry "overall" and one for each task with: prompts (with candidates), prompts_with_pairs, pairs,
+        chosen_exact (share), degrees (count of each), gaps (count of pairs by gap, in bins of half a point named by
+        their lower edge), chosen_tokens and rejected_tokens (means), and longer_by (mean of chosen minus rejected, in
+        tokens).
     """
     tasks = sorted({motion.task for motion in candidates})
     entries = {"overall": _summary(candidates, pairs)}
@@ -273,7 +316,7 @@ def _summary(candidates: Sequence[ScoredMotion], pairs: Sequence[Preference]) ->
         "prompts_with_pairs": len({pair.prompt_id for pair in pairs}),
         "pairs": len(pairs),
         "chosen_exact": _mean(pair.chosen_exact for pair in pairs),
-        "degrees": {word: sum(pair.degree == word for pair in pairs) for _, word in DEGREES},
+        "degrees": {degree: sum(pair.degree == degree for pair in pairs) for _, degree in DEGREES},
         "gaps": {f"{edge:.1f}": gaps[edge] for edge in sorted(gaps)},
         "chosen_tokens": _mean(pair.chosen_length for pair in pairs),
         "rejected_tokens": _mean(pair.rejected_length for pair in pairs),

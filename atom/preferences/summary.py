@@ -1,4 +1,4 @@
-"""What a set of pairs looks like, for people and for the record of a run."""
+"""Summary statistics of a set of pairs, for people and for the record of a run."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from typing import Any
 
 from atom.events import TASKS
 
+UNSPECIFIED = "not told"  # stands for a missing task; part of the records of runs
+
 
 def summarise_pairs(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Figures of rows of the preferences table, JSON-able.
+    """Summary statistics of rows of the preferences table, JSON-able.
 
-    `pairs` and `prompts` count all; `tasks` has a dict a task, those without one last as "not told": task, prompts,
-    pairs, mean chosen_score and rejected_score, and longer_by, the tokens by which the chosen motion is longer on
-    average; each of these null where no row tells it.
+    `pairs` and `prompts` are counts. `tasks` has a dict for each task, the pairs without a task last: task, prompts,
+    pairs, mean chosen_score and rejected_score, and longer_by, the mean number of tokens by which the chosen motion is
+    longer. A mean is null where no row has the value.
     """
     tasks = [task for task in TASKS if any(row["task"] == task for row in rows)]
-    entries = [_entry(task, [row for row in rows if row["task"] == task]) for task in tasks]
-    if untold := [row for row in rows if row["task"] not in TASKS]:
-        entries.append(_entry("not told", untold))
+    entries = [_summarise_task(task, [row for row in rows if row["task"] == task]) for task in tasks]
+    if rest := [row for row in rows if row["task"] not in TASKS]:
+        entries.append(_summarise_task(UNSPECIFIED, rest))
     return {"pairs": len(rows), "prompts": len({row["prompt_id"] for row in rows}), "tasks": entries}
 
 
-def _entry(task: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _summarise_task(task: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     with_tokens = [row for row in rows if row["chosen_tokens"] and row["rejected_tokens"]]
     return {
         "task": task,
@@ -36,5 +38,5 @@ def _entry(task: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    known = [float(value) for value in values if value is not None]
-    return fmean(known) if known else None
+    present = [float(value) for value in values if value is not None]
+    return fmean(present) if present else None

@@ -1,1 +1,1 @@
-"""Event-level prompts: the wording of events, the grammar that composes them, and the parser that reads them back."""
+"""Event-level prompts: the grammar that composes and words events, the parser that reads them, and the LLM writer."""

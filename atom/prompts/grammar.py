@@ -1,4 +1,4 @@
-"""Random compositions of events, and the prompts that are written from them."""
+"""Random compositions of events, and the prompts that the grammar writes from them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from atom.events import (
     Event,
     Split,
     Task,
-    composition_key,
     assign_split,
+    composition_key,
 )
 from atom.motion.skeleton import MAX_FRAMES
 from atom.prompts.seeds import read_seeds
 from atom.prompts.wording import caption
 
-# Frames at 20 fps that an action takes: once and for all, and for each repetition. Means over the built-in corpus.
+# Frames at 20 fps of an action: a fixed part, and the part of each repetition. Means over the built-in corpus.
 _FRAMES: dict[str, tuple[float, float]] = {
     "walk_forward": (0, 45),
     "walk_backward": (0, 48),
@@ -56,37 +56,43 @@ _FRAMES: dict[str, tuple[float, float]] = {
     "jumping_jack": (6, 18),
     "pick_up": (0, 36),
 }
-_START_AND_END = 10  # frames of standing around the sequence
-_BETWEEN = 3  # frames between two events
+_REST_FRAMES = 10  # of standing before and after the sequence
+_TRANSITION_FRAMES = 3  # between two events
 
-# How many events a prompt has, with weights.
-_LENGTHS: dict[Task | None, dict[int, float]] = {
+# Distribution of the number of events in a prompt.
+_NUM_EVENTS_WEIGHTS: dict[Task | None, dict[int, float]] = {
     "integrity": {2: 0.4, 3: 0.4, 4: 0.2},
     "temporal": {2: 0.4, 3: 0.4, 4: 0.2},
     "frequency": {1: 0.35, 2: 0.5, 3: 0.15},
     None: {1: 0.25, 2: 0.25, 3: 0.25, 4: 0.25},
 }
-# How often a countable event is repeated. At least one is in every frequency prompt.
-_REPEATED: dict[Task | None, float] = {"integrity": 0.15, "temporal": 0.0, "frequency": 0.6, None: 0.35}
+# Probability that a countable event is repeated. Every frequency prompt has at least one repeated event.
+_REPEAT_PROBABILITY: dict[Task | None, float] = {"integrity": 0.15, "temporal": 0.0, "frequency": 0.6, None: 0.35}
 
-_POSSIBLE = {
+_ACTIONS_BY_POSTURE = {
     posture: [action.name for action in ACTIONS.values() if action.starts in ("any", posture)]
     for posture in ("stand", "low")
 }
-_GET_UP = 0.55  # chance that the next event after sitting down ends the sitting, so that it is no rarer than others
-_DRAWS = 20_000
-_WANTED_BY: dict[Split, str] = {
+_GET_UP_PROBABILITY = 0.55  # after sitting or kneeling down; makes getting up as frequent as other actions
+_MAX_DRAWS = 20_000
+_COUNT_SETTING: dict[Split, str] = {
     "train": "prompts.train_per_task",
     "test": "prompts.test_per_task",
     "val": "validation.prompts_per_task",
 }
-_STREAMS: dict[Split, int] = {"train": 0, "test": 1, "val": 2}  # of random numbers
-_CANDIDATES = 6  # compositions drawn for each prompt; the one with the least used actions is kept
+_SPLIT_SEEDS: dict[Split, int] = {"train": 0, "test": 1, "val": 2}  # each split has a random stream of its own
+_NUM_CANDIDATES = 6  # compositions drawn for each prompt; the one with the least used actions is kept
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A sentence made of events for one task. `prompt_id` is a hash of the content; `source` says who wrote it."""
+    """A sentence that describes events, for one task.
+
+    Attributes:
+        prompt_id: hash of the content.
+        seed: seed with which the prompts were drawn.
+        source: "grammar", or the name of the language model that wrote the text.
+    """
 
     prompt_id: str
     text: str
@@ -101,14 +107,22 @@ class Prompt:
 
 
 def expected_frames(event: Event) -> float:
-    """Frames that the event is expected to take."""
-    once, each = _FRAMES[ACTIONS[event.action].family]
-    return once + each * event.count
+    """Expected length of an event in frames at 20 fps."""
+    fixed, per_repetition = _FRAMES[ACTIONS[event.action].family]
+    return fixed + per_repetition * event.count
 
 
 def expected_length(events: Composition, frames_of: Callable[[Event], float] = expected_frames) -> float:
-    """Frames that a motion of these events is expected to have, with the standing before, between and after them."""
-    return _START_AND_END + _BETWEEN * (len(events) - 1) + sum(frames_of(event) for event in events)
+    """Expected length of a motion, with the standing before, between and after the events.
+
+    Args:
+        events: events of the motion.
+        frames_of: expected frames of one event.
+
+    Returns:
+        Frames at 20 fps.
+    """
+    return _REST_FRAMES + _TRANSITION_FRAMES * (len(events) - 1) + sum(frames_of(event) for event in events)
 
 
 def sample_events(
@@ -120,20 +134,34 @@ def sample_events(
     frames_of: Callable[[Event], float] = expected_frames,
     weights: Mapping[str, float] | None = None,
 ) -> Composition:
-    """A random composition of the kind that the task asks for, in the wanted split (None: any).
+    """Draws a random composition for a task.
 
     - integrity: 2 to 4 events, mostly once each.
     - temporal: 2 to 4 events of different actions, once each.
     - frequency: 1 to 3 events, at least one of them 2 to `max_count` times.
     - None: 1 to 4 events with any counts, among them single events that happen once.
 
-    The events fit each other's postures, with at most one stay on a chair or knee; neighbours are different actions;
-    the expected frames fit into the longest clip. `weights` says how much likelier an action is drawn than others,
-    those that are not in it never; None: all alike. Raises AtomError when no such composition is found.
+    Each event fits the posture in which the one before it ends, with at most one stay on a chair or knee. Neighbours
+    are different actions, and the expected length is at most that of the longest motion.
+
+    Args:
+        rng: source of the random draws.
+        task: kind of composition; None for any.
+        split: split that the composition must belong to; None for any.
+        max_events: largest number of events.
+        max_count: largest count of an event.
+        frames_of: expected frames of one event.
+        weights: relative frequency of each action, 0 for actions that are left out; None for a uniform distribution.
+
+    Returns:
+        The events.
+
+    Raises:
+        AtomError: no such composition is found.
     """
-    lengths = {length: weight for length, weight in _LENGTHS[task].items() if length <= max_events}
+    lengths = {length: weight for length, weight in _NUM_EVENTS_WEIGHTS[task].items() if length <= max_events}
     bounds = np.cumsum(list(lengths.values())) / sum(lengths.values()) if lengths else []
-    for _ in range(_DRAWS if lengths else 0):
+    for _ in range(_MAX_DRAWS if lengths else 0):
         length = list(lengths)[np.searchsorted(bounds, rng.random(), side="right")]
         actions = _sample_actions(rng, length, weights)
         if len(actions) < length or (task == "temporal" and len(set(actions)) < length):
@@ -146,17 +174,26 @@ def sample_events(
     raise AtomError(
         f"no composition for task {task}, split {split} with max_events {max_events} and max_count {max_count}: "
         "integrity, temporal and every held-out prompt need 2 events or more, frequency counts of 2 or more"
-        + _pool_in_words(weights)
+        + _describe_pool(weights)
     )
 
 
 def write_prompts(config: PromptConfig, seed: int) -> list[Prompt]:
-    """The train and test prompts of all tasks, in that order; the same config and seed give the same prompts.
+    """Writes the train and test prompts of all tasks, in that order.
 
-    No text occurs twice, no composition occurs twice in a task, and none is in both splits (`assign_split` decides). Each
-    task and split draws from its own random stream and evens out how often its actions are used, or follows the seed
+    No text occurs twice, no composition occurs twice in a task, and no composition is in both splits (see
+    `assign_split`). Each task and split has its own random stream. Actions are used evenly, or as often as in the seed
     texts if the config names some.
-    Raises AtomError when the config leaves too few compositions to choose from.
+
+    Args:
+        config: settings of the prompts.
+        seed: seed of the random draws.
+
+    Returns:
+        The prompts; the same config and seed give the same ones.
+
+    Raises:
+        AtomError: there are too few different compositions for this config.
     """
     prompts = write_split(config, seed, "train", config.train_per_task)
     texts = {prompt.text for prompt in prompts}
@@ -164,19 +201,33 @@ def write_prompts(config: PromptConfig, seed: int) -> list[Prompt]:
 
 
 def write_split(
-    config: PromptConfig, seed: int, split: Split, wanted: int, texts: Collection[str] = ()
+    config: PromptConfig, seed: int, split: Split, num_prompts: int, texts: Collection[str] = ()
 ) -> list[Prompt]:
-    """So many prompts of each task in one split, none of them one of `texts`; see `write_prompts`."""
+    """Writes the prompts of one split; see `write_prompts`.
+
+    Args:
+        config: settings of the prompts.
+        seed: seed of the random draws.
+        split: the split.
+        num_prompts: number of prompts of each task.
+        texts: texts that no prompt may have.
+
+    Returns:
+        The prompts, task by task.
+
+    Raises:
+        AtomError: there are too few different compositions for this config.
+    """
     weights = None if config.seeds is None else read_seeds(config.seeds).weights
     prompts: list[Prompt] = []
-    taken = set(texts)
+    used_texts = set(texts)
     for task_number, task in enumerate(TASKS):
         if task not in config.tasks:
             continue
-        rng = np.random.default_rng([seed, _STREAMS[split], task_number])
-        for events in sample_balanced_compositions(rng, task, split, wanted, config, weights):
-            text, worded = _unused_caption(events, rng, task, taken)
-            taken.add(text)
+        rng = np.random.default_rng([seed, _SPLIT_SEEDS[split], task_number])
+        for events in sample_balanced_compositions(rng, task, split, num_prompts, config, weights):
+            text, worded = _unused_caption(events, rng, task, used_texts)
+            used_texts.add(text)
             prompts.append(Prompt(prompt_id(text, task, events), text, task, worded, split, seed))
     return prompts
 
@@ -185,57 +236,78 @@ def sample_balanced_compositions(
     rng: np.random.Generator,
     task: Task,
     split: Split,
-    wanted: int,
+    num_prompts: int,
     config: PromptConfig,
     weights: Mapping[str, float] | None = None,
 ) -> Iterator[Composition]:
-    """So many different compositions of a task and split, with how often actions are used evened out.
+    """Draws different compositions of a task and split that use the actions evenly.
 
-    With `weights` an action is used in proportion to its weight, as far as the rules of `sample_events` allow.
-    Raises AtomError when there are too few compositions to choose from.
+    Args:
+        rng: source of the random draws.
+        task: the task.
+        split: the split.
+        num_prompts: number of compositions.
+        config: settings of the prompts.
+        weights: frequency that each action should have, as far as the rules of `sample_events` allow; None for equal.
+
+    Yields:
+        The compositions.
+
+    Raises:
+        AtomError: there are too few different compositions.
     """
-    used: Counter[str] = Counter()
-    taken: set[Composition] = set()
-    for number in range(wanted):
-        fresh: list[Composition] = []
-        for _ in range(_CANDIDATES * 20):
+    action_counts: Counter[str] = Counter()
+    drawn: set[Composition] = set()
+    for number in range(num_prompts):
+        candidates: list[Composition] = []
+        for _ in range(_NUM_CANDIDATES * 20):
             events = sample_events(rng, task, split, config.max_events, config.max_count, weights=weights)
-            if events not in taken:
-                fresh.append(events)
-            if len(fresh) == _CANDIDATES:
+            if events not in drawn:
+                candidates.append(events)
+            if len(candidates) == _NUM_CANDIDATES:
                 break
-        if not fresh:
+        if not candidates:
             raise AtomError(
-                f"only {number} different {task} prompts found for the {split} split, and {wanted} are wanted: "
-                f"lower {_WANTED_BY[split]} or raise prompts.max_events or prompts.max_count" + _pool_in_words(weights)
+                f"only {number} different {task} prompts found for the {split} split instead of {num_prompts}: "
+                f"lower {_COUNT_SETTING[split]} or raise prompts.max_events or prompts.max_count"
+                + _describe_pool(weights)
             )
-        events = min(fresh, key=lambda events: np.mean([_use(event.action, used, weights) for event in events]))
-        taken.add(events)
-        used.update(event.action for event in events)
+        events = min(candidates, key=lambda events: _mean_usage(events, action_counts, weights))
+        drawn.add(events)
+        action_counts.update(event.action for event in events)
         yield events
 
 
 def prompt_id(text: str, task: Task, events: Composition) -> str:
-    """16 hexadecimal digits that name the content: what is said, for which task, and what it means."""
+    """Hashes the content of a prompt.
+
+    Args:
+        text: the sentence.
+        task: the task.
+        events: what the sentence means.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     return hashlib.sha256("\n".join((task, composition_key(events), text)).encode()).hexdigest()[:16]
 
 
 def _sample_actions(rng: np.random.Generator, length: int, weights: Mapping[str, float] | None) -> list[str]:
-    """Actions that may follow one another; fewer than `length` where none of those with a weight may follow."""
+    """Draws actions that fit one after another; fewer than `length` if no action with a weight fits any more."""
     actions: list[str] = []
-    posture, sat = "stand", False
+    posture, has_sat = "stand", False
     while len(actions) < length:
-        possible = _POSSIBLE[posture]
+        possible = _ACTIONS_BY_POSTURE[posture]
         fitting = [
             name
             for name in possible
             if name not in actions[-1:]
-            and not (sat and ACTIONS[name].ends == "low")
+            and not (has_sat and ACTIONS[name].ends == "low")
             and (weights is None or weights.get(name, 0) > 0)
         ]
         if not fitting:
             break
-        if posture == "low" and "get_up" in fitting and rng.random() < _GET_UP:
+        if posture == "low" and "get_up" in fitting and rng.random() < _GET_UP_PROBABILITY:
             action = "get_up"
         elif weights is None:
             action = possible[rng.integers(len(possible))]
@@ -247,22 +319,25 @@ def _sample_actions(rng: np.random.Generator, length: int, weights: Mapping[str,
         actions.append(action)
         ends = ACTIONS[action].ends
         posture = posture if ends == "any" else ends
-        sat = sat or ends == "low"
+        has_sat = has_sat or ends == "low"
     return actions
 
 
 def _sample_count(rng: np.random.Generator, action: str, task: Task | None, max_count: int) -> int:
-    if max_count == 1 or not ACTIONS[action].countable or rng.random() >= _REPEATED[task]:
+    if max_count == 1 or not ACTIONS[action].countable or rng.random() >= _REPEAT_PROBABILITY[task]:
         return 1
     return int(rng.integers(2, max_count + 1))
 
 
-def _use(action: str, used: Counter[str], weights: Mapping[str, float] | None) -> float:
-    return used[action] / (1.0 if weights is None else weights[action])
+def _mean_usage(events: Composition, action_counts: Counter[str], weights: Mapping[str, float] | None) -> np.floating:
+    """How often the actions were used so far relative to their weights, as a mean over the events."""
+    return np.mean(
+        [action_counts[event.action] / (1.0 if weights is None else weights[event.action]) for event in events]
+    )
 
 
-def _pool_in_words(weights: Mapping[str, float] | None) -> str:
-    """The end of a complaint about compositions that are made of some actions only."""
+def _describe_pool(weights: Mapping[str, float] | None) -> str:
+    """The end of an error message where the compositions may use only some of the actions."""
     if weights is None or all(weights.get(action, 0) > 0 for action in ACTIONS):
         return ""
     pool = ", ".join(action for action in ACTIONS if weights.get(action, 0) > 0)
@@ -276,4 +351,4 @@ def _unused_caption(
         text, worded = caption(events, rng, task)
         if text not in texts:
             return text, worded
-    raise AtomError(f"every wording of {composition_key(events)!r} is used already: ask for fewer prompts")
+    raise AtomError(f"every wording of {composition_key(events)!r} is used already: lower the number of prompts")

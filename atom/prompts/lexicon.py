@@ -1,4 +1,4 @@
-"""How each action is said: a few phrasings that captions use, and more that only the parser understands."""
+"""Phrasings of each action: a few that captions use, and more that only the parser understands."""
 
 from __future__ import annotations
 
@@ -8,170 +8,174 @@ from atom.events import ACTIONS
 
 NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
 
-# How often, as an adverb. Where there are two, the first is the usual one.
+# Counts as adverbs. Where there are two, the first is the usual one.
 TIMES = {1: ("once", "one time"), 2: ("twice", "two times")} | {n: (f"{NUMBERS[n]} times",) for n in (3, 4, 5)}
 
 
 @dataclass(frozen=True)
 class Phrasing:
-    """One way to say an action in the third person: `once` for a single time, `often` with a slot {times} ("twice") or
-    {n} ("two") for more. Both may have a slot {side}."""
+    """One way to express an action in the third person; both forms may have a slot {side}.
+
+    Attributes:
+        once: the form for a count of one.
+        often: the form for larger counts, with a slot {times} ("twice") or {n} ("two").
+    """
 
     once: str
     often: str
 
 
-def _say(once: str, often: str = "") -> Phrasing:
+def _phrasing(once: str, often: str = "") -> Phrasing:
     return Phrasing(once, often or once + " {times}")
 
 
-# By family. Plain words and few of them: the built-in language model has to learn each from some thousand captions.
+# By family. The words are plain and few, because the built-in language model learns each from some thousand captions.
 PHRASINGS: dict[str, tuple[Phrasing, ...]] = {
     "walk_forward": (
-        _say("walks forward"),
-        _say("walks ahead"),
-        _say("walks straight ahead"),
-        _say("takes a few steps forward"),
+        _phrasing("walks forward"),
+        _phrasing("walks ahead"),
+        _phrasing("walks straight ahead"),
+        _phrasing("takes a few steps forward"),
     ),
     "walk_backward": (
-        _say("walks backward"),
-        _say("walks backwards"),
-        _say("steps back"),
-        _say("takes a few steps back"),
+        _phrasing("walks backward"),
+        _phrasing("walks backwards"),
+        _phrasing("steps back"),
+        _phrasing("takes a few steps back"),
     ),
     "sidestep": (
-        _say("takes a step to the {side}", "takes {n} steps to the {side}"),
-        _say("takes a side step to the {side}", "takes {n} side steps to the {side}"),
-        _say("steps to the {side}"),
-        _say("steps sideways to the {side}"),
+        _phrasing("takes a step to the {side}", "takes {n} steps to the {side}"),
+        _phrasing("takes a side step to the {side}", "takes {n} side steps to the {side}"),
+        _phrasing("steps to the {side}"),
+        _phrasing("steps sideways to the {side}"),
     ),
     "run_forward": (
-        _say("runs forward"),
-        _say("runs ahead"),
-        _say("runs straight ahead"),
-        _say("jogs forward"),
+        _phrasing("runs forward"),
+        _phrasing("runs ahead"),
+        _phrasing("runs straight ahead"),
+        _phrasing("jogs forward"),
     ),
     "turn": (
-        _say("turns {side}"),
-        _say("turns to the {side}"),
-        _say("makes a {side} turn"),
+        _phrasing("turns {side}"),
+        _phrasing("turns to the {side}"),
+        _phrasing("makes a {side} turn"),
     ),
     "turn_around": (
-        _say("turns around"),
-        _say("makes a half turn"),
-        _say("turns to face the other way"),
+        _phrasing("turns around"),
+        _phrasing("makes a half turn"),
+        _phrasing("turns to face the other way"),
     ),
     "spin": (
-        _say("spins around"),
-        _say("spins in a circle"),
-        _say("makes a full turn", "makes {n} full turns"),
+        _phrasing("spins around"),
+        _phrasing("spins in a circle"),
+        _phrasing("makes a full turn", "makes {n} full turns"),
     ),
     "jump_up": (
-        _say("jumps"),
-        _say("jumps up"),
-        _say("jumps in place"),
-        _say("jumps into the air"),
+        _phrasing("jumps"),
+        _phrasing("jumps up"),
+        _phrasing("jumps in place"),
+        _phrasing("jumps into the air"),
     ),
     "jump_forward": (
-        _say("jumps forward"),
-        _say("jumps ahead"),
-        _say("leaps forward"),
-        _say("takes a leap forward", "takes {n} leaps forward"),
+        _phrasing("jumps forward"),
+        _phrasing("jumps ahead"),
+        _phrasing("leaps forward"),
+        _phrasing("takes a leap forward", "takes {n} leaps forward"),
     ),
     "hop": (
-        _say("hops on the {side} foot"),
-        _say("hops on the {side} leg"),
-        _say("jumps on the {side} foot"),
+        _phrasing("hops on the {side} foot"),
+        _phrasing("hops on the {side} leg"),
+        _phrasing("jumps on the {side} foot"),
     ),
     "squat": (
-        _say("squats"),
-        _say("squats down"),
-        _say("does a squat", "does {n} squats"),
+        _phrasing("squats"),
+        _phrasing("squats down"),
+        _phrasing("does a squat", "does {n} squats"),
     ),
     "sit_down": (
-        _say("sits down"),
-        _say("takes a seat"),
-        _say("sits on a chair"),
+        _phrasing("sits down"),
+        _phrasing("takes a seat"),
+        _phrasing("sits on a chair"),
     ),
     "kneel_down": (
-        _say("kneels"),
-        _say("kneels down"),
-        _say("gets down on one knee"),
+        _phrasing("kneels"),
+        _phrasing("kneels down"),
+        _phrasing("gets down on one knee"),
     ),
     "get_up": (
-        _say("gets up"),
-        _say("gets back up"),
-        _say("stands up"),
-        _say("stands back up"),
+        _phrasing("gets up"),
+        _phrasing("gets back up"),
+        _phrasing("stands up"),
+        _phrasing("stands back up"),
     ),
     "bow": (
-        _say("bows"),
-        _say("takes a bow", "takes {n} bows"),
-        _say("bends forward"),
+        _phrasing("bows"),
+        _phrasing("takes a bow", "takes {n} bows"),
+        _phrasing("bends forward"),
     ),
     "wave": (
-        _say("waves with the {side} hand"),
-        _say("waves with the {side} arm"),
-        _say("waves the {side} hand"),
+        _phrasing("waves with the {side} hand"),
+        _phrasing("waves with the {side} arm"),
+        _phrasing("waves the {side} hand"),
     ),
     "raise_arm": (
-        _say("raises the {side} arm"),
-        _say("raises the {side} hand"),
-        _say("lifts the {side} arm"),
-        _say("lifts the {side} hand"),
+        _phrasing("raises the {side} arm"),
+        _phrasing("raises the {side} hand"),
+        _phrasing("lifts the {side} arm"),
+        _phrasing("lifts the {side} hand"),
     ),
     "raise_arms": (
-        _say("raises both arms"),
-        _say("raises both hands"),
-        _say("lifts both arms"),
-        _say("lifts both hands"),
+        _phrasing("raises both arms"),
+        _phrasing("raises both hands"),
+        _phrasing("lifts both arms"),
+        _phrasing("lifts both hands"),
     ),
     "clap": (
-        _say("claps"),
-        _say("claps the hands"),
-        _say("claps with both hands"),
+        _phrasing("claps"),
+        _phrasing("claps the hands"),
+        _phrasing("claps with both hands"),
     ),
     "punch": (
-        _say("punches with the {side} hand"),
-        _say("punches with the {side} arm"),
-        _say("punches with the {side} fist"),
-        _say("does a {side} punch", "does {n} {side} punches"),
+        _phrasing("punches with the {side} hand"),
+        _phrasing("punches with the {side} arm"),
+        _phrasing("punches with the {side} fist"),
+        _phrasing("does a {side} punch", "does {n} {side} punches"),
     ),
     "kick": (
-        _say("kicks with the {side} leg"),
-        _say("kicks with the {side} foot"),
-        _say("does a {side} kick", "does {n} {side} kicks"),
+        _phrasing("kicks with the {side} leg"),
+        _phrasing("kicks with the {side} foot"),
+        _phrasing("does a {side} kick", "does {n} {side} kicks"),
     ),
     "throw": (
-        _say("throws something with the {side} hand"),
-        _say("throws a ball with the {side} hand"),
-        _say("throws with the {side} arm"),
+        _phrasing("throws something with the {side} hand"),
+        _phrasing("throws a ball with the {side} hand"),
+        _phrasing("throws with the {side} arm"),
     ),
     "lunge": (
-        _say("lunges with the {side} leg"),
-        _say("lunges with the {side} foot"),
-        _say("does a {side} lunge", "does {n} {side} lunges"),
+        _phrasing("lunges with the {side} leg"),
+        _phrasing("lunges with the {side} foot"),
+        _phrasing("does a {side} lunge", "does {n} {side} lunges"),
     ),
     "jumping_jack": (
-        _say("does a jumping jack", "does {n} jumping jacks"),
-        _say("makes a jumping jack", "makes {n} jumping jacks"),
-        _say("performs a jumping jack", "performs {n} jumping jacks"),
+        _phrasing("does a jumping jack", "does {n} jumping jacks"),
+        _phrasing("makes a jumping jack", "makes {n} jumping jacks"),
+        _phrasing("performs a jumping jack", "performs {n} jumping jacks"),
     ),
     "pick_up": (
-        _say("picks something up"),
-        _say("picks something up from the floor"),
-        _say("bends down to pick something up"),
+        _phrasing("picks something up"),
+        _phrasing("picks something up from the floor"),
+        _phrasing("bends down to pick something up"),
     ),
 }
 
-_HOLD = "hand|arm|fist"
+_HAND = "hand|arm|fist"
 _FOOT = "foot|leg"
 _DO = "do|make|perform|take"
 _THING = "it|something|object|ball|item|thing|box|cup|bag|stone|rock"
 
-# Further wordings, for the parser alone. A pattern is a row of words in base form without articles and possessives;
-# `a|b` is either word, `a?` may be missing, {side} is left or right, {n} a number. A sided family said without {side}
-# takes the side from a "left hand" or "right foot" elsewhere in the clause.
+# Further wordings, which only the parser uses. A pattern is a sequence of words in base form, without articles and
+# possessives: `a|b` is either word, `a?` is optional, {side} is left or right, {n} is a number. Where a pattern of a
+# sided family has no {side}, the side comes from a "left hand" or "right foot" elsewhere in the clause.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "walk_forward": (
         "walk straight|on?",
@@ -299,19 +303,19 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "give bow",
     ),
     "wave": (
-        f"wave hello|goodbye|bye? with|using {{side}} {_HOLD}?",
-        f"wave {{side}} {_HOLD} hello|goodbye|bye|around|above|in? air|head?",
-        f"give {{n}}? wave with {{side}} {_HOLD}",
+        f"wave hello|goodbye|bye? with|using {{side}} {_HAND}?",
+        f"wave {{side}} {_HAND} hello|goodbye|bye|around|above|in? air|head?",
+        f"give {{n}}? wave with {{side}} {_HAND}",
         "wave hello|goodbye|bye?",
         "wave hand|arm",
         "swing {side} hand|arm side to side",
     ),
     "raise_arm": (
-        f"raise|lift up? {{side}} {_HOLD} up? over|above|overhead|into? head|air?",
-        f"raise|lift up? {{side}} {_HOLD} up? over|above|overhead|into? head|air? and lower|drop it? back? down?",
-        f"put {{side}} {_HOLD} up|overhead",
-        f"put|hold|reach up|out? {{side}} {_HOLD} over|above head",
-        f"reach up with {{side}} {_HOLD}",
+        f"raise|lift up? {{side}} {_HAND} up? over|above|overhead|into? head|air?",
+        f"raise|lift up? {{side}} {_HAND} up? over|above|overhead|into? head|air? and lower|drop it? back? down?",
+        f"put {{side}} {_HAND} up|overhead",
+        f"put|hold|reach up|out? {{side}} {_HAND} over|above head",
+        f"reach up with {{side}} {_HAND}",
         "raise|lift up? arm|hand up?",
     ),
     "raise_arms": (
@@ -329,11 +333,11 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         f"{_DO}|give {{n}}? clap",
     ),
     "punch": (
-        f"punch|jab|box forward|out|ahead? with|using {{side}} {_HOLD}",
+        f"punch|jab|box forward|out|ahead? with|using {{side}} {_HAND}",
         "punch|jab {side}",
-        f"punch|jab {{side}} {_HOLD} forward|out?",
-        f"{_DO}|throw|give {{n}}? {{side}} {_HOLD}? punch|jab",
-        f"{_DO}|throw|give {{n}}? punch|jab with {{side}} {_HOLD}",
+        f"punch|jab {{side}} {_HAND} forward|out?",
+        f"{_DO}|throw|give {{n}}? {{side}} {_HAND}? punch|jab",
+        f"{_DO}|throw|give {{n}}? punch|jab with {{side}} {_HAND}",
         f"{_DO}|throw|give {{n}} punch|jab",
         f"{_DO}|throw|give punch|jab",
         "punch|jab forward|out|ahead?",
@@ -348,10 +352,10 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "kick forward|out|ahead|up?",
     ),
     "throw": (
-        f"throw|toss|pitch|hurl {_THING}? forward|away|ahead|overhand|overarm? with|using|from {{side}} {_HOLD}",
+        f"throw|toss|pitch|hurl {_THING}? forward|away|ahead|overhand|overarm? with|using|from {{side}} {_HAND}",
         f"throw|toss|pitch|hurl {_THING}? forward|away|ahead|overhand|overarm?",
-        f"{_DO} throw motion|movement? with {{side}} {_HOLD}",
-        f"{_DO} {{side}} {_HOLD}? throw",
+        f"{_DO} throw motion|movement? with {{side}} {_HAND}",
+        f"{_DO} {{side}} {_HAND}? throw",
         f"{_DO} throw motion|movement?",
     ),
     "lunge": (
@@ -378,7 +382,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# Sound like an action and are none: longest match lets them win over the action they contain.
+# Phrases that contain an action but mean something else. They are longer, so the longest match prefers them.
 LOOKALIKES: tuple[str, ...] = (
     "walk|run|jog|pace|step|jump back|forward and forth|back",
     "walk|run|jog|go|move back down|up|to|home",
@@ -403,7 +407,7 @@ LOOKALIKES: tuple[str, ...] = (
 
 
 def phrasings(action: str) -> tuple[Phrasing, ...]:
-    """The phrasings of an action with its side put in; the slots {times} and {n} stay."""
+    """Returns the phrasings of an action with the slot {side} filled in; {times} and {n} stay."""
     side = ACTIONS[action].side or ""
     return tuple(
         Phrasing(phrasing.once.replace("{side}", side), phrasing.often.replace("{side}", side))

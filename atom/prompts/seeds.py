@@ -1,4 +1,4 @@
-"""Texts whose events say which actions prompts are made of, and how often each."""
+"""Seed texts, which decide the actions of prompts and how often each occurs."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from atom.errors import AtomError
 from atom.events import ACTIONS
 from atom.prompts.parsing import parse_events
 
-_SHOWN = 20  # most frequent phrases that were not understood
+_NUM_PHRASES = 20  # how many of the phrases that were not understood are kept
 _SETTING = "prompts.seeds"
 
 
 @dataclass(frozen=True)
-class Seeds:
-    """What was read from seed texts.
+class SeedTexts:
+    """Statistics of seed texts.
 
     Attributes:
-        weights: share of each action in all events; actions that never occur are left out.
-        texts, understood: how many texts there are, and how many of them have an event that is known.
-        not_understood: the most frequent phrases that are no known event, and how often each occurs.
-        digest: sha256 of the texts, wherever they lie.
+        weights: fraction of all events that each action has; actions that never occur are left out.
+        texts: number of texts.
+        understood: number of texts with a known event.
+        not_understood: the most frequent phrases without a known event, and how often each occurs.
+        digest: sha256 of the texts, independent of their path.
     """
 
     weights: dict[str, float]
@@ -33,35 +34,35 @@ class Seeds:
     digest: str
 
 
-def read_seeds(path: str | None) -> Seeds:
-    """Reads a file with one text a line, or all .txt files of a folder and its subfolders; None: every action equally.
+def read_seeds(path: str | None) -> SeedTexts:
+    """Reads a file with one text a line, or all .txt files in a folder and its subfolders.
 
-    Of HumanML3D's lines `caption#tokens#from#to` only the caption counts. AtomError when there is nothing to read, when
-    a file is no text, and when no text tells a known event.
+    Of HumanML3D's lines `caption#tokens#from#to` only the caption counts. Without a path, every action has the same
+    weight. It is an AtomError if there is nothing to read, a file is not text, or no text has a known event.
     """
     if path is None:
-        return Seeds(dict.fromkeys(ACTIONS, 1.0), 0, 0, [], "every action of the lexicon")
-    texts = [text for file in _files(Path(path)) for text in _texts(file)]
-    used: Counter[str] = Counter()
-    unknown: Counter[str] = Counter()
+        return SeedTexts(dict.fromkeys(ACTIONS, 1.0), 0, 0, [], "every action of the lexicon")
+    texts = [text for file in _find_files(Path(path)) for text in _read_texts(file)]
+    action_counts: Counter[str] = Counter()
+    unknown_phrases: Counter[str] = Counter()
     understood = 0
     for text in texts:
-        actions, phrases = _read(text)
-        used.update(actions)
-        unknown.update(phrases)
+        actions, phrases = _parse_actions(text)
+        action_counts.update(actions)
+        unknown_phrases.update(phrases)
         understood += bool(actions)
-    if not used:
-        shown = ", ".join(repr(phrase) for phrase, _ in unknown.most_common(3)) or "nothing at all"
+    if not action_counts:
+        examples = ", ".join(repr(phrase) for phrase, _ in unknown_phrases.most_common(3)) or "no words"
         raise AtomError(
-            f"none of the {len(texts)} texts in {path} tells a known action ({shown}): {_SETTING} needs texts such as "
+            f"none of the {len(texts)} texts in {path} has a known action ({examples}): {_SETTING} needs texts such as "
             "'a person jumps twice', one a line"
         )
-    weights = {action: used[action] / used.total() for action in ACTIONS if used[action]}
+    weights = {action: action_counts[action] / action_counts.total() for action in ACTIONS if action_counts[action]}
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
-    return Seeds(weights, len(texts), understood, unknown.most_common(_SHOWN), digest)
+    return SeedTexts(weights, len(texts), understood, unknown_phrases.most_common(_NUM_PHRASES), digest)
 
 
-def _files(path: Path) -> list[Path]:
+def _find_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
@@ -72,23 +73,23 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _texts(file: Path) -> list[str]:
+def _read_texts(file: Path) -> list[str]:
     try:
         content = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise AtomError(f"can't read the seed texts in {file}: {error.strerror}; check {_SETTING}") from None
     except UnicodeDecodeError:
-        content = "\0"
+        content = "\0"  # reported below
     if "\0" in content:
         raise AtomError(f"{file} is not text in UTF-8: {_SETTING} needs a file with one text a line") from None
     captions = (line.partition("#")[0].strip() for line in content.splitlines())
     return [caption for caption in captions if caption]
 
 
-def _read(text: str) -> tuple[list[str], list[str]]:
-    """The actions that a text tells, and its phrases that are none."""
+def _parse_actions(text: str) -> tuple[list[str], list[str]]:
+    """The actions in a text, and its phrases that are not understood."""
     try:
         parsed = parse_events(text)
-    except AtomError:  # it has no words
+    except AtomError:  # the text has no words
         return [], [text]
     return [event.action for event in parsed.events], parsed.unknown

@@ -1,6 +1,6 @@
-"""Whether a text that somebody else wrote may stand for its events: it must tell them, nothing else, and be new.
+"""Checks of a written prompt: it must describe its events, in plain words, describe nothing else, and be new.
 
-All reasons are written for the writer, who gets them with the next try.
+The reasons for a rejection are sent to the language model with the next attempt, so their texts are part of its prompt.
 """
 
 from __future__ import annotations
@@ -14,74 +14,118 @@ from itertools import groupby
 from atom.errors import AtomError
 from atom.events import Composition, Task, composition_key
 from atom.judging.rubric import CountedAction, merge_repeats
-from atom.judging.vision.questions import said
+from atom.judging.vision.questions import plain_phrase
 from atom.prompts.parsing import parse_events
 
-LONGEST = 240  # characters
-_LIKENESS = 0.8  # share of common word trigrams from which two texts count as the same
+MAX_CHARACTERS = 240
+_DUPLICATE_SIMILARITY = 0.8  # Jaccard similarity of word trigrams from which two texts are duplicates
 
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9 ,.;:'!?-]|^-")
-_GLUED = re.compile(r"\w*(?:\d[a-z]|[a-z]\d)\w*|\bx \d+", re.IGNORECASE)
-_ORDER = re.compile(
+_MIXED_TOKEN = re.compile(r"\w*(?:\d[a-z]|[a-z]\d)\w*|\bx \d+", re.IGNORECASE)
+_ORDER_WORD = re.compile(
     r"\b(?:then|after|afterwards?|before|finally|next|first|firstly|second|last|lastly|later|subsequently|followed)\b",
     re.IGNORECASE,
 )
-_AT_ONCE = re.compile(r"\b(?:while|as|when|meanwhile|simultaneously)\b", re.IGNORECASE)
+_SIMULTANEOUS = re.compile(r"\b(?:while|as|when|meanwhile|simultaneously)\b", re.IGNORECASE)
 
-# Within the words of an event, these change nothing about it.
+# Words inside the phrase of an event that do not change its meaning.
 _FILLER = re.compile(r"an?|the|his|her|their|its|own|again|very|just|slow|quick|fast|big|small|high|low|deep|\w+ly")
 
 
-def fault(text: str, wanted: Composition, task: Task) -> str | None:
-    """Why `text` can't be accepted as the prompt of these events in this order, or None if it can."""
-    if wrong_form := _fault_of_form(text):
-        return wrong_form
-    return "; ".join(filter(None, [_fault_of_content(text, wanted), _fault_of_order(text, wanted, task)])) or None
+def find_fault(text: str, events: Composition, task: Task) -> str | None:
+    """Says why a text can't be the prompt of some events.
+
+    Args:
+        text: the text to check.
+        events: the events that it must describe, in order.
+        task: task of the prompt.
+
+    Returns:
+        The reason, or None if the text is valid.
+    """
+    if form_fault := _find_form_fault(text):
+        return form_fault
+    return "; ".join(filter(None, [_find_content_fault(text, events), _find_order_fault(text, events, task)])) or None
 
 
-def claims_differ(claimed: Sequence[CountedAction], wanted: Composition) -> str | None:
-    """How the events that the writer says it told differ from the wanted ones; their actions are given in words."""
-    read = [(_action(claim.action), claim) for claim in claimed]
-    if unread := [claim.action for action, claim in read if action is None]:
+def find_claim_mismatch(claims: Sequence[CountedAction], expected: Composition) -> str | None:
+    """Says how the events that the writer claims to have described differ from the expected ones.
+
+    Args:
+        claims: the claimed events, with their actions in words.
+        expected: the events that the text should describe.
+
+    Returns:
+        The difference, or None if there is none.
+    """
+    parsed = [(_parse_action(claim.action), claim) for claim in claims]
+    if unread := [claim.action for action, claim in parsed if action is None]:
         return f"events that are not in the list: {', '.join(unread)}"
-    difference = _difference([_Claim(action, claim.count) for action, claim in read if action], wanted)
+    difference = _describe_difference([_Claim(action, claim.count) for action, claim in parsed if action], expected)
     return difference and f"events given beside the text differ: {difference}"
 
 
-def with_phrases(text: str, wanted: Composition) -> Composition:
-    """The wanted events, each with its words from a text without a fault; neighbours are different actions."""
-    # What is told as several events of one action in a row ("jumps, then jumps again") is one event here.
-    told = [[*group] for _, group in groupby(parse_events(text).events, key=lambda event: event.action)]
-    return tuple(replace(event, phrase=", ".join(part.phrase for part in parts)) for event, parts in zip(wanted, told))
+def assign_phrases(text: str, events: Composition) -> Composition:
+    """Gives each event its phrase from a text.
+
+    Args:
+        text: a valid text of these events; see `find_fault`.
+        events: the events; neighbours are different actions.
+
+    Returns:
+        The events with their phrases.
+    """
+    # A text may repeat an action as several events in a row ("jumps, then jumps again"), which are one event here.
+    runs = [[*run] for _, run in groupby(parse_events(text).events, key=lambda event: event.action)]
+    return tuple(replace(event, phrase=", ".join(part.phrase for part in run)) for event, run in zip(events, runs))
 
 
-def listed(events: Iterable[CountedAction]) -> str:
-    """`jumps x2; waves with the left hand x1`: events in plain words, in order."""
-    return "; ".join(f"{said(event.action)} x{event.count}" for event in events)
+def format_events(events: Iterable[CountedAction]) -> str:
+    """Lists events in plain words, in order: `jumps x2; waves with the left hand x1`."""
+    return "; ".join(f"{plain_phrase(event.action)} x{event.count}" for event in events)
 
 
-class Duplicates:
-    """Texts that are taken, to find out whether another says the same in almost the same words.
+class DuplicateFilter:
+    """Finds texts that are the same as an earlier one or almost so.
 
-    Texts of different events are never near to each other, however alike they look: left is not right.
+    Texts of different events are never duplicates, however similar they are: "left" is not "right".
     """
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
         self._by_events: dict[str, list[str]] = {}
 
-    def twin(self, text: str, events: Composition) -> str | None:
-        """The earlier text that is the same but for case, space and punctuation; or that tells the same events and
-        differs only in subject, articles, adverbs and connectives, or shares most rows of three words."""
-        if same := self._texts.get(_normal(text)):
+    def find_duplicate(self, text: str, events: Composition) -> str | None:
+        """Finds an earlier text that says the same.
+
+        A duplicate differs only in case, spaces and punctuation. Or it has the same events and differs only in subject,
+        articles, adverbs and connectives, or shares most trigrams of words.
+
+        Args:
+            text: the new text.
+            events: the events that it describes.
+
+        Returns:
+            The earlier text, or None.
+        """
+        if same := self._texts.get(_normalize(text)):
             return same
         for earlier in self._by_events.get(composition_key(events), []):
-            if _content(earlier) == _content(text) or _likeness(earlier, text) >= _LIKENESS:
+            if (
+                _content_words(earlier) == _content_words(text)
+                or _trigram_similarity(earlier, text) >= _DUPLICATE_SIMILARITY
+            ):
                 return earlier
         return None
 
     def add(self, text: str, events: Composition) -> None:
-        self._texts[_normal(text)] = text
+        """Adds an accepted text.
+
+        Args:
+            text: the text.
+            events: the events that it describes.
+        """
+        self._texts[_normalize(text)] = text
         self._by_events.setdefault(composition_key(events), []).append(text)
 
 
@@ -91,64 +135,66 @@ class _Claim:
     count: int
 
 
-def _fault_of_form(text: str) -> str | None:
+def _find_form_fault(text: str) -> str | None:
     if not re.search("[A-Za-z]", text):
         return "empty: there are no words"
     if len(text.splitlines()) > 1:
         return f"more than one line: {len(text.splitlines())} lines instead of one sentence"
-    if len(text) > LONGEST:
-        return f"too long: {len(text)} characters instead of at most {LONGEST}"
-    if strange := list(dict.fromkeys(_NOT_PLAIN.findall(text))):
-        return f"not plain words: {' '.join(map(repr, strange))}"
-    if glued := _GLUED.findall(text):
-        return f"not plain words: {', '.join(map(repr, glued))}"
+    if len(text) > MAX_CHARACTERS:
+        return f"too long: {len(text)} characters instead of at most {MAX_CHARACTERS}"
+    if characters := list(dict.fromkeys(_NOT_PLAIN.findall(text))):
+        return f"not plain words: {' '.join(map(repr, characters))}"
+    if tokens := _MIXED_TOKEN.findall(text):
+        return f"not plain words: {', '.join(map(repr, tokens))}"
     return None
 
 
-def _fault_of_order(text: str, wanted: Composition, task: Task) -> str | None:
-    if at_once := _AT_ONCE.search(text):
-        return f"told as happening at once: {at_once[0]!r}; the events follow one another"
-    told, needed = len(_ORDER.findall(text)), len(wanted) - 1
-    if task == "temporal" and told < needed:
-        return f"order not told: {told} words such as then, after that, before or finally, and {needed} are needed"
+def _find_order_fault(text: str, events: Composition, task: Task) -> str | None:
+    if word := _SIMULTANEOUS.search(text):
+        return f"told as happening at once: {word[0]!r}; the events follow one another"
+    found, needed = len(_ORDER_WORD.findall(text)), len(events) - 1
+    if task == "temporal" and found < needed:
+        return f"order not told: {found} words such as then, after that, before or finally, and {needed} are needed"
     return None
 
 
-def _fault_of_content(text: str, wanted: Composition) -> str | None:
+def _find_content_fault(text: str, events: Composition) -> str | None:
     parsed = parse_events(text)
     reasons = [f"not understood: {', '.join(parsed.unknown)}"] if parsed.unknown else []
-    if difference := _difference(parsed.events, wanted):
+    if difference := _describe_difference(parsed.events, events):
         reasons.append(difference)
     return "; ".join(reasons) or None
 
 
-def _difference(told: Iterable[CountedAction], wanted: Iterable[CountedAction]) -> str | None:
-    """Events that are missing, not asked for, told with another count or in another order."""
-    told_pairs, wanted_pairs = merge_repeats(list(told)), merge_repeats(list(wanted))
-    told_actions, wanted_actions = [action for action, _ in told_pairs], [action for action, _ in wanted_pairs]
-    missing = Counter(wanted_actions) - Counter(told_actions)
-    extra = Counter(told_actions) - Counter(wanted_actions)
+def _describe_difference(found: Iterable[CountedAction], expected: Iterable[CountedAction]) -> str | None:
+    """Lists missing events, extra events, wrong counts and a wrong order."""
+    found_pairs, expected_pairs = merge_repeats(list(found)), merge_repeats(list(expected))
+    found_actions, expected_actions = [action for action, _ in found_pairs], [action for action, _ in expected_pairs]
+    missing = Counter(expected_actions) - Counter(found_actions)
+    extra = Counter(found_actions) - Counter(expected_actions)
     reasons = []
     if missing:
-        reasons.append(f"missing: {', '.join(map(said, missing.elements()))}")
+        reasons.append(f"missing: {', '.join(map(plain_phrase, missing.elements()))}")
     if extra:
-        reasons.append(f"not asked for: {', '.join(map(said, extra.elements()))}")
-    for action in dict.fromkeys(wanted_actions):
-        counts, right = ([n for other, n in pairs if other == action] for pairs in (told_pairs, wanted_pairs))
+        reasons.append(f"not asked for: {', '.join(map(plain_phrase, extra.elements()))}")
+    for action in dict.fromkeys(expected_actions):
+        counts, right = ([n for other, n in pairs if other == action] for pairs in (found_pairs, expected_pairs))
         if len(counts) == len(right) and counts != right:
-            reasons.append(f"wrong count: {said(action)} {_times(counts)} instead of {_times(right)}")
-    if not missing and not extra and told_actions != wanted_actions:
-        told_order, right_order = "; ".join(map(said, told_actions)), "; ".join(map(said, wanted_actions))
-        reasons.append(f"wrong order: {told_order} instead of {right_order}")
+            reasons.append(
+                f"wrong count: {plain_phrase(action)} {_format_counts(counts)} instead of {_format_counts(right)}"
+            )
+    if not missing and not extra and found_actions != expected_actions:
+        found_order, right_order = ("; ".join(map(plain_phrase, each)) for each in (found_actions, expected_actions))
+        reasons.append(f"wrong order: {found_order} instead of {right_order}")
     return "; ".join(reasons) or None
 
 
-def _times(counts: list[int]) -> str:
+def _format_counts(counts: list[int]) -> str:
     return " and ".join(f"x{count}" for count in counts)
 
 
-def _action(words: str) -> str | None:
-    """The action that words such as "waves with the left hand" mean, if they mean one."""
+def _parse_action(words: str) -> str | None:
+    """The action of a phrase such as "waves with the left hand"; None if it is not exactly one."""
     try:
         actions = {event.action for event in parse_events(words).events}
     except AtomError:  # no words
@@ -156,22 +202,22 @@ def _action(words: str) -> str | None:
     return actions.pop() if len(actions) == 1 else None
 
 
-def _normal(text: str) -> str:
+def _normalize(text: str) -> str:
     return " ".join(re.findall("[a-z0-9]+", text.lower()))
 
 
-def _content(text: str) -> list[str]:
-    """The words that make the events; of a text without a fault, only subject and connectives are outside of these."""
+def _content_words(text: str) -> list[str]:
+    """The words of the events. In a valid text only the subject and the connectives lie outside of them."""
     words = " ".join(event.phrase for event in parse_events(text).events).split()
     return [word for word in words if not _FILLER.fullmatch(word)]
 
 
-def _likeness(first: str, second: str) -> float:
-    """Share of the rows of three words that two texts have in common (Jaccard)."""
-    rows, others = _trigrams(first), _trigrams(second)
-    return len(rows & others) / len(rows | others)
+def _trigram_similarity(first: str, second: str) -> float:
+    """Jaccard similarity of the word trigrams of two texts."""
+    ours, others = _trigrams(first), _trigrams(second)
+    return len(ours & others) / len(ours | others)
 
 
 def _trigrams(text: str) -> set[tuple[str, ...]]:
-    words = _normal(text).split()
-    return {tuple(words[at : at + 3]) for at in range(max(len(words) - 2, 1))}
+    words = _normalize(text).split()
+    return {tuple(words[start : start + 3]) for start in range(max(len(words) - 2, 1))}

@@ -1,4 +1,4 @@
-"""Prompts in the words of a language model: we choose the events, it words them, and we check what it wrote."""
+"""Prompts written by a language model: we draw the events, the model words them, and we check its texts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,16 @@ from atom.llm_client.runtime import gather_settled
 from atom.llm_client.structured import StructuredAnswer, SupportsAsk, ask_structured
 from atom.prompts.grammar import Prompt, prompt_id, sample_balanced_compositions
 from atom.prompts.seeds import read_seeds
-from atom.prompts.validation import LONGEST, Duplicates, claims_differ, fault, listed, with_phrases
+from atom.prompts.validation import (
+    MAX_CHARACTERS,
+    DuplicateFilter,
+    assign_phrases,
+    find_claim_mismatch,
+    find_fault,
+    format_events,
+)
 
-# Enters the keys of prompts: raise it whenever a text below or what counts as a good text changes.
+# Part of the artifact keys of prompts: raise it whenever a text below or the rules for an accepted text change.
 VERSION = 1
 
 SYSTEM = (
@@ -74,6 +81,7 @@ EXAMPLES: dict[Task, tuple[tuple[Composition, str], ...]] = {
 LISTS_HEADING = "Write one sentence for each of these:"
 
 
+# The names, docstrings and descriptions of these three classes are sent to the model as the JSON schema of the answer.
 class WrittenEvent(BaseModel):
     """An action that a sentence tells."""
 
@@ -96,11 +104,15 @@ class PromptsAnswer(BaseModel):
 
 
 @dataclass(frozen=True)
-class Rejected:
-    """A text that was not taken, or a composition that got none, and why.
+class RejectedText:
+    """A text that was rejected, or a composition for which the model wrote no text.
 
-    `answer` is the whole answer that it was part of, empty where there was none; `attempt` counts from 1; `events` are
-    those that were wanted, none where the model answered a number that nobody asked for.
+    Attributes:
+        text: the text, empty if there is none.
+        events: the requested events, empty if the model answered a number that was not in the request.
+        reason: why it was rejected.
+        answer: the whole answer with this text, empty if there was none.
+        attempt: number of the attempt, from 1.
     """
 
     prompt_id: str
@@ -114,49 +126,63 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Written:
-    """Prompts in the order of the grammar's, what was rejected on the way, and what all of it took.
+class WritingResult:
+    """The accepted prompts, the rejected texts and the spending.
 
-    `cost` is in US dollars, None where the price of any answer is unknown; `requests` counts answers.
+    Attributes:
+        prompts: accepted prompts, in the order in which the compositions were drawn.
+        rejected: rejected texts of all attempts.
+        tokens: tokens of all requests and answers.
+        cost: US dollars; None if the price of any answer is unknown.
+        requests: number of answers.
     """
 
     prompts: list[Prompt]
-    rejected: list[Rejected]
+    rejected: list[RejectedText]
     tokens: int
     cost: float | None
     requests: int
 
 
 async def write_prompts_with_llm(
-    service: SupportsAsk, config: PromptConfig, seed: int, told: Callable[[int, int], None]
-) -> Written:
-    """Train and test prompts of all tasks in the model's words, for compositions that are drawn as the grammar does.
+    client: SupportsAsk, config: PromptConfig, seed: int, on_progress: Callable[[int, int], None]
+) -> WritingResult:
+    """Lets a language model write the train and test prompts of all tasks, for compositions drawn by the grammar.
 
-    A text that doesn't tell its events, or is there already, is asked for again with the reason. `told(done, total)`
-    hears how many texts are good so far. The same config, seed and answers give the same prompts.
-    Raises AtomError when the seed texts leave too few compositions, when a task and split gets too few texts, and
-    when the service can't be used; by then all requests under way have their answers.
+    A text that does not describe its events, or that is a duplicate, is requested again together with the reason.
+
+    Args:
+        client: sends the requests.
+        config: settings of the prompts.
+        seed: seed of the compositions.
+        on_progress: gets the number of accepted texts so far, and their total.
+
+    Returns:
+        The prompts; the same config, seed and answers give the same ones.
+
+    Raises:
+        AtomError: there are too few compositions, too few accepted texts of a task and split, or the service can't be
+            used. Requests in flight are completed first, because they are paid for.
     """
-    # Seed texts may be many, and the event loop has others to serve.
-    drafts = await asyncio.to_thread(_drafts, config, seed)
-    writing = _Writing(service, config.llm, seed, told, len(drafts))
-    waiting = drafts
+    # Reading many seed texts takes a while, and other shards share the event loop.
+    drafts = await asyncio.to_thread(_sample_drafts, config, seed)
+    run = _WritingRun(client, config.llm, seed, on_progress, len(drafts))
     for attempt in range(1, config.llm.attempts + 1):
-        waiting = await writing.attempt(waiting, attempt) if waiting else []
-    _check_shares(config, writing.prompts.values(), writing.rejected)
-    costs = [answer.cost for answer in writing.answers]
-    return Written(
-        prompts=[prompt for _, prompt in sorted(writing.prompts.items())],
-        rejected=writing.rejected,
-        tokens=sum(answer.tokens for answer in writing.answers),
+        drafts = await run.attempt(drafts, attempt) if drafts else []
+    _check_accepted_fractions(config, run.prompts.values(), run.rejected)
+    costs = [answer.cost for answer in run.answers]
+    return WritingResult(
+        prompts=[prompt for _, prompt in sorted(run.prompts.items())],
+        rejected=run.rejected,
+        tokens=sum(answer.tokens for answer in run.answers),
         cost=None if None in costs else sum((cost for cost in costs if cost is not None), 0.0),
-        requests=len(writing.answers),
+        requests=len(run.answers),
     )
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """A composition that waits for its text, at its place among all; `complaint` is about the last try."""
+    """A composition without a text yet, its place among the prompts, and the complaint about the last attempt."""
 
     place: int
     split: Split
@@ -166,174 +192,187 @@ class _Draft:
 
 
 @dataclass(frozen=True)
-class _Reading:
-    """What an answer holds for a draft: a text or none, and what is wrong with it. A stray text is one beyond those
-    that were asked for; it leaves its draft as it is."""
+class _CandidateText:
+    """A text from an answer, or its absence.
+
+    Attributes:
+        draft: the composition that the text belongs to.
+        text: the text, empty if there is none.
+        reason: what is wrong with it, or None.
+        answer: the whole answer.
+        is_extra: whether the text was not requested; then it does not count as an attempt for its draft.
+    """
 
     draft: _Draft
     text: str
     reason: str | None
     answer: str
-    stray: bool = False
+    is_extra: bool = False
 
 
 @dataclass
-class _Writing:
-    """The state of a run: the prompts by their places, what was rejected and what was answered."""
+class _WritingRun:
+    """State of the writing: accepted prompts by their places, rejected texts and answers."""
 
-    service: SupportsAsk
+    client: SupportsAsk
     settings: WriterConfig
     seed: int
-    told: Callable[[int, int], None]
+    on_progress: Callable[[int, int], None]
     total: int
     prompts: dict[int, Prompt] = field(default_factory=dict)
-    rejected: list[Rejected] = field(default_factory=list)
+    rejected: list[RejectedText] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
-    taken: Duplicates = field(default_factory=Duplicates)
+    accepted_texts: DuplicateFilter = field(default_factory=DuplicateFilter)
 
     async def attempt(self, drafts: Sequence[_Draft], attempt: int) -> list[_Draft]:
-        """Asks for the texts of all drafts at once; gives the drafts that are still without one."""
-        good = len(self.prompts)
+        """Requests the texts of all drafts at once. Returns the drafts that still have none."""
+        num_accepted = len(self.prompts)
 
-        async def ask(batch: Sequence[_Draft]) -> tuple[list[_Reading], list[Answer]]:
-            nonlocal good
-            answered = await ask_structured(self.service, _request(batch, attempt, self.settings), PromptsAnswer)
-            readings = _read(answered, batch)
-            good += sum(reading.reason is None for reading in readings)
-            self.told(good, self.total)
-            return readings, answered.answers
+        async def ask(batch: Sequence[_Draft]) -> tuple[list[_CandidateText], list[Answer]]:
+            nonlocal num_accepted
+            answer = await ask_structured(self.client, _build_request(batch, attempt, self.settings), PromptsAnswer)
+            candidates = _read_answer(answer, batch)
+            num_accepted += sum(candidate.reason is None for candidate in candidates)
+            self.on_progress(num_accepted, self.total)
+            return candidates, answer.answers
 
-        self.told(good, self.total)
-        waiting: list[_Draft] = []
-        # In the order of asking, not of answering: which of two twins is taken must not depend on the service's pace.
-        for readings, answers in await gather_settled([ask(batch) for batch in _batches(drafts, self.settings)]):
+        self.on_progress(num_accepted, self.total)
+        remaining: list[_Draft] = []
+        # In the order of the requests, not of the answers: timing must not decide which of two duplicates is accepted.
+        for candidates, answers in await gather_settled([ask(batch) for batch in _group_drafts(drafts, self.settings)]):
             self.answers += answers
-            for reading in readings:
-                reason = self._take(reading, attempt)
-                if reason and not reading.stray:
-                    waiting.append(replace(reading.draft, complaint=_complaint(reading.text, reason)))
-        self.told(len(self.prompts), self.total)
-        return waiting
+            for candidate in candidates:
+                reason = self._accept(candidate, attempt)
+                if reason and not candidate.is_extra:
+                    remaining.append(replace(candidate.draft, complaint=_format_complaint(candidate.text, reason)))
+        self.on_progress(len(self.prompts), self.total)
+        return remaining
 
-    def _take(self, reading: _Reading, attempt: int) -> str | None:
-        """Makes the text a prompt, or rejects it and says why."""
-        draft, text, reason = reading.draft, reading.text, reading.reason
-        named = prompt_id(text, draft.task, draft.events)
-        if reason is None and (twin := self.taken.twin(text, draft.events)):
-            reason = f'too much like another text: "{twin}"'
+    def _accept(self, candidate: _CandidateText, attempt: int) -> str | None:
+        """Accepts the text as a prompt, or rejects it and returns the reason."""
+        draft, text, reason = candidate.draft, candidate.text, candidate.reason
+        text_id = prompt_id(text, draft.task, draft.events)
+        if reason is None and (duplicate := self.accepted_texts.find_duplicate(text, draft.events)):
+            reason = f'too much like another text: "{duplicate}"'
         if reason is not None:
             self.rejected.append(
-                Rejected(named, text, draft.task, draft.split, draft.events, reason, reading.answer, attempt)
+                RejectedText(text_id, text, draft.task, draft.split, draft.events, reason, candidate.answer, attempt)
             )
             return reason
-        self.taken.add(text, draft.events)
-        worded = with_phrases(text, draft.events)
+        self.accepted_texts.add(text, draft.events)
+        worded = assign_phrases(text, draft.events)
         self.prompts[draft.place] = Prompt(
-            named, text, draft.task, worded, draft.split, self.seed, source=self.settings.model
+            text_id, text, draft.task, worded, draft.split, self.seed, source=self.settings.model
         )
         return None
 
 
-def _drafts(config: PromptConfig, seed: int) -> list[_Draft]:
-    """All that is wanted, so that a lack of compositions shows before anything is paid for."""
+def _sample_drafts(config: PromptConfig, seed: int) -> list[_Draft]:
+    """Draws all compositions, so that too few of them are an error before anything is paid for."""
     weights = read_seeds(config.seeds).weights
-    chosen = [
+    compositions = [
         (split, task, events)
-        for split_number, (split, wanted) in enumerate(_wanted(config).items())
+        for split_number, (split, num_prompts) in enumerate(_target_counts(config).items())
         for task_number, task in enumerate(TASKS)
         if task in config.tasks
         for events in sample_balanced_compositions(
-            np.random.default_rng([seed, split_number, task_number]), task, split, wanted, config, weights
+            np.random.default_rng([seed, split_number, task_number]), task, split, num_prompts, config, weights
         )
     ]
-    return [_Draft(place, *draft) for place, draft in enumerate(chosen)]
+    return [_Draft(place, *composition) for place, composition in enumerate(compositions)]
 
 
-def _wanted(config: PromptConfig) -> dict[Split, int]:
+def _target_counts(config: PromptConfig) -> dict[Split, int]:
     return {"train": config.train_per_task, "test": config.test_per_task}
 
 
-def _batches(drafts: Iterable[_Draft], settings: WriterConfig) -> list[list[_Draft]]:
-    """Drafts of one split and task each, as many as a request may hold."""
-    alike: defaultdict[tuple[Split, Task], list[_Draft]] = defaultdict(list)
+def _group_drafts(drafts: Iterable[_Draft], settings: WriterConfig) -> list[list[_Draft]]:
+    """Groups drafts of one split and task, as many as a request may hold."""
+    groups: defaultdict[tuple[Split, Task], list[_Draft]] = defaultdict(list)
     for draft in drafts:
-        alike[draft.split, draft.task].append(draft)
+        groups[draft.split, draft.task].append(draft)
     size = settings.per_request
-    return [group[at : at + size] for group in alike.values() for at in range(0, len(group), size)]
+    return [group[start : start + size] for group in groups.values() for start in range(0, len(group), size)]
 
 
-def _request(batch: Sequence[_Draft], attempt: int, settings: WriterConfig) -> Request:
+def _build_request(batch: Sequence[_Draft], attempt: int, settings: WriterConfig) -> Request:
     return Request(
         settings.model,
         SYSTEM,
-        (_message(batch),),
+        (_build_message(batch),),
         max_tokens=settings.max_tokens,
         temperature=settings.temperature,
-        vote=attempt - 1,  # the same lists again are another question, which the journal must not answer
+        vote=attempt - 1,  # without it the journal would answer the same lists with the rejected answer
         refresh=settings.refresh,
     )
 
 
-def _message(batch: Sequence[_Draft]) -> str:
+def _build_message(batch: Sequence[_Draft]) -> str:
     task = batch[0].task
-    examples = "\n".join(f'{listed(events)}: "{text}"' for events, text in EXAMPLES[task])
-    lists = "\n".join(f"{number}. {task}: {listed(draft.events)}" for number, draft in enumerate(batch, start=1))
+    examples = "\n".join(f'{format_events(events)}: "{text}"' for events, text in EXAMPLES[task])
+    lists = "\n".join(f"{number}. {task}: {format_events(draft.events)}" for number, draft in enumerate(batch, start=1))
     complaints = [
         f"About {number}: {draft.complaint}" for number, draft in enumerate(batch, start=1) if draft.complaint
     ]
     return "\n\n".join([f"{RULES[task]} {STYLE}", f"Examples:\n{examples}", f"{LISTS_HEADING}\n{lists}", *complaints])
 
 
-def _complaint(text: str, reason: str) -> str:
+def _format_complaint(text: str, reason: str) -> str:
     text = " ".join(text.split())
-    return f'Your last text for it was "{text[:LONGEST]}": {reason}' if text else "Your last answer had no text for it."
+    return (
+        f'Your last text for it was "{text[:MAX_CHARACTERS]}": {reason}'
+        if text
+        else "Your last answer had no text for it."
+    )
 
 
-def _read(told: StructuredAnswer[PromptsAnswer], batch: Sequence[_Draft]) -> list[_Reading]:
-    """A reading for each draft, and one for each text that nobody asked for."""
-    answer = told.answers[-1].text if told.answers else ""
-    if told.value is None:
-        return [_Reading(draft, "", told.error, answer) for draft in batch]
+def _read_answer(structured: StructuredAnswer[PromptsAnswer], batch: Sequence[_Draft]) -> list[_CandidateText]:
+    """Returns a candidate for each draft, and one for each text that was not requested."""
+    answer = structured.answers[-1].text if structured.answers else ""
+    if structured.value is None:
+        return [_CandidateText(draft, "", structured.error, answer) for draft in batch]
     drafts = dict(enumerate(batch, start=1))
     missing = dict(drafts)
-    readings = []
-    for written in told.value.prompts:
-        only_one = len(batch) == len(told.value.prompts) == 1  # whatever number a weak model gives it
-        number, text = 1 if only_one else written.number, written.text.strip()
+    candidates = []
+    for written in structured.value.prompts:
+        is_only_one = len(batch) == len(structured.value.prompts) == 1  # weak models may give it a wrong number
+        number, text = 1 if is_only_one else written.number, written.text.strip()
         if draft := missing.pop(number, None):
-            reason = fault(text, draft.events, draft.task) or claims_differ(written.events, draft.events)
-            readings.append(_Reading(draft, text, reason, answer))
+            reason = find_fault(text, draft.events, draft.task) or find_claim_mismatch(written.events, draft.events)
+            candidates.append(_CandidateText(draft, text, reason, answer))
         elif draft := drafts.get(number):
-            readings.append(_Reading(draft, text, f"answered twice: number {number}", answer, stray=True))
+            candidates.append(_CandidateText(draft, text, f"answered twice: number {number}", answer, is_extra=True))
         else:
-            nothing = replace(batch[0], events=())
-            readings.append(_Reading(nothing, text, f"not asked for: number {number}", answer, stray=True))
-    return readings + [
-        _Reading(draft, "", f"no text: number {number} is not in the answer", answer)
+            no_events = replace(batch[0], events=())
+            candidates.append(_CandidateText(no_events, text, f"not asked for: number {number}", answer, is_extra=True))
+    return candidates + [
+        _CandidateText(draft, "", f"no text: number {number} is not in the answer", answer)
         for number, draft in missing.items()
     ]
 
 
-def _check_shares(config: PromptConfig, prompts: Iterable[Prompt], rejected: Sequence[Rejected]) -> None:
-    """AtomError for the first task and split with fewer prompts than `min_accepted_fraction` of the wanted."""
-    done = Counter((prompt.split, prompt.task) for prompt in prompts)
+def _check_accepted_fractions(
+    config: PromptConfig, prompts: Iterable[Prompt], rejected: Sequence[RejectedText]
+) -> None:
+    """AtomError for the first split and task with too few accepted prompts; see `min_accepted_fraction`."""
+    num_accepted = Counter((prompt.split, prompt.task) for prompt in prompts)
     settings = config.llm
-    for split, wanted in _wanted(config).items():
+    for split, num_prompts in _target_counts(config).items():
         for task in config.tasks:
-            if done[split, task] < settings.min_accepted_fraction * wanted:
-                reasons = [no.reason for no in rejected if (no.split, no.task) == (split, task)]
+            if num_accepted[split, task] < settings.min_accepted_fraction * num_prompts:
+                reasons = [text.reason for text in rejected if (text.split, text.task) == (split, task)]
                 raise AtomError(
-                    f"{settings.model} wrote {done[split, task]} of {wanted} {task} prompts for the {split} split, and "
-                    f"prompts.llm.min_accepted_fraction asks for {settings.min_accepted_fraction:.0%}; most often wrong: "
-                    f"{_commonest(reasons)}. Name another model in prompts.llm.model, raise prompts.llm.attempts or "
-                    "lower prompts.llm.min_accepted_fraction"
+                    f"{settings.model} wrote {num_accepted[split, task]} of {num_prompts} {task} prompts for the "
+                    f"{split} split, and prompts.llm.min_accepted_fraction is {settings.min_accepted_fraction:.0%}; "
+                    f"most often wrong: {_describe_most_common(reasons)}. Name another model in prompts.llm.model, "
+                    "raise prompts.llm.attempts or lower prompts.llm.min_accepted_fraction"
                 )
 
 
-def _commonest(reasons: Iterable[str]) -> str:
-    """The three commonest kinds of reasons, each with an example."""
+def _describe_most_common(reasons: Iterable[str]) -> str:
+    """The three most common kinds of reasons, each with an example."""
     kinds: defaultdict[str, list[str]] = defaultdict(list)
     for reason in reasons:
         kinds[reason.partition(":")[0]].append(reason)
-    most = sorted(kinds.values(), key=len, reverse=True)[:3]
-    return ", ".join(f"{len(alike)} times ({' '.join(alike[0].split())})" for alike in most)
+    most_common = sorted(kinds.values(), key=len, reverse=True)[:3]
+    return ", ".join(f"{len(kind)} times ({' '.join(kind[0].split())})" for kind in most_common)

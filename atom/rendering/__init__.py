@@ -1,4 +1,4 @@
-"""Pictures of motions: frames, contact sheets and clips, drawn in software and the same on every run."""
+"""Rendering of motions in software as frames, contact sheets and video clips; the pixels are the same on every run."""
 
 from atom.rendering.contact_sheet import render_contact_sheet
 from atom.rendering.frames import check_joints, render_frames

@@ -1,4 +1,4 @@
-"""Pictures of a motion, one a frame."""
+"""Rendering of single frames of a motion."""
 
 from __future__ import annotations
 
@@ -13,47 +13,46 @@ from atom.rendering.camera import FOCAL, place_camera
 from atom.rendering.figure import build_figure_parts, measure_body_height
 from atom.rendering.floor_path import stroke_alphas, trace_floor_path
 
-SMALLEST, LARGEST = 32, 4096  # pixels of a frame's side
-FARTHEST = 1000.0  # metres from the origin; what lies beyond is in another unit
+MIN_SIZE, MAX_SIZE = 32, 4096  # pixels of a frame's side
+MAX_COORDINATE = 1000.0  # metres from the origin; larger values are probably in another unit
 
 
 def render_frames(
     joints: np.ndarray, frames: Sequence[int] | None = None, size: int = 512, view: View = "follow"
 ) -> Iterator[np.ndarray]:
-    """Draw a motion as a shaded body on a checker floor with tiles of half a metre.
+    """Draw a motion as a shaded body on a chequered floor with tiles of half a metre.
 
-    Left limbs are orange and right limbs blue; the path of the pelvis is drawn on the floor, with an arrow every half
-    metre and a bar across it every second. A frame looks the same whichever others are asked for, and the same input
+    Left limbs are orange and right limbs blue. The path of the pelvis is drawn on the floor, with an arrow every half
+    metre and a bar across it every second. A frame does not depend on which other frames are drawn, and the same input
     gives the same bytes.
 
     Args:
         joints: (T, 22, 3) in metres, Y up, floor at y = 0.
-        frames: which frames to draw, in this order; all of them by default.
+        frames: indices of the frames to draw, in this order; all frames by default.
         size: pixels of a frame's side.
-        view: how the camera goes along, see `atom.rendering.camera.place_camera`.
+        view: how the camera moves, see `atom.rendering.camera.place_camera`.
 
     Yields:
         (size, size, 3) uint8 RGB, a new array each time.
 
     Raises:
-        AtomError: the joints have another shape, are not finite, or a frame or the size is out of range. It is raised
-            by the call itself, before the first frame.
+        AtomError: the joints have another shape, are not finite, or a frame or the size is out of range. The call
+            itself raises it, before the first frame is drawn.
     """
     joints = check_joints(joints)
-    if not SMALLEST <= size <= LARGEST:
-        raise AtomError(f"frame size {size} is outside {SMALLEST}..{LARGEST} pixels")
-    chosen = list(range(len(joints))) if frames is None else [int(frame) for frame in frames]
-    for frame in chosen:
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise AtomError(f"frame size {size} is outside {MIN_SIZE}..{MAX_SIZE} pixels")
+    indices = list(range(len(joints))) if frames is None else [int(frame) for frame in frames]
+    for frame in indices:
         if not 0 <= frame < len(joints):
             raise AtomError(f"frame {frame} can't be drawn: the motion has frames 0..{len(joints) - 1}")
-    return _draw(joints, chosen, size, view)
+    return _draw(joints, indices, size, view)
 
 
 def check_joints(joints: np.ndarray) -> np.ndarray:
-    """`joints` as a float64 array (T, 22, 3) of finite numbers within a kilometre.
+    """Convert `joints` to float64 and check that they can be drawn.
 
-    Raises:
-        AtomError: it is not one.
+    Raises AtomError unless they have the shape (T, 22, 3), are finite, and lie within a kilometre of the origin.
     """
     try:
         joints = np.asarray(joints, dtype=np.float64)
@@ -64,13 +63,13 @@ def check_joints(joints: np.ndarray) -> np.ndarray:
     finite = np.isfinite(joints).all(axis=(1, 2))
     if not finite.all():
         raise AtomError(f"joints to draw are not finite (NaN or infinity) in frame {int(np.argmin(finite))}")
-    if np.abs(joints).max() > FARTHEST:
+    if np.abs(joints).max() > MAX_COORDINATE:
         raise AtomError(f"joints to draw reach {np.abs(joints).max():.0f} m from the origin; give them in metres")
     return joints
 
 
 def _draw(joints: np.ndarray, frames: list[int], size: int, view: View) -> Iterator[np.ndarray]:
-    from atom.rendering.rasteriser import draw_frame  # brings numba along, which takes a while to import
+    from atom.rendering.rasteriser import draw_frame  # imports numba, which is slow: only where frames are drawn
 
     height = measure_body_height(joints)
     parts = build_figure_parts(joints, height)
@@ -85,8 +84,8 @@ def _draw(joints: np.ndarray, frames: list[int], size: int, view: View) -> Itera
             camera.axes[frame],
             FOCAL * size,
             camera.ground[frame],
-            camera.floor[frame],
-            camera.floor_reach,
+            camera.floor_centre[frame],
+            camera.floor_radius,
             height,
             strokes,
             stroke_alphas(times, frame),

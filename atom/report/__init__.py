@@ -1,1 +1,1 @@
-"""The report of a run: one HTML file that can be sent on."""
+"""The report of a run: one HTML file that needs nothing else, Markdown, data, plots and cards."""

@@ -1,4 +1,4 @@
-"""Which motions a report shows: by rules that anyone can apply again, never by hand."""
+"""The examples of a report, chosen by rules that anyone can apply again, never by hand."""
 
 from __future__ import annotations
 
@@ -10,46 +10,58 @@ import pandas as pd
 
 from atom.evaluation.comparison import BASE, TUNED
 from atom.events import ACTIONS
-from atom.report.facts import Evidence, Example, ExampleSet, Side
+from atom.report.facts import Evidence, ExampleMotion, ExampleSet, MotionPair
 from atom.report.run_tables import RunTables
 
-_TIES = "One a prompt; ties by the prompt's id."
+_TIES = "One example per prompt; ties are broken by the prompt's id."
 
 
 def choose_examples(tables: RunTables, count: int) -> list[ExampleSet]:
-    """At most `count` examples by each rule: of base and tuned, or, without an evaluation, of the pairs."""
+    """Chooses the examples of a report.
+
+    Args:
+        tables: the run.
+        count: the most examples of each rule.
+
+    Returns:
+        One set per rule: of base and tuned motions, or of the preference pairs where the run has no evaluation.
+    """
     if not count:
         return []
-    return _evaluated(tables, count) if "evaluation" in tables.record else _paired(tables, count)
+    return (
+        _choose_test_pairs(tables, count) if "evaluation" in tables.record else _choose_preference_pairs(tables, count)
+    )
 
 
-def _evaluated(tables: RunTables, count: int) -> list[ExampleSet]:
+def _choose_test_pairs(tables: RunTables, count: int) -> list[ExampleSet]:
     judge = next(iter(tables.record["evaluation"]))
-    seen = tables.evaluation[tables.evaluation["judge"] == judge]
-    place = ["prompt_id", "sample"]
-    base, tuned = (seen[seen["arm"] == arm].set_index(place)[["motion_id", "score"]] for arm in (BASE, TUNED))
-    pairs = base.join(tuned, how="inner", lsuffix="_first", rsuffix="_second").reset_index().sort_values(place)
+    rows = tables.evaluation[tables.evaluation["judge"] == judge]
+    index = ["prompt_id", "sample"]
+    base, tuned = (rows[rows["arm"] == arm].set_index(index)[["motion_id", "score"]] for arm in (BASE, TUNED))
+    pairs = base.join(tuned, how="inner", lsuffix="_first", rsuffix="_second").reset_index().sort_values(index)
     pairs["difference"] = pairs["score_second"] - pairs["score_first"]
     better, worse = (pairs["difference"] > 0).sum(), (pairs["difference"] < 0).sum()
-    rising = pairs.sort_values("difference", kind="stable")  # the first of a tie stays the first, both ways
+    rising = pairs.sort_values(
+        "difference", kind="stable"
+    )  # stable: ties keep the order of prompt ids in both directions
     falling = pairs.sort_values("difference", ascending=False, kind="stable")
-    of = f"of {len(pairs):,} pairs of a base and a tuned motion"
+    of_pairs = f"of {len(pairs):,} pairs of a base and a tuned motion"
     chosen = {
         (
             "Largest gains",
-            f"Where the {judge} judge's score rose most; it rose in {better:,} {of}. {_TIES}",
-        ): _first_of_each_prompt(falling[falling["difference"] > 0]),
+            f"Where the {judge} judge's score rose most; it rose in {better:,} {of_pairs}. {_TIES}",
+        ): _keep_one_per_prompt(falling[falling["difference"] > 0]),
         (
             "Largest losses",
-            f"Where the {judge} judge's score fell most; it fell in {worse:,} {of}. {_TIES}",
-        ): _first_of_each_prompt(rising[rising["difference"] < 0]),
-        _random(tables): _drawn(pairs, tables),
+            f"Where the {judge} judge's score fell most; it fell in {worse:,} {of_pairs}. {_TIES}",
+        ): _keep_one_per_prompt(rising[rising["difference"] < 0]),
+        _random_rule(tables): _shuffle(pairs, tables),
     }
-    return _sets(chosen, count, "tuned minus base", lambda row: _example(tables, row, (BASE, TUNED), judge))
+    return _build_sets(chosen, count, "tuned minus base", lambda row: _build_example(tables, row, (BASE, TUNED), judge))
 
 
-def _paired(tables: RunTables, count: int) -> list[ExampleSet]:
-    known = set(tables.motions.index)
+def _choose_preference_pairs(tables: RunTables, count: int) -> list[ExampleSet]:
+    motions = set(tables.motions.index)
     rows = [
         {
             "prompt_id": row["prompt_id"],
@@ -58,7 +70,7 @@ def _paired(tables: RunTables, count: int) -> list[ExampleSet]:
             "motion_id_second": row["rejected_motion_id"],
         }
         for row in tables.preferences
-        if {row["chosen_motion_id"], row["rejected_motion_id"]} <= known
+        if {row["chosen_motion_id"], row["rejected_motion_id"]} <= motions
     ]
     if not rows:
         return []
@@ -68,34 +80,34 @@ def _paired(tables: RunTables, count: int) -> list[ExampleSet]:
     chosen = {
         (
             "Largest margins",
-            f"Where the scores of chosen and rejected are furthest apart, of {len(pairs):,} pairs. {_TIES}",
-        ): _first_of_each_prompt(by_margin),
-        _random(tables): _drawn(pairs, tables),
+            f"Where the scores of chosen and rejected differ most, of {len(pairs):,} pairs. {_TIES}",
+        ): _keep_one_per_prompt(by_margin),
+        _random_rule(tables): _shuffle(pairs, tables),
     }
-    return _sets(
-        chosen, count, "chosen minus rejected", lambda row: _example(tables, row, ("chosen", "rejected"), judge)
+    return _build_sets(
+        chosen, count, "chosen minus rejected", lambda row: _build_example(tables, row, ("chosen", "rejected"), judge)
     )
 
 
-def _random(tables: RunTables) -> tuple[str, str]:
+def _random_rule(tables: RunTables) -> tuple[str, str]:
     seed = tables.record["config"]["seed"]
     return (
         "Random",
-        f"Drawn from all pairs of motions with the run's seed, {seed}, whatever their scores. One a prompt.",
+        f"Drawn from all pairs of motions with the run's seed, {seed}, whatever their scores. One example per prompt.",
     )
 
 
-def _drawn(pairs: pd.DataFrame, tables: RunTables) -> pd.DataFrame:
+def _shuffle(pairs: pd.DataFrame, tables: RunTables) -> pd.DataFrame:
     order = np.random.default_rng(tables.record["config"]["seed"]).permutation(len(pairs))
-    return _first_of_each_prompt(pairs.iloc[order])
+    return _keep_one_per_prompt(pairs.iloc[order])
 
 
-def _first_of_each_prompt(pairs: pd.DataFrame) -> pd.DataFrame:
+def _keep_one_per_prompt(pairs: pd.DataFrame) -> pd.DataFrame:
     return pairs.drop_duplicates("prompt_id")
 
 
-def _sets(
-    chosen: dict[tuple[str, str], pd.DataFrame], count: int, difference: str, example: Callable[[Any], Example]
+def _build_sets(
+    chosen: dict[tuple[str, str], pd.DataFrame], count: int, difference: str, example: Callable[[Any], MotionPair]
 ) -> list[ExampleSet]:
     return [
         ExampleSet(
@@ -108,10 +120,12 @@ def _sets(
     ]
 
 
-def _example(tables: RunTables, row: Any, arms: tuple[str, str], judge: str) -> Example:
+def _build_example(tables: RunTables, row: Any, arms: tuple[str, str], judge: str) -> MotionPair:
     prompt = tables.prompts[row.prompt_id]
-    sides = [_side(tables, arm, name, judge) for arm, name in zip(arms, (row.motion_id_first, row.motion_id_second))]
-    return Example(
+    sides = [
+        _build_motion(tables, arm, name, judge) for arm, name in zip(arms, (row.motion_id_first, row.motion_id_second))
+    ]
+    return MotionPair(
         prompt_id=row.prompt_id,
         prompt=prompt["text"],
         task=prompt["task"],
@@ -120,21 +134,21 @@ def _example(tables: RunTables, row: Any, arms: tuple[str, str], judge: str) -> 
     )
 
 
-def _side(tables: RunTables, arm: str, motion_id: str, judge: str) -> Side:
-    said = tables.scores.get((motion_id, judge), {})
-    return Side(
+def _build_motion(tables: RunTables, arm: str, motion_id: str, judge: str) -> ExampleMotion:
+    score = tables.scores.get((motion_id, judge), {})
+    return ExampleMotion(
         arm=arm,
         motion_id=motion_id,
         frames=int(tables.motions.loc[motion_id, "frames"]),
-        score=said.get("score"),
-        rationale=said.get("rationale") or said.get("error") or "",
-        evidence=list(_evidence(said)),
+        score=score.get("score"),
+        rationale=score.get("rationale") or score.get("error") or "",
+        evidence=list(_list_evidence(score)),
     )
 
 
-def _evidence(said: dict[str, Any]) -> Iterable[Evidence]:
-    """Each asked event with what was seen of it, then what was seen without being asked."""
-    verdicts = said.get("verdicts") or []
+def _list_evidence(score: dict[str, Any]) -> Iterable[Evidence]:
+    """The events of the prompt as the judge saw them, then the events that it saw besides."""
+    verdicts = score.get("verdicts") or []
     for verdict in verdicts:
         yield Evidence(
             action=verdict["action"],
@@ -142,20 +156,20 @@ def _evidence(said: dict[str, Any]) -> Iterable[Evidence]:
             seen=verdict["seen_count"] if verdict["found"] else 0,
             start=verdict["start"],
             end=verdict["end"],
-            countable=_countable(verdict["action"]),
+            countable=_is_countable(verdict["action"]),
         )
-    accounted = {(verdict["action"], verdict["start"]) for verdict in verdicts}
-    for event in said.get("events") or []:
-        if (event["action"], event["start"]) not in accounted:
+    listed = {(verdict["action"], verdict["start"]) for verdict in verdicts}
+    for event in score.get("events") or []:
+        if (event["action"], event["start"]) not in listed:
             yield Evidence(
                 action=event["action"],
                 asked=None,
                 seen=event["count"],
                 start=event["start"],
                 end=event["end"],
-                countable=_countable(event["action"]),
+                countable=_is_countable(event["action"]),
             )
 
 
-def _countable(action: str) -> bool:
+def _is_countable(action: str) -> bool:
     return action not in ACTIONS or ACTIONS[action].countable

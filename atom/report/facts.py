@@ -1,7 +1,7 @@
-"""What a report says, as data: the layout of `report.json`.
+"""The facts of a report as data: the layout of `report.json`.
 
-`format` is raised when a field changes its meaning or goes. Scores are 1 to 5, frames are 20 a second and end before
-`end`, shares are 0 to 1, seconds are wall time, cost is in US dollars; what is not known is null.
+`format` is raised when a field changes its meaning or is removed. Scores are 1 to 5, frames are 20 per second and `end`
+is exclusive, shares are 0 to 1, seconds are wall time, cost is in US dollars. Unknown values are null.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class _Fact(BaseModel):
 
 
 class Change(_Fact):
-    """A figure of two models over `n` prompts, the 95 % interval of its gain (paired bootstrap over prompts), and
-    better, worse, higher, lower, within noise or too few prompts."""
+    """A figure of two models over `n` prompts, with the 95 % interval of the gain (paired bootstrap over prompts). The
+    verdict is better, worse, higher, lower, within noise or too few prompts."""
 
     base: float
     tuned: float
@@ -33,7 +33,8 @@ class Change(_Fact):
 
 
 class Baseline(_Fact):
-    """The base's plainer way `name` in the place of the tuned model, and how far the tuned model is ahead of it."""
+    """A baseline such as best of N: its `figures` have it in the place of the tuned model, and `tuned_over_baseline` is
+    the lead of the tuned model over it."""
 
     name: str
     figures: dict[str, Change]
@@ -49,7 +50,7 @@ class Share(_Fact):
 
 
 class WinRate(_Fact):
-    """Shares of `n` prompts of a task (or "overall") that the tuned model wins, ties and loses against the base."""
+    """Shares of the `n` prompts of a task (or "overall") that the tuned model wins, ties and loses against the base."""
 
     judge: str
     task: str
@@ -60,7 +61,7 @@ class WinRate(_Fact):
 
 
 class ScoreCounts(_Fact):
-    """How many motions of an arm got each score: `counts` for 1.0, 1.5 to 5.0, rounded to the nearest half."""
+    """How many motions of an arm got each score: `counts` for 1.0, 1.5, ... 5.0, scores rounded to the nearest half."""
 
     judge: str
     task: str
@@ -69,7 +70,8 @@ class ScoreCounts(_Fact):
 
 
 class Agreement(_Fact):
-    """Of two judges on `n` motions: Cohen's kappa on exact match with its interval, Spearman's rank correlation."""
+    """Agreement of two judges on `n` motions: Cohen's kappa on exact match with its 95 % interval, and Spearman's rank
+    correlation of the scores."""
 
     judges: tuple[str, str]
     n: int
@@ -80,7 +82,8 @@ class Agreement(_Fact):
 
 
 class Evidence(_Fact):
-    """An action that was asked, seen or both: `asked` times (null: not at all), `seen` times, from `start` to `end`."""
+    """An action that the prompt asks for `asked` times (null: not at all) and the judge saw `seen` times, from frame
+    `start` to `end`."""
 
     action: str
     asked: int | None
@@ -98,18 +101,18 @@ class Evidence(_Fact):
         return "miscounted" if self.countable and self.seen != self.asked else "found"
 
     @property
-    def in_words(self) -> str:
-        """What was asked and seen, and when, such as "asked twice, seen once, 0.4 to 1.2 s (frames 8 to 23)"."""
-        asked = "" if self.asked is None else f"asked {_times(self.asked)}, " if self.countable else "asked, "
+    def description(self) -> str:
+        """A phrase such as "asked twice, seen once, 0.4 to 1.2 s (frames 8 to 23)"."""
+        asked = "" if self.asked is None else f"asked {_count_in_words(self.asked)}, " if self.countable else "asked, "
         if not self.seen or self.start is None or self.end is None:
             return f"{asked}not seen"
-        seen = f"seen {_times(self.seen)}" if self.countable else "seen"
-        when = f"{self.start / FPS:.1f} to {self.end / FPS:.1f} s (frames {self.start} to {self.end - 1})"
-        return f"{asked}{seen}, {when}"
+        seen = f"seen {_count_in_words(self.seen)}" if self.countable else "seen"
+        time = f"{self.start / FPS:.1f} to {self.end / FPS:.1f} s (frames {self.start} to {self.end - 1})"
+        return f"{asked}{seen}, {time}"
 
 
-class Side(_Fact):
-    """One motion of an example, and what the judge said of it."""
+class ExampleMotion(_Fact):
+    """One motion of an example, with the judge's score, its reasons and its evidence."""
 
     arm: str
     motion_id: str
@@ -119,28 +122,29 @@ class Side(_Fact):
     evidence: list[Evidence]
 
 
-class Example(_Fact):
-    """Two motions of one prompt, and the difference of their scores."""
+class MotionPair(_Fact):
+    """An example: two motions of one prompt, and the difference of their scores."""
 
     prompt_id: str
     prompt: str
     task: str
     difference: float | None
-    sides: tuple[Side, Side]
+    sides: tuple[ExampleMotion, ExampleMotion]
 
 
 class ExampleSet(_Fact):
-    """Examples that one rule chose; `rule` says in words how, `difference` which score is taken from which."""
+    """Examples that one rule chose. `rule` states the rule, `difference` names the score difference of each example,
+    such as "tuned minus base"."""
 
     title: str
     rule: str
     difference: str
-    examples: list[Example]
+    examples: list[MotionPair]
 
 
 class Stage(_Fact):
-    """What a stage did in the run (`seconds`), and what its artifacts took when they were made, then or earlier
-    (`made_in` seconds over all shards, `tokens`, `cost`)."""
+    """A stage of the run. `seconds` passed in this run; `made_in` (seconds over all shards), `tokens` and `cost` are
+    what its artifacts took to compute, in this run or an earlier one."""
 
     name: str
     shards: int
@@ -155,9 +159,9 @@ class Stage(_Fact):
     keys: list[str]
 
 
-class Maker(_Fact):
-    """The code that made the artifacts of some stages: git commit (null outside a checkout), whether the checkout held
-    changes of its own, and versions."""
+class CodeVersion(_Fact):
+    """The code that computed the artifacts of some stages: git commit (null outside a checkout), whether the checkout
+    had uncommitted changes, and the versions of Python and packages. `last` is when it was last used."""
 
     commit: str | None
     changed: bool
@@ -168,7 +172,7 @@ class Maker(_Fact):
 
 
 class Adapter(_Fact):
-    """The tuned adapter: where in the store it lies, and the model it belongs to."""
+    """The tuned adapter: its artifact in the store, and the model it belongs to."""
 
     stage: str
     key: str
@@ -176,9 +180,12 @@ class Adapter(_Fact):
 
 
 class RunReport(_Fact):
-    """All that the report of a run says. `gains` is by judge and figure, as `atom.evaluation.comparison.compare` tells
-    them; `metrics`, `tuning` and `on_policy` are rows of the store's tables of that kind, `preferences` is
-    `summarise_pairs`; `config` is the whole of the run's."""
+    """Everything in the report of a run.
+
+    `gains` is by judge and figure, from `atom.evaluation.comparison.compare`. `metrics`, `tuning` and `on_policy` are
+    rows of the store's tables of these names. `preferences` is the result of `summarise_pairs`. `config` is the whole
+    config of the run.
+    """
 
     format: Literal[1] = FORMAT
     run_id: str
@@ -198,7 +205,7 @@ class RunReport(_Fact):
     on_policy: list[dict[str, Any]]
     examples: list[ExampleSet]
     stages: list[Stage]
-    makers: list[Maker]
+    makers: list[CodeVersion]
     adapter: Adapter | None
     config: dict[str, Any]
 
@@ -213,11 +220,11 @@ class RunReport(_Fact):
 
     @property
     def training_judge(self) -> str | None:
-        """The judge that had a part in the tuning; None where other people's pairs or models took its place."""
-        imported = self.config["external"]
-        elsewhere = imported["preferences"] or (imported["base"] and not imported["candidates"])
-        return None if elsewhere else self.config["judging"]["judge"]
+        """The judge that chose the training pairs; None where external pairs or external models took its place."""
+        external = self.config["external"]
+        is_external = external["preferences"] or (external["base"] and not external["candidates"])
+        return None if is_external else self.config["judging"]["judge"]
 
 
-def _times(count: int) -> str:
+def _count_in_words(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")

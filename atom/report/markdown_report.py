@@ -1,69 +1,78 @@
-"""A report as Markdown, with the plots as files beside it."""
+"""A report as Markdown, with the plots as separate files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from atom.markdown import escape_markdown, markdown_table
-from atom.report.facts import Evidence, Example, ExampleSet, RunReport
-from atom.report.sections import Section, Sections
+from atom.report.facts import Evidence, ExampleSet, MotionPair, RunReport
+from atom.report.sections import ReportSection, ReportSections
 
 
-def render_markdown_report(report: RunReport, sections: Sections, plots: bool = True) -> str:
-    """The facts of the page; what can be turned and scrubbed there is told in words. With `plots` their files are to
-    lie beside it, without them what they show is in the tables."""
+def render_markdown_report(report: RunReport, sections: ReportSections, plots: bool = True) -> str:
+    """Renders a report as Markdown. Motions are described in words.
+
+    Args:
+        report: the facts.
+        sections: from `build_sections`.
+        plots: whether to link the plots, whose files must be in the same folder.
+
+    Returns:
+        The document.
+    """
     parts = [
         f"# {escape_markdown(report.name)}: report of an AToM run",
-        f"Run {escape_markdown(report.run_id)}, begun {report.created_at[:16].replace('T', ' ')} UTC, {escape_markdown(report.state)}.",
+        f"Run {escape_markdown(report.run_id)}, started {report.created_at[:16].replace('T', ' ')} UTC, "
+        f"{escape_markdown(report.state)}.",
         "## Summary",
         *(escape_markdown(sentence, None) for sentence in report.summary),
-        *(_section(section, plots) for section in sections.results),
+        *(_render_section(section, plots) for section in sections.results),
     ]
     if report.examples:
-        parts += ["## Examples", "Chosen by the rules below, not by hand. Times are seconds into the motion."]
-        parts += [part for chosen in report.examples for part in _examples(chosen)]
-    parts += [_section(section, plots) for section in sections.making]
+        parts += [
+            "## Examples",
+            "The rules below chose these examples. Times are seconds from the start of the motion.",
+        ]
+        parts += [part for examples in report.examples for part in _render_examples(examples)]
+    parts += [_render_section(section, plots) for section in sections.methods]
     return "\n\n".join(parts) + "\n"
 
 
-def _section(section: Section, plots: bool) -> str:
-    """Folded tables are left to the page and the data."""
+def _render_section(section: ReportSection, plots: bool) -> str:
+    """Folded tables are in the HTML page and the data only."""
     parts = [f"## {section.title}", *(escape_markdown(note, None) for note in section.notes)]
     if plots:
         parts += [f"![{escape_markdown(plot.alt, None)}]({plot.name}.png)" for plot in section.plots]
     tables = [table for table in section.tables if not table.folded]
     for table in tables:
         parts += [f"### {escape_markdown(table.label)}"] if len(tables) > 1 else []
-        parts.append(markdown_table(table.head, table.rows))
+        parts.append(markdown_table(table.header, table.rows))
     for name, text in section.code.items():
-        parts += [f"### {name}", _fenced(text)]
+        parts += [f"### {name}", _fence_code(text)]
     return "\n\n".join(parts)
 
 
-def _examples(chosen: ExampleSet) -> Iterator[str]:
-    yield f"### {escape_markdown(chosen.title)}"
-    yield escape_markdown(chosen.rule, None)
-    head = ("prompt", "task", "motion", "score", "what the judge saw")
-    yield (
-        markdown_table(head, [row for example in chosen.examples for row in _rows(example)])
-        if chosen.examples
-        else "None."
-    )
+def _render_examples(examples: ExampleSet) -> Iterator[str]:
+    yield f"### {escape_markdown(examples.title)}"
+    yield escape_markdown(examples.rule, None)
+    header = ("prompt", "task", "motion", "score", "what the judge saw")
+    rows = [row for pair in examples.examples for row in _example_rows(pair)]
+    yield markdown_table(header, rows) if rows else "None."
 
 
-def _rows(example: Example) -> Iterator[tuple[str, ...]]:
-    for side in example.sides:
-        saw = "; ".join(_saw(found) for found in side.evidence) or side.rationale
-        score = "none" if side.score is None else f"{side.score:.1f}"
-        yield example.prompt, example.task, f"{side.arm} {side.motion_id}", score, saw
+def _example_rows(pair: MotionPair) -> Iterator[tuple[str, ...]]:
+    for motion in pair.sides:
+        evidence = "; ".join(_describe_evidence(row) for row in motion.evidence) or motion.rationale
+        score = "none" if motion.score is None else f"{motion.score:.1f}"
+        yield pair.prompt, pair.task, f"{motion.arm} {motion.motion_id}", score, evidence
 
 
-def _saw(found: Evidence) -> str:
-    return f"{found.action.replace('_', ' ')}: {found.state}, {found.in_words}"
+def _describe_evidence(evidence: Evidence) -> str:
+    return f"{evidence.action.replace('_', ' ')}: {evidence.state}, {evidence.description}"
 
 
-def _fenced(text: str) -> str:
-    """Code that no run of backticks within it can end."""
+def _fence_code(text: str) -> str:
+    """A code block whose fence is longer than any run of backticks in the text."""
     fence = "```"
     while fence in text:
         fence += "`"

@@ -1,4 +1,4 @@
-"""The metrics of text-to-motion as a table for people."""
+"""The text-to-motion metrics as a table."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ METRICS = {
 
 
 def build_metrics_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Rows of the metrics table as what is shown: the `arms`, by metric a text for each in `rows`, and what all figures
-    have in common in `note`; empty for none."""
+    """Arranges rows of the stored metrics table for display: `arms`, the columns; `rows`, the cells by metric; and
+    `note`, the fields that all rows share, such as the evaluator. Empty if there are no metrics."""
     if not rows:
         return {}
-    found = {(row["metric"], row["arm"]): f"{row['mean']:.3f} ± {row['half_width']:.3f}" for row in rows}
+    cells = {(row["metric"], row["arm"]): f"{row['mean']:.3f} ± {row['half_width']:.3f}" for row in rows}
     arms = list(dict.fromkeys(row["arm"] for row in rows))
     table = {
-        name: [found.get((metric, arm), "") for arm in arms]
+        name: [cells.get((metric, arm), "") for arm in arms]
         for metric, name in METRICS.items()
-        if any((metric, arm) in found for arm in arms)
+        if any((metric, arm) in cells for arm in arms)
     }
     return {"arms": arms, "rows": table, "note": rows[0]}

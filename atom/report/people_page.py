@@ -1,4 +1,4 @@
-"""What people said of a run as one self-contained HTML page."""
+"""The results of a human review as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -6,38 +6,48 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from atom.events import TASKS
 from atom.rendering.viewer import ViewedMotion, render_viewer, viewer_assets
+from atom.templates import template_environment
 
-MAX_DISPUTES_SHOWN = 12  # motions or pairs of them that are disputed, the furthest apart
+MAX_DISPUTES_SHOWN = 12  # motions or pairs of motions, those with the largest disagreement
 
 
 def render_people_page(run_id: str, results: Mapping[str, Any], joints: Callable[[str], np.ndarray]) -> str:
-    """The page of `atom.review.vote_results.results`: win rates as bars, who agrees with whom, and where people and a judge
-    say otherwise, the motions side by side in 3D. `joints` gives those of a motion, (T, 22, 3) in metres, by its id.
-    All text is escaped, nothing is fetched."""
-    disputed: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}  # by the motions, what each judge says of them
+    """Renders the page: win rates as bars, agreement, and where people and a judge disagree, the motions in 3D.
+
+    Args:
+        run_id: the run that people voted on.
+        results: of `atom.review.vote_results.summarise_votes`.
+        joints: gives the joints (T, 22, 3) of a motion by its id, in metres.
+
+    Returns:
+        The page. All text is escaped, and the page loads nothing.
+    """
+    disputes: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}  # motion ids -> disagreements, one per judge
     for row in results["disagreements"]:
-        disputed.setdefault(tuple(row["motion_ids"]), []).append(row)
-    environment = Environment(loader=PackageLoader("atom.report"), autoescape=True, undefined=StrictUndefined)
-    environment.filters["viewer"] = lambda rows: _viewer(rows, joints)
-    return environment.get_template("people.html.j2").render(
-        run_id=run_id,
-        results=results,
-        groups=("overall", *TASKS),
-        disputed=len(disputed),
-        shown=list(disputed.values())[:MAX_DISPUTES_SHOWN],
-        viewer_assets=viewer_assets(),
+        disputes.setdefault(tuple(row["motion_ids"]), []).append(row)
+    return (
+        template_environment("atom.report")
+        .get_template("people.html.j2")
+        .render(
+            run_id=run_id,
+            results=results,
+            groups=("overall", *TASKS),
+            dispute_count=len(disputes),
+            shown=list(disputes.values())[:MAX_DISPUTES_SHOWN],
+            viewer_assets=viewer_assets(),
+            render_dispute=lambda rows: _render_dispute(rows, joints),
+        )
     )
 
 
-def _viewer(rows: Sequence[Mapping[str, Any]], joints: Callable[[str], np.ndarray]) -> Markup:
-    """The motions that some judges dispute with people, with what these judges gave them."""
+def _render_dispute(rows: Sequence[Mapping[str, Any]], joints: Callable[[str], np.ndarray]) -> Markup:
+    """The motions in 3D, each with the scores of the judges that disagree with people."""
     motions = []
-    for place, (arm, motion_id) in enumerate(zip(rows[0]["arms"], rows[0]["motion_ids"], strict=True)):
-        given = ", ".join(f"{row['judge']} judge {row['scores'][place]:.1f}" for row in rows)
-        motions.append(ViewedMotion(arm, joints(motion_id), given))
+    for side, (arm, motion_id) in enumerate(zip(rows[0]["arms"], rows[0]["motion_ids"], strict=True)):
+        scores = ", ".join(f"{row['judge']} judge {row['scores'][side]:.1f}" for row in rows)
+        motions.append(ViewedMotion(arm, joints(motion_id), scores))
     return render_viewer(motions)

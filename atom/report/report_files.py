@@ -1,4 +1,4 @@
-"""Everything that tells of a run, from its record and the store: page, Markdown, data, plots, cards."""
+"""The files of a report: page, Markdown, data, plots, cards and an animated example."""
 
 from __future__ import annotations
 
@@ -12,92 +12,107 @@ import numpy as np
 
 from atom.atomic_write import write_atomically
 from atom.errors import AtomError
-from atom.preferences.card import about_run, dataset_card
+from atom.preferences.card import build_dataset_card, describe_run_preferences
 from atom.rendering import check_joints, write_grid
-from atom.report.facts import Example, RunReport
-from atom.report.html_report import render_report
+from atom.report.facts import ExampleMotion, MotionPair, RunReport
+from atom.report.html_report import render_html_report
 from atom.report.markdown_report import render_markdown_report
-from atom.report.model_card import model_card
+from atom.report.model_card import render_model_card
 from atom.report.report_builder import build_report
 from atom.report.run_tables import RunTables
 from atom.report.sections import build_sections
 
 PAGE, MARKDOWN, DATA = "report.html", "report.md", "report.json"
-_SIZE = 288  # pixels of a pane of the example's side
+_PANE_SIZE = 288  # pixels, width and height of each motion in example.webp
 
 
 def write_report(tables: RunTables, folder: Path | None = None) -> dict[str, str]:
-    """Writes the report of a run into its folder in the store, or into `folder`; gives where each file is, by name.
+    """Writes the report of a run.
 
-    - report.html, one page that needs nothing beside it; report.md with the plots (gains.png and others) beside it;
-      report.json, all figures as data in the layout of `atom.report.facts.RunReport`;
-    - example.webp: the first example that the rules choose, animated;
-    - adapter/README.md and preferences/README.md: the cards of the tuned adapter and of the pairs, each of which
-      belongs beside what it tells of.
+    - report.html, one page that needs no other file; report.md with its plots (gains.png and others); report.json, all
+      figures as data in the layout of `atom.report.facts.RunReport`;
+    - example.webp: the first example, animated;
+    - adapter/README.md and preferences/README.md: the model card of the tuned adapter and the dataset card of the
+      pairs, to be placed beside the adapter and the pairs.
 
-    Raises AtomError or StoreError where what the run made is gone or the folder can't be written.
+    Args:
+        tables: the run.
+        folder: where to write; by default the run's folder in the store.
+
+    Returns:
+        The address of each file, by name.
+
+    Raises:
+        AtomError: an artifact of the run is missing, or the folder can't be written.
+        StoreError: the store can't be read or written.
     """
     report = build_report(tables)
     sections, joints = build_sections(report), load_drawable_joints(tables, report)
     files = {
-        PAGE: render_report(report, sections, joints).encode(),
+        PAGE: render_html_report(report, sections, joints).encode(),
         MARKDOWN: render_markdown_report(report, sections).encode(),
         DATA: (report.model_dump_json(indent=1) + "\n").encode(),
         **{f"{plot.name}.png": plot.png for plot in sections.plots},
-        **dict(_cards(tables, report)),
+        **dict(_render_cards(tables, report)),
     }
-    if example := _example(report, joints):
+    if example := _render_example(report, joints):
         files["example.webp"] = example
     if folder is None:
         return {name: tables.store.save_run_file(report.run_id, name, data) for name, data in files.items()}
-    return {name: _written(folder / name, data) for name, data in files.items()}
+    return {name: _write_file(folder / name, data) for name, data in files.items()}
 
 
 def load_drawable_joints(tables: RunTables, report: RunReport) -> dict[str, np.ndarray]:
-    """The joints (T, 22, 3) of the examples' motions by id, without those that can't be drawn."""
-    sides = {
-        side.motion_id: side for chosen in report.examples for example in chosen.examples for side in example.sides
-    }
-    found = {}
-    for motion_id, side in sides.items():
-        if side.frames:
+    """Loads the motions of the examples.
+
+    Args:
+        tables: the run.
+        report: its facts.
+
+    Returns:
+        The joints (T, 22, 3) in metres by motion id, without motions that can't be drawn.
+    """
+    motions = {motion.motion_id: motion for pair in _example_pairs(report) for motion in pair.sides}
+    drawable = {}
+    for motion_id, motion in motions.items():
+        if motion.frames:
             joints = tables.joints(motion_id)
             with suppress(AtomError):
-                found[motion_id] = check_joints(joints)
-    return found
+                drawable[motion_id] = check_joints(joints)
+    return drawable
 
 
-def _cards(tables: RunTables, report: RunReport) -> Iterator[tuple[str, bytes]]:
+def _example_pairs(report: RunReport) -> Iterator[MotionPair]:
+    return (pair for examples in report.examples for pair in examples.examples)
+
+
+def _render_cards(tables: RunTables, report: RunReport) -> Iterator[tuple[str, bytes]]:
     if report.adapter:
-        yield "adapter/README.md", model_card(report, report.adapter).encode()
+        yield "adapter/README.md", render_model_card(report, report.adapter).encode()
     if rows := tables.preferences:
-        rounds = range(1, len(tables.rounds("preferences")) + 1)
+        rounds = range(1, len(tables.round_names("preferences")) + 1)
         files = {split: f"data/{split}-00000.parquet" for split in sorted({row["split"] for row in rows})}
-        card = dataset_card(rows, "datasets", about_run(tables.record, list(rounds)), files)
+        card = build_dataset_card(rows, "datasets", describe_run_preferences(tables.record, list(rounds)), files)
         yield "preferences/README.md", card.encode()
 
 
-def _example(report: RunReport, joints: Mapping[str, np.ndarray]) -> bytes | None:
-    """An animated picture of the first example of which both motions can be drawn."""
-    examples = (example for chosen in report.examples for example in chosen.examples)
-    example = next((e for e in examples if all(side.motion_id in joints for side in e.sides)), None)
-    if example is None:
+def _render_example(report: RunReport, joints: Mapping[str, np.ndarray]) -> bytes | None:
+    """An animated WebP of the first example whose motions can both be drawn."""
+    pairs = (pair for pair in _example_pairs(report) if all(motion.motion_id in joints for motion in pair.sides))
+    if (pair := next(pairs, None)) is None:
         return None
-    panes: list[tuple[str, Any]] = [
-        (_titled(example, number), joints[side.motion_id]) for number, side in enumerate(example.sides)
-    ]
+    panes: list[tuple[str, Any]] = [(_pane_title(motion), joints[motion.motion_id]) for motion in pair.sides]
     with tempfile.TemporaryDirectory(prefix="atom-") as work:
         path = Path(work) / "example.webp"
-        write_grid(path, panes, size=_SIZE)
+        write_grid(path, panes, size=_PANE_SIZE)
         return path.read_bytes()
 
 
-def _titled(example: Example, number: int) -> str:
-    side = example.sides[number]
-    return side.arm if side.score is None else f"{side.arm}: {side.score:.1f} of 5"
+def _pane_title(motion: ExampleMotion) -> str:
+    return motion.arm if motion.score is None else f"{motion.arm}: {motion.score:.1f} of 5"
 
 
-def _written(path: Path, data: bytes) -> str:
+def _write_file(path: Path, data: bytes) -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda new: new.write_bytes(data))

@@ -1,4 +1,4 @@
-"""What a report says, section by section, before it becomes a page or a Markdown file: words, plots and tables."""
+"""The sections of a report: notes, plots and tables, which the HTML page and the Markdown file render."""
 
 from __future__ import annotations
 
@@ -7,53 +7,54 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from atom.report.facts import Change, Maker, RunReport, Share
+from atom.report.facts import Change, CodeVersion, RunReport, Share
 from atom.report.metrics_table import build_metrics_table
 from atom.report.plots import SCORES, Plot, draw_plots
-from atom.report.wording import GUARDS, in_the_loop, interval, joined, percent
+from atom.report.wording import GUARDS, format_interval, format_percent, join_words, name_reward_source
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table of texts; `label` says what it holds. A `folded` one is long and opens on demand."""
+class ReportTable:
+    """A table of texts."""
 
-    label: str
-    head: Sequence[str]
+    label: str  # what it holds
+    header: Sequence[str]
     rows: Sequence[Sequence[str]]
-    folded: bool = False
+    folded: bool = False  # a long table, which the page opens on demand
 
 
 @dataclass(frozen=True)
-class Section:
-    """A part of a report. `code` stands after everything else, as text to copy, by what it is."""
+class ReportSection:
+    """A section of a report."""
 
     title: str
     notes: Sequence[str] = ()
     plots: Sequence[Plot] = ()
-    tables: Sequence[Table] = ()
-    code: dict[str, str] = field(default_factory=dict)
+    tables: Sequence[ReportTable] = ()
+    code: dict[str, str] = field(default_factory=dict)  # text to copy by its title, after everything else
 
     @property
     def anchor(self) -> str:
+        """The id of its heading in the page."""
         return "".join(letter if letter.isalnum() else "-" for letter in self.title.lower())
 
 
 @dataclass(frozen=True)
-class Sections:
-    """What came of a run, empty where nothing was compared; and how it was made, what it took, how to make it again."""
+class ReportSections:
+    """All sections of a report but the summary and the examples."""
 
-    results: list[Section]
-    making: list[Section]
+    results: list[ReportSection]  # empty where the run compared nothing
+    methods: list[ReportSection]  # pairs, tuning, cost, provenance and reproduction
 
     @property
     def plots(self) -> list[Plot]:
-        return [plot for section in (*self.results, *self.making) for plot in section.plots]
+        return [plot for section in (*self.results, *self.methods) for plot in section.plots]
 
 
-def build_sections(report: RunReport) -> Sections:
-    """All sections but the summary and the examples, with every plot drawn once."""
+def build_sections(report: RunReport) -> ReportSections:
+    """Builds all sections but the summary and the examples, and draws their plots."""
     plots = draw_plots(report)
-    return Sections(_results(report, plots) if report.gains else [], _making(report, plots))
+    return ReportSections(_results(report, plots) if report.gains else [], _methods(report, plots))
 
 
 def dump_config_yaml(report: RunReport) -> str:
@@ -61,13 +62,13 @@ def dump_config_yaml(report: RunReport) -> str:
     return yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True)
 
 
-def _results(report: RunReport, plots: dict[str, list[Plot]]) -> list[Section]:
+def _results(report: RunReport, plots: dict[str, list[Plot]]) -> list[ReportSection]:
     return [
         _gains(report, plots["gains"]),
         _win_rates(report, plots["win rates"]),
-        Section(
+        ReportSection(
             "Scores",
-            ["What the judges gave to the motions of the held-out prompts, in half points."],
+            ["Scores of the motions of the held-out prompts, in half points."],
             plots["scores"],
         ),
         *_guards(report),
@@ -77,8 +78,8 @@ def _results(report: RunReport, plots: dict[str, list[Plot]]) -> list[Section]:
     ]
 
 
-def _making(report: RunReport, plots: dict[str, list[Plot]]) -> list[Section]:
-    on_policy = f"Tuning with {in_the_loop(report.config)} in the loop"
+def _methods(report: RunReport, plots: dict[str, list[Plot]]) -> list[ReportSection]:
+    on_policy = f"Tuning with {name_reward_source(report.config)} in the loop"
     return [
         *_preferences(report),
         *_tuning("Tuning on preferences", report.tuning, plots["tuning"], ("loss", "accuracy", "margin")),
@@ -90,13 +91,21 @@ def _making(report: RunReport, plots: dict[str, list[Plot]]) -> list[Section]:
 
 
 def change_row(name: str, change: Change) -> list[str]:
-    """Base, tuned, gain, interval and verdict of a figure as cells."""
+    """The row of a figure in a table with `CHANGE_HEADER`.
+
+    Args:
+        name: of the figure.
+        change: the figure.
+
+    Returns:
+        Name, base, tuned, gain, interval and verdict.
+    """
     return [
         name,
         f"{change.base:.3f}",
         f"{change.tuned:.3f}",
         f"{change.gain:+.3f}",
-        interval(change, 3),
+        format_interval(change, 3),
         change.verdict,
     ]
 
@@ -104,169 +113,186 @@ def change_row(name: str, change: Change) -> list[str]:
 CHANGE_HEADER = ("figure", "base", "tuned", "gain", "95 % interval", "verdict")
 
 
-def _gains(report: RunReport, plots: list[Plot]) -> Section:
+def _gains(report: RunReport, plots: list[Plot]) -> ReportSection:
     prompts = report.gains[report.judge or ""]["overall"].n
-    imported = report.config["external"]
-    seeds = "" if imported["base"] else " with the same seeds"
-    notes = [f"Base and tuned model made motions for the same {prompts:,} held-out prompts{seeds}."]
-    if not any(imported[name] for name in ("base", "candidates", "preferences", "runs")):
-        notes.append("No combination of events in these prompts was trained on.")
-    notes.append("Intervals are of a paired bootstrap over prompts; where one holds 0, the difference is called noise.")
+    external = report.config["external"]
+    seeds = "" if external["base"] else " with the same seeds"
+    notes = [f"Base and tuned model generated motions for the same {prompts:,} held-out prompts{seeds}."]
+    if not any(external[name] for name in ("base", "candidates", "preferences", "runs")):
+        notes.append("The training prompts contain none of the event combinations of these prompts.")
+    notes.append(
+        "Intervals are from a paired bootstrap over prompts; a gain whose interval contains 0 is within noise."
+    )
     tables = [
-        Table(
+        ReportTable(
             f"Gains by the {judge} judge",
             CHANGE_HEADER,
             [change_row(name.replace("_", " "), figures[name]) for name in (*SCORES, "exact_match") if name in figures],
         )
         for judge, figures in report.gains.items()
     ]
-    return Section("Gains", notes, plots, tables)
+    return ReportSection("Gains", notes, plots, tables)
 
 
-def _win_rates(report: RunReport, plots: list[Plot]) -> Section:
-    notes = ["A prompt is won where the mean score of its tuned motions is above that of its base motions."]
-    head = ("prompts of", "n", "tuned wins", "95 % interval", "ties", "95 % interval", "base wins", "95 % interval")
+def _win_rates(report: RunReport, plots: list[Plot]) -> ReportSection:
+    notes = [
+        "The tuned model wins a prompt if the mean score of its motions is above that of the base model's motions."
+    ]
+    header = ("prompts of", "n", "tuned wins", "95 % interval", "ties", "95 % interval", "base wins", "95 % interval")
     tables = [
-        Table(
+        ReportTable(
             f"Win rates by the {judge} judge",
-            head,
+            header,
             [
-                [rate.task, f"{rate.n:,}", *_share(rate.wins), *_share(rate.ties), *_share(rate.losses)]
+                [
+                    rate.task,
+                    f"{rate.n:,}",
+                    *_format_share(rate.wins),
+                    *_format_share(rate.ties),
+                    *_format_share(rate.losses),
+                ]
                 for rate in report.win_rates
                 if rate.judge == judge
             ],
         )
         for judge in report.gains
     ]
-    return Section("Win rates", notes, plots, tables)
+    return ReportSection("Win rates", notes, plots, tables)
 
 
-def _share(found: Share) -> tuple[str, str]:
-    return percent(found.share), f"{percent(found.low)} to {percent(found.high)}"
+def _format_share(share: Share) -> tuple[str, str]:
+    return format_percent(share.share), f"{format_percent(share.low)} to {format_percent(share.high)}"
 
 
-def _guards(report: RunReport) -> list[Section]:
+def _guards(report: RunReport) -> list[ReportSection]:
     figures = report.gains[report.judge or ""]
     rows = [change_row(words, figures[name]) for name, words in GUARDS.items() if name in figures]
     notes = [
-        "A judge may like longer, shakier or more uniform motions for reasons that nobody wants. Length is that of "
-        "the motions over the mean length that the same events have in the corpus; foot skate is the speed of a foot "
-        "on the floor; diversity is the mean distance between motions of different prompts, multimodality that between "
-        "motions of one."
+        "These guard metrics show reward hacking: a judge may prefer longer, shakier or more uniform motions. Length "
+        "is relative to the mean length of the same events in the corpus. Foot skate is the speed of a foot on the "
+        "floor. Diversity is the mean distance between motions of different prompts, multimodality that between "
+        "motions of the same prompt."
     ]
-    return [Section("Length and physics", notes, [], [Table("Length and physics of the motions", CHANGE_HEADER, rows)])]
+    return [
+        ReportSection(
+            "Length and physics", notes, [], [ReportTable("Length and physics of the motions", CHANGE_HEADER, rows)]
+        )
+    ]
 
 
-def _baselines(report: RunReport) -> list[Section]:
+def _baselines(report: RunReport) -> list[ReportSection]:
     if not any(report.baselines.values()):
         return []
-    head = ("model", "score", "exact match", "length ratio", "tuned is ahead by", "95 % interval", "verdict")
+    header = ("model", "score", "exact match", "length ratio", "tuned is ahead by", "95 % interval", "verdict")
     tables = [
-        Table(
+        ReportTable(
             f"Baselines by the {judge} judge",
-            head,
+            header,
             [
                 [
-                    found.name,
-                    *(_tuned(found.figures, name) for name in ("overall", "exact_match", "length_ratio")),
-                    f"{found.tuned_over_baseline.gain:+.3f}",
-                    interval(found.tuned_over_baseline, 3),
-                    found.tuned_over_baseline.verdict,
+                    baseline.name,
+                    *(_format_tuned(baseline.figures, name) for name in ("overall", "exact_match", "length_ratio")),
+                    f"{baseline.tuned_over_baseline.gain:+.3f}",
+                    format_interval(baseline.tuned_over_baseline, 3),
+                    baseline.tuned_over_baseline.verdict,
                 ]
-                for found in baselines
+                for baseline in baselines
             ],
         )
         for judge, baselines in report.baselines.items()
     ]
-    notes = ["The same prompts by plainer ways to the same end, and how far the tuned model is ahead of each."]
-    return [Section("Baselines", notes, [], tables)]
+    notes = ["Simpler methods on the same prompts, and the lead of the tuned model over each of them."]
+    return [ReportSection("Baselines", notes, [], tables)]
 
 
-def _tuned(figures: dict[str, Change], name: str) -> str:
+def _format_tuned(figures: dict[str, Change], name: str) -> str:
     return f"{figures[name].tuned:.3f}" if name in figures else ""
 
 
-def _metrics(report: RunReport) -> list[Section]:
-    if not (found := build_metrics_table(report.metrics)):
+def _metrics(report: RunReport) -> list[ReportSection]:
+    if not (metrics := build_metrics_table(report.metrics)):
         return []
-    note = found["note"]
+    note = metrics["note"]
     notes = [
         f"Guo's protocol: pools of 32, {note['replications']} replications with 95 % intervals, {note['texts']:,} "
         f"texts; texts and real motions of {note['data']}, evaluator {note['evaluator']}."
     ]
     if note["evaluator"] == "built-in":
         notes.append(
-            "The built-in evaluator knows the built-in corpus only: its figures compare the rows of this table and say "
-            "nothing beside published ones."
+            "The built-in evaluator knows the built-in corpus only: compare its figures within this table, not with "
+            "published ones."
         )
-    rows = [[name, *cells] for name, cells in found["rows"].items()]
+    rows = [[name, *cells] for name, cells in metrics["rows"].items()]
     return [
-        Section(
+        ReportSection(
             "Text-to-motion metrics",
             notes,
             [],
-            [Table("Text-to-motion metrics of each model", ["metric", *found["arms"]], rows)],
+            [ReportTable("Text-to-motion metrics of each model", ["metric", *metrics["arms"]], rows)],
         )
     ]
 
 
-def _agreement(report: RunReport) -> list[Section]:
+def _agreement(report: RunReport) -> list[ReportSection]:
     if not report.agreement:
         return []
     rows = [
         [
-            " and ".join(found.judges),
-            f"{found.n:,}",
-            _known(found.kappa),
+            " and ".join(pair.judges),
+            f"{pair.n:,}",
+            _format_optional(pair.kappa),
             ""
-            if found.kappa_low is None or found.kappa_high is None
-            else f"{found.kappa_low:.2f} to {found.kappa_high:.2f}",
-            _known(found.spearman),
+            if pair.kappa_low is None or pair.kappa_high is None
+            else f"{pair.kappa_low:.2f} to {pair.kappa_high:.2f}",
+            _format_optional(pair.spearman),
         ]
-        for found in report.agreement
+        for pair in report.agreement
     ]
-    head = ("judges", "motions", "Cohen's kappa", "95 % interval", "Spearman")
+    header = ("judges", "motions", "Cohen's kappa", "95 % interval", "Spearman")
     notes = [
-        "Kappa is on what is an exact match, beyond what chance would give; Spearman is the rank correlation of scores."
+        "Cohen's kappa is the agreement on exact match beyond chance; Spearman is the rank correlation of the scores."
     ]
-    return [Section("Agreement of judges", notes, [], [Table("Agreement of each two judges", head, rows)])]
+    return [
+        ReportSection("Agreement of judges", notes, [], [ReportTable("Agreement of each two judges", header, rows)])
+    ]
 
 
-def _known(value: float | None, form: str = ".2f") -> str:
+def _format_optional(value: float | None, form: str = ".2f") -> str:
     return "" if value is None else format(value, form)
 
 
-def _preferences(report: RunReport) -> list[Section]:
+def _preferences(report: RunReport) -> list[ReportSection]:
     if report.preferences is None:
         return []
-    head = ("task", "prompts", "pairs", "chosen score", "rejected score", "chosen is longer by, tokens")
+    header = ("task", "prompts", "pairs", "chosen score", "rejected score", "chosen is longer by, tokens")
     rows = [
         [
             row["task"],
             f"{row['prompts']:,}",
             f"{row['pairs']:,}",
-            _known(row["chosen_score"]),
-            _known(row["rejected_score"]),
-            _known(row["longer_by"], "+.2f"),
+            _format_optional(row["chosen_score"]),
+            _format_optional(row["rejected_score"]),
+            _format_optional(row["longer_by"], "+.2f"),
         ]
         for row in report.preferences["tasks"]
     ]
     notes = [
-        "A token is 4 frames, a fifth of a second. Where the chosen are far from as long, the pairs also teach length."
+        "A token is 4 frames, a fifth of a second. Where chosen and rejected motions differ in length, the pairs also "
+        "teach length."
     ]
-    return [Section("Preferences", notes, [], [Table("Preferences by task", head, rows)])]
+    return [ReportSection("Preferences", notes, [], [ReportTable("Preferences by task", header, rows)])]
 
 
-def _tuning(title: str, curve: list[dict[str, float]], plots: list[Plot], names: Sequence[str]) -> list[Section]:
+def _tuning(title: str, curve: list[dict[str, float]], plots: list[Plot], names: Sequence[str]) -> list[ReportSection]:
     if not curve:
         return []
     steps = sorted({0, len(curve) // 4, len(curve) // 2, 3 * len(curve) // 4, len(curve) - 1})
     rows = [[f"{curve[step]['step']:,}", *(f"{curve[step][name]:.3f}" for name in names)] for step in steps]
-    return [Section(title, [], plots, [Table(f"{title}, some steps", ("step", *names), rows)])]
+    return [ReportSection(title, [], plots, [ReportTable(f"{title}, some steps", ("step", *names), rows)])]
 
 
-def _cost(report: RunReport) -> Section:
-    told: list[tuple[str, Callable[..., str]]] = [
+def _cost(report: RunReport) -> ReportSection:
+    columns: list[tuple[str, Callable[..., str]]] = [
         ("shards", str),
         ("reused", str),
         ("rows", "{:,}".format),
@@ -276,55 +302,56 @@ def _cost(report: RunReport) -> Section:
         ("tokens", "{:,}".format),
         ("cost", lambda cost: "unknown" if cost is None else f"{cost:.4f}"),
     ]
-    rows = [[stage.name, *(form(getattr(stage, name)) for name, form in told)] for stage in report.stages]
+    rows = [[stage.name, *(form(getattr(stage, name)) for name, form in columns)] for stage in report.stages]
     costs = [stage.cost for stage in report.stages]
     total = {
-        **{name: sum(getattr(stage, name) for stage in report.stages) for name, _ in told[:-1]},
+        **{name: sum(getattr(stage, name) for stage in report.stages) for name, _ in columns[:-1]},
         "cost": None if None in costs else sum(cost or 0.0 for cost in costs),
     }
-    rows.append(["all", *(form(total[name]) for name, form in told)])
-    head = ("stage", "shards", "reused", "rows", "set aside", "seconds", "made in, s", "tokens", "dollars")
+    rows.append(["all", *(form(total[name]) for name, form in columns)])
+    header = ("stage", "shards", "reused", "rows", "quarantined", "seconds", "compute, s", "tokens", "dollars")
     notes = [
-        "Seconds passed in this run; what was in the store already is reused. Made in, tokens and dollars are what the "
-        "artifacts took when they were made, then or earlier, added up over shards that may have run side by side."
+        "Seconds is the time in this run, which reuses artifacts that are in the store. Compute, tokens and dollars "
+        "are what the artifacts took to compute, in this run or an earlier one, summed over shards that may have run "
+        "in parallel."
     ]
     if report.seconds is not None:
         notes.append(f"The run took {report.seconds:,.1f} s.")
-    return Section("Cost and time", notes, [], [Table("Cost and time of each stage", head, rows)])
+    return ReportSection("Cost and time", notes, [], [ReportTable("Cost and time of each stage", header, rows)])
 
 
-def _provenance(report: RunReport) -> Section:
+def _provenance(report: RunReport) -> ReportSection:
     versions = [
         [
-            _commit(maker),
-            maker.python,
-            ", ".join(f"{name} {version}" for name, version in maker.packages.items()),
-            joined(maker.stages),
+            _describe_commit(code),
+            code.python,
+            ", ".join(f"{name} {version}" for name, version in code.packages.items()),
+            join_words(code.stages),
         ]
-        for maker in report.makers
+        for code in report.makers
     ]
     keys = [[stage.name, key] for stage in report.stages for key in stage.keys]
     notes = [
-        "An artifact's key is the SHA-256 of all that decides its content: two runs with one key have one content."
+        "An artifact's key is the SHA-256 of everything that determines its content: equal keys mean equal content."
     ]
     if len(report.makers) > 1:
-        notes.append(f"The artifacts were made by {len(report.makers)} states of the code, the newest first.")
-    return Section(
+        notes.append(f"{len(report.makers)} versions of the code computed the artifacts; the newest is first.")
+    return ReportSection(
         "Provenance",
         notes,
         [],
         [
-            Table("Code and versions", ("git commit", "Python", "packages", "stages"), versions),
-            Table("Keys of all artifacts", ("stage", "key"), keys, folded=True),
+            ReportTable("Code and versions", ("git commit", "Python", "packages", "stages"), versions),
+            ReportTable("Keys of all artifacts", ("stage", "key"), keys, folded=True),
         ],
     )
 
 
-def _commit(maker: Maker) -> str:
-    return (maker.commit or "not from a checkout") + (" with changes of its own" if maker.changed else "")
+def _describe_commit(code: CodeVersion) -> str:
+    return (code.commit or "not from a checkout") + (" with uncommitted changes" if code.changed else "")
 
 
-def _reproduction(report: RunReport) -> Section:
+def _reproduction(report: RunReport) -> ReportSection:
     until = f" --until {report.until}" if report.until else ""
     commit = report.makers[0].commit if report.makers else None
     lines = [
@@ -332,12 +359,12 @@ def _reproduction(report: RunReport) -> Section:
         "python -m pip install -c constraints.txt .",
         f"atom run --config run.yaml{until}",
     ]
-    seeds = report.config["seed"], report.config["training_seed"]
+    seed, training_seed = report.config["seed"], report.config["training_seed"]
     notes = [
-        f"Save the config below as run.yaml. All chance comes from its seeds: {seeds[0]} for prompts, motions, "
-        f"bootstrap and examples, {seeds[1]} for training."
+        f"Save the config below as run.yaml. All randomness comes from its seeds: {seed} for prompts, motions, "
+        f"bootstrap and examples, {training_seed} for training."
     ]
     if report.makers and report.makers[0].changed:
-        notes.append("The checkout held changes that the commit does not have.")
+        notes.append("The checkout had uncommitted changes.")
     code = {"Commands": "\n".join(lines), "run.yaml": dump_config_yaml(report)}
-    return Section("How to reproduce it", notes, code=code)
+    return ReportSection("How to reproduce it", notes, code=code)

@@ -1,4 +1,4 @@
-"""What came of a run, in sentences that claim no more than the figures do."""
+"""The summary of a run in sentences that claim no more than the figures show."""
 
 from __future__ import annotations
 
@@ -15,144 +15,152 @@ GUARDS = {
     "diversity": "diversity, m",
     "multimodality": "multimodality, m",
 }
-"""Figures that a judge might be pleased with for the wrong reasons, as they are called in tables."""
-
-_UNMOVED = ("within noise", "too few prompts")
+"""Guard metrics, which show reward hacking, with their names in tables."""
 
 
-def summary(report: RunReport) -> list[str]:
-    """What was gained, by whose judgement, what was asked, whether guards moved; the first sentence says most."""
-    return list(_evaluated(report) if report.gains else _made(report))
+def summarise_run(report: RunReport) -> list[str]:
+    """The summary of a run: the gain and the judge that measured it, how the model was tuned, whether guard metrics
+    moved. The first sentence is the most important."""
+    return list(_describe_evaluation(report) if report.gains else _describe_pairs(report))
 
 
-def joined(words: Sequence[str]) -> str:
+def join_words(words: Sequence[str]) -> str:
+    """The words as a list in a sentence: "a, b and c"."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
-def interval(change: Change, digits: int = 2) -> str:
-    """The interval of a gain, such as "+0.10 to +0.30"; empty where there is none."""
+def format_interval(change: Change, digits: int = 2) -> str:
+    """The interval of a gain.
+
+    Args:
+        change: the figure.
+        digits: decimal places.
+
+    Returns:
+        A text such as "+0.10 to +0.30", empty where there is no interval.
+    """
     if change.gain_low is None or change.gain_high is None:
         return ""
     return f"{change.gain_low:+.{digits}f} to {change.gain_high:+.{digits}f}"
 
 
-def percent(share: float) -> str:
+def format_percent(share: float) -> str:
+    """A share of 0 to 1 as a whole percentage."""
     return f"{share:.0%}".replace("%", "\N{NO-BREAK SPACE}%")
 
 
-def _evaluated(report: RunReport) -> Iterator[str]:
+def _describe_evaluation(report: RunReport) -> Iterator[str]:
     (judge, figures), *others = report.gains.items()
     overall = figures["overall"]
     prompts = f"By the {judge} judge, on {overall.n:,} held-out prompts"
-    yield f"{prompts}, the mean score went from {_moved(overall)}."
-    yield _asked(report)
+    yield f"{prompts}, the mean score went from {_describe_change(overall)}."
+    yield _describe_tuning(report)
     if "exact_match" in figures:
-        yield f"The share of motions that do exactly what was asked went from {_moved(figures['exact_match'])}."
-    yield from (_won(rate) for rate in report.win_rates if (rate.judge, rate.task) == (judge, "overall"))
-    yield _part(report, judge)
-    for other, found in others:
-        yield _second(report, judge, other, found["overall"])
+        exact_match = _describe_change(figures["exact_match"])
+        yield f"The share of motions that match the prompt exactly went from {exact_match}."
+    yield from (_describe_wins(rate) for rate in report.win_rates if (rate.judge, rate.task) == (judge, "overall"))
+    yield _describe_judge_role(report, judge)
+    for other, other_figures in others:
+        yield _describe_second_judge(report, judge, other, other_figures["overall"])
     if guards := {name: figures[name] for name in GUARDS if name in figures}:
-        yield _guards(guards)
+        yield _describe_guards(guards)
     if report.baselines[judge]:
-        yield _baselines(report, judge)
+        yield _describe_baselines(report, judge)
 
 
-def _made(report: RunReport) -> Iterator[str]:
+def _describe_pairs(report: RunReport) -> Iterator[str]:
     pairs = report.preferences
     if pairs is None:
         last = report.stages[-1].name if report.stages else "nothing"
-        yield f"The run is {report.state}; the last of its stages is {last!r}, and there is nothing to compare yet."
+        yield f"The run is {report.state}; its last stage is {last!r}, and there is nothing to compare yet."
         return
-    of = f" of {pairs['of_prompts']:,}" if "of_prompts" in pairs else ""
-    tasks = joined([f"{row['pairs']:,} {row['task']}" for row in pairs["tasks"]])
-    yield f"{pairs['pairs']:,} pairs of {pairs['prompts']:,}{of} prompts were built ({tasks})."
+    of_all = f" of {pairs['of_prompts']:,}" if "of_prompts" in pairs else ""
+    tasks = join_words([f"{row['pairs']:,} {row['task']}" for row in pairs["tasks"]])
+    yield f"{pairs['pairs']:,} pairs of {pairs['prompts']:,}{of_all} prompts were built ({tasks})."
     if report.training_judge:
-        yield f"The {report.training_judge} judge chose them. Nothing was compared on held-out prompts in this run."
+        yield f"The {report.training_judge} judge chose them. This run compares nothing on held-out prompts."
 
 
-def _asked(report: RunReport) -> str:
+def _describe_tuning(report: RunReport) -> str:
     config, pairs = report.config, report.preferences
     if config["external"]["base"]:
-        return "Both models were made elsewhere; their motions for the same prompts were judged here."
-    told = [f"The generator {Path(config['generation']['checkpoint']).name!r} was tuned"]
+        return "Both models are external; this run judged their motions for the same prompts."
+    steps = [f"The generator {Path(config['generation']['checkpoint']).name!r} was tuned"]
     if pairs:
         rounds = config["rounds"]
         in_rounds = f" in {rounds} rounds" if rounds > 1 else ""
         loss = config["tuning"]["loss_type"].upper()
-        told.append(f"by {loss} on {pairs['pairs']:,} pairs of {pairs['prompts']:,} training prompts{in_rounds}")
-    if steps := config["on_policy"]["steps"]:
-        told.append(f"then for {steps:,} steps with {in_the_loop(config)} in the loop")
-    asked = joined(config["prompts"]["tasks"])
-    return f"{' '.join(told[:2])}{''.join(f', {part}' for part in told[2:])}, to do what prompts of {asked} ask."
+        steps.append(f"by {loss} on {pairs['pairs']:,} pairs of {pairs['prompts']:,} training prompts{in_rounds}")
+    if on_policy_steps := config["on_policy"]["steps"]:
+        steps.append(f"then for {on_policy_steps:,} steps with {name_reward_source(config)} in the loop")
+    names = config["prompts"]["tasks"]
+    tasks = f"{'task' if len(names) == 1 else 'tasks'} {join_words(names)}"
+    return f"{' '.join(steps[:2])}{''.join(f', {step}' for step in steps[2:])}, for the {tasks}."
 
 
-def in_the_loop(config: Mapping[str, Any]) -> str:
-    """Who gives the rewards on-policy; records of before there was a choice don't say it."""
+def name_reward_source(config: Mapping[str, Any]) -> str:
+    """What gives the rewards of on-policy tuning. Old records lack the field, because the judge was the only choice."""
     return "the judge" if config["on_policy"].get("reward", "judge") == "judge" else "a reward model"
 
 
-def _moved(change: Change) -> str:
-    within = interval(change)
-    told = f"{change.gain:+.2f}" + (f", 95 % interval {within}" if within else "")
-    return f"{change.base:.2f} to {change.tuned:.2f} ({told}): {change.verdict}"
+def _describe_change(change: Change) -> str:
+    interval = format_interval(change)
+    gain = f"{change.gain:+.2f}" + (f", 95 % interval {interval}" if interval else "")
+    return f"{change.base:.2f} to {change.tuned:.2f} ({gain}): {change.verdict}"
 
 
-def _won(rate: WinRate) -> str:
-    wins, ties, losses = (percent(found.share) for found in (rate.wins, rate.ties, rate.losses))
+def _describe_wins(rate: WinRate) -> str:
+    wins, ties, losses = (format_percent(share.share) for share in (rate.wins, rate.ties, rate.losses))
     return f"The tuned model wins {wins} of the prompts, ties {ties} and loses {losses}."
 
 
-def _part(report: RunReport, judge: str) -> str:
+def _describe_judge_role(report: RunReport, judge: str) -> str:
     if report.training_judge == judge:
-        rewarded = report.config["on_policy"]["steps"] and in_the_loop(report.config) == "the judge"
-        did = "gave the rewards and chose the pairs" if rewarded else "chose the pairs"
-        return (
-            f"The {judge} judge also {did} that the model was tuned on, so its gain alone is no proof of better motion."
-        )
+        gave_rewards = report.config["on_policy"]["steps"] and name_reward_source(report.config) == "the judge"
+        role = "gave the rewards and chose the pairs" if gave_rewards else "chose the pairs"
+        return f"The {judge} judge also {role} for tuning, so its gain alone does not prove better motion."
     return f"The {judge} judge had no part in tuning."
 
 
-def _second(report: RunReport, judge: str, other: str, overall: Change) -> str:
-    part = "which also had a part in tuning" if report.training_judge == other else "which had no part in tuning"
-    within = interval(overall)
-    told = f"{overall.gain:+.2f}" + (f" ({within})" if within else "")
-    agreed = next((found for found in report.agreement if set(found.judges) == {judge, other}), None)
+def _describe_second_judge(report: RunReport, judge: str, other: str, overall: Change) -> str:
+    role = "which also had a part in tuning" if report.training_judge == other else "which had no part in tuning"
+    interval = format_interval(overall)
+    gain = f"{overall.gain:+.2f}" + (f" ({interval})" if interval else "")
+    agreement = next((row for row in report.agreement if set(row.judges) == {judge, other}), None)
     kappa = (
         ""
-        if agreed is None or agreed.kappa is None
-        else (f"; the two agree on what is an exact match with kappa {agreed.kappa:.2f} on {agreed.n:,} motions")
+        if agreement is None or agreement.kappa is None
+        else (f"; on {agreement.n:,} motions the two judges agree about exact match with kappa {agreement.kappa:.2f}")
     )
-    return f"The {other} judge, {part}, finds {told}: {overall.verdict}{kappa}."
+    return f"The {other} judge, {role}, finds {gain}: {overall.verdict}{kappa}."
 
 
-def _guards(guards: dict[str, Change]) -> str:
-    names = {name: words.split(",")[0] for name, words in GUARDS.items()}
+def _describe_guards(guards: dict[str, Change]) -> str:
+    names = {name: words.split(",")[0] for name, words in GUARDS.items()}  # without the unit
+    noise = [names[name] for name, change in guards.items() if change.verdict == "within noise"]
+    unknown = [names[name] for name, change in guards.items() if change.verdict == "too few prompts"]
     moved = [
-        f"{names[name]} went from {found.base:.3g} to {found.tuned:.3g} ({found.verdict})"
-        for name, found in guards.items()
-        if found.verdict not in _UNMOVED
+        f"{names[name]} went from {change.base:.3g} to {change.tuned:.3g} ({change.verdict})"
+        for name, change in guards.items()
+        if change.verdict not in ("within noise", "too few prompts")
     ]
-    still = [names[name] for name, found in guards.items() if found.verdict == "within noise"]
-    untold = [names[name] for name, found in guards.items() if found.verdict == "too few prompts"]
     parts = [
-        f"{joined(moved)}" if moved else "",
-        f"{joined(still)} did not move beyond noise" if still else "",
-        f"for {joined(untold)} there are too few prompts to tell" if untold else "",
+        join_words(moved),
+        f"{join_words(noise)} did not move beyond noise" if noise else "",
+        f"there are too few prompts to measure {join_words(unknown)}" if unknown else "",
     ]
-    told = "; ".join(filter(None, parts))
-    return f"Length and physics: {told}."
+    return f"Length and physics: {'; '.join(filter(None, parts))}."
 
 
-def _baselines(report: RunReport, judge: str) -> str:
+def _describe_baselines(report: RunReport, judge: str) -> str:
     behind, ahead, even = [], [], []
-    for found in report.baselines[judge]:
-        change = found.tuned_over_baseline
-        where = {"better": ahead, "worse": behind}.get(change.verdict, even)
-        where.append(f"{found.name} ({change.gain:+.2f})")
+    for baseline in report.baselines[judge]:
+        change = baseline.tuned_over_baseline
+        group = {"better": ahead, "worse": behind}.get(change.verdict, even)
+        group.append(f"{baseline.name} ({change.gain:+.2f})")
     parts = [
-        f"ahead of {joined(ahead)}" if ahead else "",
-        f"behind {joined(behind)}" if behind else "",
-        f"about even with {joined(even)}" if even else "",
+        f"ahead of {join_words(ahead)}" if ahead else "",
+        f"behind {join_words(behind)}" if behind else "",
+        f"about even with {join_words(even)}" if even else "",
     ]
-    return f"Against plainer ways to the same end, the tuned model is in mean score {joined([p for p in parts if p])}."
+    return f"Compared with the baselines, the tuned model is in mean score {join_words(list(filter(None, parts)))}."

@@ -1,1 +1,1 @@
-"""What people think of the motions of a run: the page they vote on, their votes, and what comes of them."""
+"""The human review of the motions of a run: the page to vote on, the stored votes, and their evaluation."""

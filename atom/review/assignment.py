@@ -1,4 +1,4 @@
-"""Who judges which item next."""
+"""The assignment of items to voters: which item a voter judges next."""
 
 from __future__ import annotations
 
@@ -12,80 +12,92 @@ from itertools import chain
 from typing import Literal
 
 from atom.errors import AtomError
-from atom.review.review_items import ReviewItem, drawn
+from atom.review.review_items import ReviewItem, hash_names
 from atom.review.vote_store import VoteEvent, VoteStore
 from atom.review.votes import Choice, Vote
 
-Pressed = Literal["left", "right", "tie", "skip"]
-RESERVATION_SECONDS = 600.0  # seconds that an item which was shown to somebody counts as taken
+PressedButton = Literal["left", "right", "tie", "skip"]
+RESERVATION_SECONDS = 600.0  # how long an item that is shown to a voter stays reserved for them
 
 
 @dataclass(frozen=True)
 class ItemPresentation:
-    """An item before a voter; `swapped`: its second motion is on the left. `note` is that of a vote taken back."""
+    """An item as a voter sees it."""
 
     item: ReviewItem
-    swapped: bool
-    note: str = ""
+    swapped: bool  # the second motion is on the left
+    note: str = ""  # of the vote that was undone
 
 
 @dataclass(frozen=True)
 class VotingProgress:
-    """Items that the voter voted on, items still open to them, and of all `items` those that enough people judged."""
+    """The progress of one voter and of the whole review, in items."""
 
-    mine: int
-    open: int
-    judged: int
-    items: int
+    mine: int  # the voter voted on these
+    open: int  # the voter may still get these
+    judged: int  # enough people judged these
+    items: int  # all
 
 
 class Assignment:
-    """Deals the items out to voters, by this rule:
+    """Assigns items to voters.
 
-    - A `shared` share of the items, drawn by `seed`, goes to everybody, so that their agreement can be measured. All
-      get these in one common random order, so that people who stop early have judged the same ones.
-    - Every other item goes to people until `people_per_item` have judged it; who skipped it has not judged it. To have
-      it on the screen counts as judging it for ten minutes, so that no two get an item that needs one.
-    - Each voter goes through the items in a random order of their own. First comes what they have open already: after
-      a break, a reload or a restart everybody is where they were. Nobody gets an item again that they voted on.
+    - A `shared` fraction of the items, drawn by `seed`, goes to every voter, so that their agreement can be measured.
+      All voters get the shared items in the same random order, so that people who stop early have judged the same ones.
+    - Every other item goes to voters until `people_per_item` of them have judged it. A skip does not count as judging.
+      While an item is on somebody's screen it counts as judged by them for ten minutes, so that an item that needs one
+      vote does not go to two people.
+    - Each voter gets the items in a random order of their own. Items that they have open come first: after a break, a
+      reload or a restart everybody continues where they were. Nobody gets an item again that they voted on.
     - Which motion is on the left is drawn for each voter and item, and stays as it was first shown.
 
-    A vote that comes late, when others have taken the item, counts as well: nothing that somebody said is thrown away.
-    The book is the only truth. Any number of processes may deal from one; each reads only what is new in it.
+    A late vote counts as well, even if the item went to somebody else in the meantime.
+
+    The vote store holds the whole state. Any number of processes may assign items from one store; each reads only the
+    events that are new to it.
+
+    Args:
+        store: the votes, and which items were shown to whom.
+        items: the items to judge.
+        people_per_item: how many people must judge an item.
+        shared: fraction of the items that every voter gets, 0 to 1.
+        seed: of the shared items, the orders and the sides.
+        clock: gives the current time in seconds since 1970.
     """
 
     def __init__(
         self,
-        book: VoteStore,
+        store: VoteStore,
         items: Sequence[ReviewItem],
         people_per_item: int = 1,
         shared: float = 0.2,
         seed: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.book, self.people, self.seed, self.clock = book, people_per_item, seed, clock
+        self.store, self.people_per_item, self.seed, self.clock = store, people_per_item, seed, clock
         self.items = {item.item_id: item for item in items}
-        common = sorted(self.items, key=lambda item_id: drawn(seed, "shared", item_id))
-        self._common = common[: round(shared * len(common))]
-        self.shared = frozenset(self._common)
-        self._order = lru_cache(256)(self._drawn_order)
-        self._read = 0  # the last act that is in what follows
-        self._judges: dict[str, set[str]] = defaultdict(set)  # by item: who judged it
+        shuffled = sorted(self.items, key=lambda item_id: hash_names(seed, "shared", item_id))
+        self._shared_order = shuffled[: round(shared * len(shuffled))]
+        self.shared = frozenset(self._shared_order)
+        self._voter_order = lru_cache(256)(self._shuffle_for)
+        # What follows is derived from the events up to this number.
+        self._last_event = 0
+        self._judges: dict[str, set[str]] = defaultdict(set)  # item -> who judged it
         self._judged: set[str] = set()  # items that enough people judged
-        self._cast: dict[str, dict[str, Vote]] = defaultdict(dict)  # by voter and item, the latest last
-        self._shown: dict[str, dict[str, VoteEvent]] = defaultdict(
-            dict
-        )  # by item and voter, also where a vote followed
-        self._open: dict[str, dict[str, None]] = defaultdict(dict)  # by voter: shown without a vote, the latest last
-        self._catch_up()
+        self._votes: dict[str, dict[str, Vote]] = defaultdict(dict)  # voter -> item -> vote, the latest last
+        # item -> voter -> when and how it was last shown, even if a vote followed
+        self._shown: dict[str, dict[str, VoteEvent]] = defaultdict(dict)
+        # voter -> items shown without a vote, the latest last; a dict because it keeps the order
+        self._open: dict[str, dict[str, None]] = defaultdict(dict)
+        self._read_new_events()
 
     def next(self, voter: str) -> ItemPresentation | None:
-        """What the voter judges next, which counts as shown from now on; None when nothing is left for them."""
-        with self.book.transaction():
-            self._catch_up()
-            closed = self._closed_to(voter)
-            for item_id in chain(reversed(self._open[voter]), self._order(voter)):
-                if item_id not in closed:
+        """The item that the voter judges next, recorded as shown from now on; None if no item is left for them."""
+        with self.store.transaction():
+            self._read_new_events()
+            unavailable = self._unavailable_items(voter)
+            for item_id in chain(reversed(self._open[voter]), self._voter_order(voter)):
+                if item_id not in unavailable:
                     return self._show(voter, item_id)
         return None
 
@@ -93,24 +105,33 @@ class Assignment:
         self,
         voter: str,
         item_id: str,
-        pressed: Pressed | None = None,
+        pressed: PressedButton | None = None,
         score: int | None = None,
         seen: tuple[bool, ...] | None = None,
         note: str = "",
     ) -> None:
-        """Keeps a vote of somebody who has been shown the item: `pressed` for a pair, `score` and `seen` for a clip.
+        """Stores a vote.
 
-        AtomError when they have not been shown it, or when that is no answer to it.
+        Args:
+            voter: who votes; the item must have been shown to them.
+            item_id: the item.
+            pressed: the answer to a pair, or "skip".
+            score: the points of a clip, 1 to 5.
+            seen: for each event of a clip's prompt, whether the voter saw it.
+            note: free text.
+
+        Raises:
+            AtomError: the item was not shown to the voter, or the answer does not fit the kind of item.
         """
-        with self.book.transaction():
-            self._catch_up()
+        with self.store.transaction():
+            self._read_new_events()
             shown = self._shown[item_id].get(voter) if item_id in self.items else None
             if shown is None:
                 raise AtomError("this item was not shown to you")
             item, now = self.items[item_id], self.clock()
-            if not _answers(item, pressed, score, seen):
-                raise AtomError("this is no answer to what was asked")
-            self.book.cast(
+            if not _is_answer(item, pressed, score, seen):
+                raise AtomError("this is not an answer to the question: choose a motion of a pair, or score a clip")
+            self.store.cast(
                 Vote(
                     voter=voter,
                     item_id=item_id,
@@ -129,77 +150,86 @@ class Assignment:
             )
 
     def undo(self, voter: str) -> ItemPresentation | None:
-        """Takes back the voter's latest vote on one of the items and shows that item again; None without a vote."""
-        with self.book.transaction():
-            self._catch_up()
-            if not self._cast[voter]:
+        """Undoes the voter's latest vote on one of the items and shows that item again; None if there is no vote."""
+        with self.store.transaction():
+            self._read_new_events()
+            if not self._votes[voter]:
                 return None
-            item_id, vote = next(reversed(self._cast[voter].items()))
-            self.book.undo(voter, item_id)
+            item_id, vote = next(reversed(self._votes[voter].items()))
+            self.store.undo(voter, item_id)
             return replace(self._show(voter, item_id), note=vote.note)
 
     def progress(self, voter: str) -> VotingProgress:
-        with self.book.transaction():
-            self._catch_up()
+        """How far the voter and the review have come."""
+        with self.store.transaction():
+            self._read_new_events()
             return VotingProgress(
-                mine=len(self._cast[voter]),
-                open=len(self.items) - len(self._closed_to(voter)),
+                mine=len(self._votes[voter]),
+                open=len(self.items) - len(self._unavailable_items(voter)),
                 judged=len(self._judged),
                 items=len(self.items),
             )
 
-    def _closed_to(self, voter: str) -> set[str]:
-        """Items that the voter voted on, and those that others judged or have before them in the number needed."""
+    def _unavailable_items(self, voter: str) -> set[str]:
+        """Items that the voter voted on, and those for which enough others voted or hold a reservation."""
         since, holders = self.clock() - RESERVATION_SECONDS, defaultdict(set)
         for other, items in self._open.items():
             for item_id in items:
                 if other != voter and self._shown[item_id][other].at > since:
                     holders[item_id].add(other)
-        taken = {item_id for item_id, held in holders.items() if len(self._judges[item_id] | held) >= self.people}
-        return ((self._judged | taken) - self.shared) | self._cast[voter].keys()
+        reserved = {
+            item_id
+            for item_id, others in holders.items()
+            if len(self._judges[item_id] | others) >= self.people_per_item
+        }
+        return ((self._judged | reserved) - self.shared) | self._votes[voter].keys()
 
     def _show(self, voter: str, item_id: str) -> ItemPresentation:
         item, before = self.items[item_id], self._shown[item_id].get(voter)
-        # Drawn by what no browser knows, so that nobody can work out which motion is which.
-        drawn_side = item.is_pair and bool(drawn(self.seed, "side", voter, *item.motion_ids)[0] & 1)
+        # The motion ids, which no browser knows, are part of the draw: nobody can compute which motion is which.
+        drawn_side = item.is_pair and bool(hash_names(self.seed, "side", voter, *item.motion_ids)[0] & 1)
         swapped = before.swapped if before else drawn_side
-        self.book.show(voter, item_id, swapped, self.clock())
+        self.store.record_shown(voter, item_id, swapped, self.clock())
         return ItemPresentation(item, swapped)
 
-    def _drawn_order(self, voter: str) -> list[str]:
-        common = iter(self._common)
-        order = sorted(self.items, key=lambda item_id: drawn(self.seed, "order", voter, item_id))
-        return [next(common) if item_id in self.shared else item_id for item_id in order]
+    def _shuffle_for(self, voter: str) -> list[str]:
+        """The voter's own order, in which the shared items keep their common order."""
+        shared = iter(self._shared_order)
+        order = sorted(self.items, key=lambda item_id: hash_names(self.seed, "order", voter, item_id))
+        return [next(shared) if item_id in self.shared else item_id for item_id in order]
 
-    def _catch_up(self) -> None:
-        for act in self.book.acts(self._read):
-            self._read = act.number
-            if act.item_id not in self.items:  # of another review that shares the file
+    def _read_new_events(self) -> None:
+        for event in self.store.events(self._last_event):
+            self._last_event = event.number
+            if event.item_id not in self.items:  # of another review in the same file
                 continue
-            item_id, voter = act.item_id, act.voter
-            if act.act == "shown":
-                self._shown[item_id][voter] = act
-                if item_id not in self._cast[voter]:
+            item_id, voter = event.item_id, event.voter
+            if event.kind == "shown":
+                self._shown[item_id][voter] = event
+                if item_id not in self._votes[voter]:
                     self._open[voter].pop(item_id, None)
                     self._open[voter][item_id] = None
                 continue
-            self._cast[voter].pop(item_id, None)
+            self._votes[voter].pop(item_id, None)
             self._judges[item_id].discard(voter)
-            if act.vote:
-                self._cast[voter][item_id] = act.vote
+            if event.vote:
+                self._votes[voter][item_id] = event.vote
                 self._open[voter].pop(item_id, None)
-                if act.vote.score or act.vote.choice not in (None, "skip"):
+                if not event.vote.is_skip:
                     self._judges[item_id].add(voter)
-            (self._judged.add if len(self._judges[item_id]) >= self.people else self._judged.discard)(item_id)
+            is_judged = len(self._judges[item_id]) >= self.people_per_item
+            (self._judged.add if is_judged else self._judged.discard)(item_id)
 
 
-def _answers(item: ReviewItem, pressed: Pressed | None, score: int | None, seen: tuple[bool, ...] | None) -> bool:
+def _is_answer(
+    item: ReviewItem, pressed: PressedButton | None, score: int | None, seen: tuple[bool, ...] | None
+) -> bool:
     if pressed == "skip" or item.is_pair:
         return pressed is not None and score is None and seen is None
     return pressed is None and score in range(1, 6) and seen is not None and len(seen) == len(item.events)
 
 
-def _choice(pressed: Pressed, swapped: bool) -> Choice:
+def _choice(pressed: PressedButton, swapped: bool) -> Choice:
     if pressed in ("tie", "skip"):
         return pressed
     return "first" if (pressed == "left") != swapped else "second"

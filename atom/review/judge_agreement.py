@@ -1,4 +1,4 @@
-"""People against judges: how far a judge says what people say, and where it does not."""
+"""The agreement of people with judges, and the motions on which they disagree."""
 
 from __future__ import annotations
 
@@ -10,70 +10,85 @@ import numpy as np
 import pandas as pd
 
 from atom.evaluation.agreement import pair_accuracy, share, spearman, weighted_kappa
-from atom.evaluation.resampling import PromptResamples
+from atom.evaluation.resampling import PromptBootstrap
 from atom.review.tally import aggregate_pair_votes, aggregate_people_scores
 from atom.review.votes import Vote
 
-FAR = 1.0  # points between a judge's score and people's mean that make a disagreement
+MIN_DISAGREEMENT = 1.0  # points between a judge's score and the mean of people
 
 
 def compare_with_judges(
     votes: Sequence[Vote], judged: pd.DataFrame, *, resamples: int = 2000, seed: int = 0
 ) -> dict[str, dict[str, Any]]:
-    """For each judge of `judged` (`motion_id, judge, score`) that scored a motion people voted on:
+    """Measures how far each judge agrees with people.
 
-    - `clips`, over the `n` motions of `prompts` prompts that both scored: `weighted_kappa`, `spearman`, `pair_accuracy`
-      (of the pairs of motions of one prompt to which people gave different scores) and `mean_error`, judge minus people
-      in points;
-    - `pairs`, over the `n` pairs of `prompts` prompts on which people are not evenly split and whose motions the judge
-      scored: `pair_accuracy`, the share that it orders as most people do, its ties as half; `split` counts the pairs
-      left out because people are evenly split.
+    Args:
+        votes: the votes of people.
+        judged: the scores of judges, one row per motion and judge: `motion_id, judge, score`.
+        resamples: of the bootstrap over prompts.
+        seed: of the bootstrap.
 
-    Figures are `{value, interval}`, see `results`.
+    Returns:
+        For each judge that scored a motion that people voted on:
+
+        - `clips`, over the `n` motions of `prompts` prompts that both scored: `weighted_kappa`, `spearman`,
+          `pair_accuracy` (over pairs of motions of one prompt to which people gave different scores) and `mean_error`,
+          judge minus people in points;
+        - `pairs`, over the `n` pairs of `prompts` prompts on which people are not evenly split and whose motions the
+          judge scored: `pair_accuracy`, the share that the judge orders as most people do, its ties as half; `split`
+          counts the pairs that are left out because people are evenly split.
+
+        Figures are `{value, interval}`, see `vote_results.Figure`.
     """
-    scores, decided = aggregate_people_scores(votes), aggregate_pair_votes(votes)
-    found = {}
-    for name, given in judged.groupby("judge", sort=False):
-        said = given.dropna(subset=["score"]).set_index("motion_id")["score"]
-        clips, pairs = _clips(scores, said, resamples, seed), _pairs(decided, said, resamples, seed)
-        if clips["n"] or pairs["n"] or pairs["split"]:
-            found[str(name)] = {"clips": clips, "pairs": pairs}
-    return found
+    people, pairs = aggregate_people_scores(votes), aggregate_pair_votes(votes)
+    by_judge = {}
+    for name, rows in judged.groupby("judge", sort=False):
+        scores = rows.dropna(subset=["score"]).set_index("motion_id")["score"]
+        on_clips = _compare_scores(people, scores, resamples, seed)
+        on_pairs = _compare_choices(pairs, scores, resamples, seed)
+        if on_clips["n"] or on_pairs["n"] or on_pairs["split"]:
+            by_judge[str(name)] = {"clips": on_clips, "pairs": on_pairs}
+    return by_judge
 
 
-def disagreements(votes: Sequence[Vote], judged: pd.DataFrame) -> list[dict[str, Any]]:
-    """Where a judge says otherwise than people, the furthest apart first.
+def find_disagreements(votes: Sequence[Vote], judged: pd.DataFrame) -> list[dict[str, Any]]:
+    """Lists where a judge and people disagree.
 
-    `kind` "pair": most people prefer the first of `motion_ids`, the judge's score of the second is higher; `people` is
-    the share of the votes for the first, ties as half. `kind` "clip": people's mean score `people` and the judge's lie
-    a point or more apart. Each has `judge`, its `scores` of the motions, `arms`, `prompt_id`, `task` and how many
-    `votes`.
+    Args:
+        votes: the votes of people.
+        judged: the scores of judges, one row per motion and judge: `motion_id, judge, score`.
+
+    Returns:
+        One row per disagreement, the largest first. Of `kind` "pair": most people prefer the first of `motion_ids`, but
+        the judge gives the second a higher score; `people` is the share of votes for the first, ties as half. Of `kind`
+        "clip": the mean score of `people` and the judge's score differ by a point or more. Each row also has `judge`,
+        its `scores` of the motions, `arms`, `prompt_id`, `task` and the number of `votes`.
     """
-    scores, decided = aggregate_people_scores(votes), aggregate_pair_votes(votes)
+    people, pairs = aggregate_people_scores(votes), aggregate_pair_votes(votes)
     rows = []
-    for name, given in judged.groupby("judge", sort=False):
-        said = given.dropna(subset=["score"]).set_index("motion_id")["score"]
-        for pair in _with_gap(decided, said).itertuples():
+    for name, judge_rows in judged.groupby("judge", sort=False):
+        scores = judge_rows.dropna(subset=["score"]).set_index("motion_id")["score"]
+        for pair in _add_score_gap(pairs, scores).itertuples():
             if pair.lead * pair.gap < 0:
-                turn = -1 if pair.lead < 0 else 1
-                ids = [pair.motion_id, pair.other_id][::turn]
+                order = -1 if pair.lead < 0 else 1  # the motion that people prefer comes first
+                ids = [pair.motion_id, pair.other_id][::order]
                 rows.append(
                     {
                         "judge": name,
                         "kind": "pair",
                         "motion_ids": ids,
-                        "arms": [pair.arm, pair.against][::turn],
+                        "arms": [pair.arm, pair.against][::order],
                         "people": 0.5 + abs(pair.lead),
-                        "scores": [float(said[motion_id]) for motion_id in ids],
+                        "scores": [float(scores[motion_id]) for motion_id in ids],
                         "prompt_id": pair.prompt_id,
                         "task": pair.task,
                         "votes": pair.votes,
                         "apart": abs(pair.lead) * 2 * abs(pair.gap),
                     }
                 )
-        for clip in scores[scores["motion_id"].isin(said.index)].itertuples():
-            score = float(said[clip.motion_id])
-            if abs(score - clip.score) >= FAR:
+        for clip in people[people["motion_id"].isin(scores.index)].itertuples():
+            score = float(scores[clip.motion_id])
+            if abs(score - clip.score) >= MIN_DISAGREEMENT:
                 rows.append(
                     {
                         "judge": name,
@@ -92,10 +107,10 @@ def disagreements(votes: Sequence[Vote], judged: pd.DataFrame) -> list[dict[str,
     return [{name: value for name, value in row.items() if name != "apart"} for row in rows]
 
 
-def _clips(scores: pd.DataFrame, said: pd.Series, resamples: int, seed: int) -> dict[str, Any]:
-    both = scores[scores["motion_id"].isin(said.index)]
-    people, judge = both["score"].to_numpy(float), said.reindex(both["motion_id"]).to_numpy(float)
-    drawn = PromptResamples(both["prompt_id"], resamples, seed)
+def _compare_scores(people_scores: pd.DataFrame, scores: pd.Series, resamples: int, seed: int) -> dict[str, Any]:
+    both = people_scores[people_scores["motion_id"].isin(scores.index)]
+    people, judge = both["score"].to_numpy(float), scores.reindex(both["motion_id"]).to_numpy(float)
+    bootstrap = PromptBootstrap(both["prompt_id"], resamples, seed)
     measures = {
         "weighted_kappa": partial(weighted_kappa, people, judge),
         "spearman": partial(spearman, people, judge),
@@ -104,27 +119,27 @@ def _clips(scores: pd.DataFrame, said: pd.Series, resamples: int, seed: int) -> 
     }
     return {
         "n": len(both),
-        "prompts": drawn.prompts,
-        **{name: drawn.figure(measure) for name, measure in measures.items()},
+        "prompts": bootstrap.prompts,
+        **{name: bootstrap.figure(measure) for name, measure in measures.items()},
     }
 
 
-def _pairs(decided: pd.DataFrame, said: pd.Series, resamples: int, seed: int) -> dict[str, Any]:
-    scored = _with_gap(decided, said)
-    clear = scored[scored["lead"] != 0]
-    credit = (1 + np.sign(clear["lead"] * clear["gap"]).to_numpy(float)) / 2
-    drawn = PromptResamples(clear["prompt_id"], resamples, seed)
+def _compare_choices(pairs: pd.DataFrame, scores: pd.Series, resamples: int, seed: int) -> dict[str, Any]:
+    scored = _add_score_gap(pairs, scores)
+    decided = scored[scored["lead"] != 0]
+    credit = (1 + np.sign(decided["lead"] * decided["gap"]).to_numpy(float)) / 2  # 1 agrees, 0.5 judge's tie, 0 not
+    bootstrap = PromptBootstrap(decided["prompt_id"], resamples, seed)
     return {
-        "n": len(clear),
-        "prompts": drawn.prompts,
-        "split": len(scored) - len(clear),
-        "pair_accuracy": drawn.figure(partial(share, credit)),
+        "n": len(decided),
+        "prompts": bootstrap.prompts,
+        "split": len(scored) - len(decided),
+        "pair_accuracy": bootstrap.figure(partial(share, credit)),
     }
 
 
-def _with_gap(decided: pd.DataFrame, said: pd.Series) -> pd.DataFrame:
-    """The pairs whose motions both have a score: `lead`, people's share for the first over one half, and `gap`, the
-    judge's score of the first minus that of the second."""
-    scored = decided[decided["motion_id"].isin(said.index) & decided["other_id"].isin(said.index)]
-    first, second = (said.reindex(scored[side]).to_numpy(float) for side in ("motion_id", "other_id"))
+def _add_score_gap(pairs: pd.DataFrame, scores: pd.Series) -> pd.DataFrame:
+    """The pairs whose motions both have a score, with the columns `lead`, people's share for the first motion minus one
+    half, and `gap`, the judge's score of the first minus that of the second."""
+    scored = pairs[pairs["motion_id"].isin(scores.index) & pairs["other_id"].isin(scores.index)]
+    first, second = (scores.reindex(scored[column]).to_numpy(float) for column in ("motion_id", "other_id"))
     return scored.assign(lead=scored["outcome"].astype(float) - 0.5, gap=first - second)

@@ -1,4 +1,4 @@
-"""What people are asked about: pairs of motions, or single ones, under names that tell nothing."""
+"""The items that people judge: pairs of motions or single motions, under ids that do not reveal who made them."""
 
 from __future__ import annotations
 
@@ -13,73 +13,84 @@ from atom.events import TASKS
 from atom.report.run_tables import RunTables
 
 ItemKind = Literal["pairs", "training", "clips"]
-UNKNOWN_TASK = "unknown"  # of pairs whose labellers did not say
+UNKNOWN_TASK = "unknown"  # of imported pairs without a task
 _ARMS = ("base", "tuned")
 
 
 @dataclass(frozen=True)
 class ReviewItem:
-    """Two motions of one prompt to compare, or one to score, and who made them; `events` are those asked, in words."""
+    """Two motions of one prompt to compare, or one motion to score."""
 
     prompt_id: str
     task: str
-    text: str
-    events: tuple[str, ...]
-    motion_ids: tuple[str, ...]
-    arms: tuple[str, ...]
+    text: str  # of the prompt
+    events: tuple[str, ...]  # of the prompt, in words
+    motion_ids: tuple[str, ...]  # one or two
+    arms: tuple[str, ...]  # which model made each motion
 
     @property
     def item_id(self) -> str:
-        """Of the motions alone, so it is the same in every review of them; tells none of their ids."""
-        return drawn("item", *self.motion_ids).hex()[:24]
+        """A hash of the motion ids: the same in every review of these motions, and it reveals no id."""
+        return hash_names("item", *self.motion_ids).hex()[:24]
 
     @property
     def is_pair(self) -> bool:
         return len(self.motion_ids) == 2
 
 
-def drawn(*names: object) -> bytes:
-    """A random number of these names, always the same one: what is sorted by it stands in random order."""
+def hash_names(*names: object) -> bytes:
+    """A pseudo-random number that depends on the names alone; items sorted by it are in a random but fixed order."""
     return hashlib.sha256("\x1f".join(map(str, names)).encode()).digest()
 
 
 def collect_review_items(
-    tables: RunTables, what: ItemKind = "pairs", tasks: Sequence[str] = (), most: int | None = None, seed: int = 0
+    tables: RunTables,
+    kind: ItemKind = "pairs",
+    tasks: Sequence[str] = (),
+    max_per_task: int | None = None,
+    seed: int = 0,
 ) -> list[ReviewItem]:
-    """What a run has to judge, without motions that are empty or not in the run.
+    """The items of a run to judge. Motions that are empty or not in the run are left out.
 
     Args:
-        what: "pairs" of the base's and the tuned model's test motion of the same prompt and sample, "training" for the
+        tables: the run.
+        kind: "pairs" of the base's and the tuned model's test motion of the same prompt and sample, "training" for the
             chosen and the rejected motion of each preference, "clips" for single test motions of both models.
-        tasks: only those of these tasks; of all when there is none.
-        most: items of one task, drawn by `seed`; a larger number keeps those that a smaller one drew.
+        tasks: only items of these tasks; all tasks when empty.
+        max_per_task: how many items of one task, drawn by `seed`; a larger number keeps what a smaller one drew.
+        seed: of that draw.
+
+    Returns:
+        The items, sorted by task.
 
     Raises:
-        AtomError: an unknown task, or there is nothing to judge.
+        AtomError: a task is unknown, or there is nothing to judge.
     """
     if unknown := sorted(set(tasks) - set(TASKS)):
         raise AtomError(f"unknown task {unknown[0]!r}; known tasks: {', '.join(TASKS)}")
-    found = {"pairs": _test_pairs, "training": _training_pairs, "clips": _clips}[what](tables)
+    candidates = {"pairs": _test_pairs, "training": _training_pairs, "clips": _clips}[kind](tables)
     frames = tables.motions["frames"].to_dict()
     by_task: dict[str, dict[str, ReviewItem]] = defaultdict(dict)
-    for item in found:
+    for item in candidates:
         if (not tasks or item.task in tasks) and all(frames.get(motion_id) for motion_id in item.motion_ids):
             by_task[item.task][item.item_id] = item
     if not by_task:
-        of = f" of {', '.join(tasks)}" if tasks else ""
-        raise AtomError(f"run {tables.run_id} has no {what}{of} to judge; name another run, or other --what or --task")
+        of_tasks = f" of {', '.join(tasks)}" if tasks else ""
+        raise AtomError(f"run {tables.run_id} has no {kind}{of_tasks} to judge; name another run, --what or --task")
     return [
         item
         for task in sorted(by_task)
-        for item in sorted(by_task[task].values(), key=lambda item: drawn(seed, "most", item.item_id))[:most]
+        for item in sorted(by_task[task].values(), key=lambda item: hash_names(seed, "most", item.item_id))[
+            :max_per_task
+        ]
     ]
 
 
 def _test_pairs(tables: RunTables) -> Iterator[ReviewItem]:
-    made: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
+    motions: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)  # (prompt_id, sample) -> arm -> motion_id
     for motion_id, prompt_id, sample, arm in _test_motions(tables):
-        made[prompt_id, sample][arm] = motion_id
-    for (prompt_id, _), by_arm in made.items():
+        motions[prompt_id, sample][arm] = motion_id
+    for (prompt_id, _), by_arm in motions.items():
         if len(by_arm) == 2:
             yield _item(tables.prompts[prompt_id], tuple(by_arm[arm] for arm in _ARMS), _ARMS)
 
@@ -96,7 +107,7 @@ def _training_pairs(tables: RunTables) -> Iterator[ReviewItem]:
 
 
 def _test_motions(tables: RunTables) -> Iterator[tuple[str, str, int, str]]:
-    """(motion_id, prompt_id, sample, arm)"""
+    """Tuples (motion_id, prompt_id, sample, arm)."""
     for arm in _ARMS:
         motions = tables.motions[tables.motions["stage"] == f"test motions {arm}"]
         for motion_id, prompt_id, sample in zip(motions.index, motions["prompt_id"], motions["sample"]):
@@ -109,12 +120,12 @@ def _item(prompt: dict[str, Any], motion_ids: tuple[str, ...], arms: tuple[str, 
         prompt_id=prompt["prompt_id"],
         task=prompt["task"] or UNKNOWN_TASK,
         text=prompt["text"],
-        events=tuple(map(_in_words, prompt["events"])),
+        events=tuple(map(_describe_event, prompt["events"])),
         motion_ids=motion_ids,
         arms=arms,
     )
 
 
-def _in_words(event: dict[str, Any]) -> str:
+def _describe_event(event: dict[str, Any]) -> str:
     times = f" {event['count']} times" if event["count"] > 1 else ""
     return event["phrase"] or event["action"].replace("_", " ") + times

@@ -1,4 +1,4 @@
-"""Votes as tables: which side of a pair was found better, what score a clip got, and what people say of a motion."""
+"""Votes as tables: the outcome of each pair, the score of each clip, and their means over voters."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from atom.evaluation.comparison import BASE, TUNED
 from atom.judging.votes import aggregate_votes
 from atom.review.votes import Vote
 
-PEOPLE = "people"  # their name among judges
-BEST = 5
+PEOPLE = "people"  # the name under which voters appear among the judges
+BEST_SCORE = 5
 
-_STANDING = {TUNED: 0, "chosen": 0, BASE: 2, "rejected": 2}  # which arm of a pair is spoken of: the first that is here
+# The arm with the lower rank comes first in a row, so that an outcome of 1 means that it won.
+_ARM_RANKS = {TUNED: 0, "chosen": 0, BASE: 2, "rejected": 2}
+_OTHER_ARM_RANK = 1
 
 _PAIR_COLUMNS = (
     "voter",
@@ -35,38 +37,37 @@ _PAIR_COLUMNS = (
 _CLIP_COLUMNS = ("voter", "item_id", "prompt_id", "task", "arm", "motion_id", "score", "seconds", "note")
 
 
-def counted(votes: Iterable[Vote]) -> list[Vote]:
-    """The votes that count: of several by one voter on one item, the last."""
+def keep_latest_votes(votes: Iterable[Vote]) -> list[Vote]:
+    """The last vote of each voter on each item."""
     return list({(vote.voter, vote.item_id): vote for vote in votes}.values())
 
 
-def skipped(vote: Vote) -> bool:
-    return vote.score is None and vote.choice in (None, "skip")
+def tabulate_pair_votes(votes: Iterable[Vote]) -> pd.DataFrame:
+    """One row per vote on a pair, without skips.
 
-
-def pair_votes(votes: Iterable[Vote]) -> pd.DataFrame:
-    """A row a vote on a pair, without those skipped: `voter, item_id, prompt_id, task, seconds, note`; `arm` and
-    `against`, who made the two motions, tuned and chosen before others, base and rejected after them; `motion_id` and
-    `other_id`, the motions in the same order; `outcome`, 1 where the first of these was found better, 0.5 for a tie, 0;
-    and `left`, whether what stood on the left was found better, None for a tie."""
-    rows = [_pair_row(vote) for vote in counted(votes) if len(vote.motion_ids) == 2 and not skipped(vote)]
+    The columns are `voter, item_id, prompt_id, task, seconds, note`; `arm` and `against`, the arms of the two motions,
+    tuned or chosen first and base or rejected last; `motion_id` and `other_id`, the motions in the same order;
+    `outcome`, 1 if the first motion is better, 0.5 for a tie, 0 if the second is better; and `left`, whether the motion
+    on the left is better, None for a tie.
+    """
+    rows = [_pair_row(vote) for vote in keep_latest_votes(votes) if len(vote.motion_ids) == 2 and not vote.is_skip]
     return pd.DataFrame(rows, columns=list(_PAIR_COLUMNS))
 
 
-def clip_votes(votes: Iterable[Vote]) -> pd.DataFrame:
-    """A row a vote on one motion, without those skipped: `voter, item_id, prompt_id, task, arm, motion_id, score` (1 to
-    5), `seconds, note`."""
-    rows = [_clip_row(vote) for vote in counted(votes) if len(vote.motion_ids) == 1 and not skipped(vote)]
+def tabulate_clip_votes(votes: Iterable[Vote]) -> pd.DataFrame:
+    """One row per vote on one motion, without skips: `voter, item_id, prompt_id, task, arm, motion_id, score` (1 to 5),
+    `seconds, note`."""
+    rows = [_clip_row(vote) for vote in keep_latest_votes(votes) if len(vote.motion_ids) == 1 and not vote.is_skip]
     return pd.DataFrame(rows, columns=list(_CLIP_COLUMNS))
 
 
 def aggregate_people_scores(votes: Iterable[Vote]) -> pd.DataFrame:
-    """What people say of each motion that they scored, as rows that stand beside those of a judge: `motion_id,
-    prompt_id, task, arm, judge` (people), `score`, the mean of the voters, `exact`, whether more than half of them gave
-    it 5, `voters`, how many, and `seconds`, the median that one of them took."""
-    cast = clip_votes(votes)
-    cast["best"] = cast["score"] == BEST
-    found = cast.groupby("motion_id", sort=False).agg(
+    """One row per motion that people scored, in the layout of a judge's scores: `motion_id, prompt_id, task, arm`,
+    `judge` (people), `score`, the mean over the voters, `exact`, whether more than half of them gave 5, `voters`, their
+    number, and `seconds`, the median per vote."""
+    rows = tabulate_clip_votes(votes)
+    rows["best"] = rows["score"] == BEST_SCORE
+    motions = rows.groupby("motion_id", sort=False).agg(
         prompt_id=("prompt_id", "first"),
         task=("task", "first"),
         arm=("arm", "first"),
@@ -75,28 +76,32 @@ def aggregate_people_scores(votes: Iterable[Vote]) -> pd.DataFrame:
         voters=("score", "size"),
         seconds=("seconds", "median"),
     )
-    return found.reset_index().assign(judge=PEOPLE, exact=lambda rows: rows["exact"].astype(float) > 0.5)
+    return motions.reset_index().assign(judge=PEOPLE, exact=lambda table: table["exact"].astype(float) > 0.5)
 
 
 def aggregate_pair_votes(votes: Iterable[Vote]) -> pd.DataFrame:
-    """A row a pair of motions that people compared, in the order and with the columns of `pair_votes`: `motion_id,
-    other_id, prompt_id, task, arm, against`; `outcome`, the mean over the votes on it under whichever item, so 0.5 is
-    undecided; and `votes`, how many."""
-    cast = pair_votes(votes)
-    found = cast.groupby(["motion_id", "other_id"], sort=False).agg(
-        prompt_id=("prompt_id", "first"),
-        task=("task", "first"),
-        arm=("arm", "first"),
-        against=("against", "first"),
-        outcome=("outcome", "mean"),
-        votes=("outcome", "size"),
+    """One row per pair of motions that people compared: `motion_id, other_id, prompt_id, task, arm, against` as in
+    `tabulate_pair_votes`; `outcome`, the mean over all votes on the pair, so 0.5 is undecided; and `votes`, their
+    number."""
+    pairs = (
+        tabulate_pair_votes(votes)
+        .groupby(["motion_id", "other_id"], sort=False)
+        .agg(
+            prompt_id=("prompt_id", "first"),
+            task=("task", "first"),
+            arm=("arm", "first"),
+            against=("against", "first"),
+            outcome=("outcome", "mean"),
+            votes=("outcome", "size"),
+        )
     )
-    return found.reset_index()
+    return pairs.reset_index()
 
 
 def aggregate_judge_scores(score_rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows of scores tables as one a motion and judge: `motion_id, prompt_id, task, judge, score, exact`, nan and None
-    where the judge gave none, and the sums over its votes of `cost` (US dollars, nan where unknown) and `seconds`."""
+    """One row per motion and judge from rows of scores tables: `motion_id, prompt_id, task, judge, score, exact`, nan
+    and None where the judge gave no score, and `cost` (US dollars, nan where unknown) and `seconds`, both summed over
+    the judge's votes."""
     columns = ["motion_id", "prompt_id", "task", "judge", "score", "exact"]
     table = pd.DataFrame(
         [[row[name] for name in columns] for row in aggregate_votes(score_rows).values()], columns=columns
@@ -105,19 +110,28 @@ def aggregate_judge_scores(score_rows: Sequence[Mapping[str, Any]]) -> pd.DataFr
     for row in score_rows:
         cost = np.nan if row["cost"] is None else row["cost"]
         spent[row["motion_id"], row["judge"]] += cost, row["latency"]
-    took = np.array([spent[place] for place in zip(table["motion_id"], table["judge"])]).reshape(-1, 2)
-    return table.astype({"score": float}).assign(cost=took[:, 0], seconds=took[:, 1])
+    # The shape is given for the case of no rows, where the array would have one dimension.
+    totals = np.array([spent[key] for key in zip(table["motion_id"], table["judge"])]).reshape(-1, 2)
+    return table.astype({"score": float}).assign(cost=totals[:, 0], seconds=totals[:, 1])
 
 
-def ratings(cast: pd.DataFrame, value: str) -> tuple[np.ndarray, list[str]]:
-    """Votes as (voters, items), nan where a voter said nothing, and the prompt of each item."""
-    table = cast.pivot(index="voter", columns="item_id", values=value)
-    prompts = cast.drop_duplicates("item_id").set_index("item_id")["prompt_id"]
+def build_rating_matrix(rows: pd.DataFrame, value: str) -> tuple[np.ndarray, list[str]]:
+    """The votes as a matrix of raters and units, as agreement measures take them.
+
+    Args:
+        rows: of `tabulate_pair_votes` or `tabulate_clip_votes`.
+        value: the column that holds the rating.
+
+    Returns:
+        The ratings (voters, items), nan where a voter did not vote, and the prompt_id of each item.
+    """
+    table = rows.pivot(index="voter", columns="item_id", values=value)
+    prompts = rows.drop_duplicates("item_id").set_index("item_id")["prompt_id"]
     return table.to_numpy(float), list(prompts.reindex(table.columns))
 
 
 def _pair_row(vote: Vote) -> tuple[Any, ...]:
-    first, second = sorted((0, 1), key=lambda place: _rank(vote.arms[place], vote.motion_ids[place]))
+    first, second = sorted((0, 1), key=lambda side: _rank_side(vote.arms[side], vote.motion_ids[side]))
     better = {"first": 0, "second": 1}.get(vote.choice or "")
     outcome = 0.5 if better is None else float(better == first)
     left = None if better is None else (better == 1) == vote.swapped
@@ -137,8 +151,8 @@ def _pair_row(vote: Vote) -> tuple[Any, ...]:
     )
 
 
-def _rank(arm: str, motion_id: str) -> Sequence[Any]:
-    return _STANDING.get(arm, 1), arm, motion_id
+def _rank_side(arm: str, motion_id: str) -> Sequence[Any]:
+    return _ARM_RANKS.get(arm, _OTHER_ARM_RANK), arm, motion_id
 
 
 def _clip_row(vote: Vote) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The votes of a run, as plain rows too."""
+"""The file of a run's votes: where it is, and how it is read and tabulated."""
 
 from __future__ import annotations
 
@@ -12,33 +12,39 @@ from atom.errors import AtomError
 from atom.review.votes import Vote
 from storage import Store
 
-BOOK = "votes.sqlite"
+VOTES_FILE = "votes.sqlite"
 
 
-def locate_votes_file(store: Store, run_id: str, named: Path | None = None) -> Path:
-    """Where the votes on a run lie: the file that was named, or the one in the run's folder. AtomError where the store
-    is of another machine and no file was named."""
-    if named is not None:
-        return named
+def locate_votes_file(store: Store, run_id: str, path: Path | None = None) -> Path:
+    """The file that holds the votes on a run.
+
+    Args:
+        store: the store that holds the run.
+        run_id: the run.
+        path: the file, where the user names one; by default it is in the run's folder.
+
+    Raises:
+        AtomError: no file is named and the store is not on this machine.
+    """
+    if path is not None:
+        return path
     if not store.files.local:
-        raise AtomError(f"{store.root} is no folder of this machine: name a file for the votes with --votes FILE")
-    return Path(store.run_folder(run_id)) / BOOK
+        raise AtomError(f"{store.root} is not a folder on this machine: name a file for the votes with --votes FILE")
+    return Path(store.run_folder(run_id)) / VOTES_FILE
 
 
 def read_votes(path: Path) -> list[Vote]:
-    """The votes of a book in the order they were cast. AtomError where there is none."""
+    """The votes in a file, in the order in which they were cast. AtomError where the file does not exist."""
     if not path.is_file():
-        raise AtomError(f"nobody has voted yet, there is no {path}: `atom review RUN` asks people")
+        raise AtomError(f"nobody has voted yet: {path} does not exist; `atom review RUN` opens the page to vote on")
     from atom.review.vote_store import VoteStore
 
     return VoteStore(path).votes()
 
 
 def build_votes_table(votes: Sequence[Vote]) -> pa.Table:
-    """A row a vote, in their order: voter, item_id, prompt_id, task, motion_ids (one or two), arms (as many), choice
-    (first, second, tie, skip; null of clips), score (1 to 5; null of pairs and skipped clips), seen (a flag an asked
-    event; null of pairs), swapped (the second motion was shown on the left), note, seconds (from the showing to the
-    vote), cast_at (UTC)."""
+    """One row per vote, in the given order. The columns are the fields of `Vote`: `choice` is null for clips, `score`
+    for pairs and skipped clips, `seen` for pairs."""
     fields = {
         "voter": pa.string(),
         "item_id": pa.string(),

@@ -67,9 +67,9 @@ class VoteStore:
     """The log of votes in one SQLite file. Threads and processes may share the file.
 
     Each method commits to disk before it returns. A later vote of the same voter on the same item replaces the earlier
-    one, and an undone vote no longer counts. Both stay in the file: the view `votes` gives each vote the `state` stands,
-    replaced or undone, so `sqlite3 votes.sqlite "select * from votes where state = 'stands'"` lists the votes that
-    count.
+    one, and an undone vote no longer counts. Both stay in the file: the view `votes` gives each vote the `state`
+    stands, replaced or undone, so `sqlite3 votes.sqlite "select * from votes where state = 'stands'"` lists the votes
+    that count.
 
     Args:
         path: the file, created where it does not exist.
@@ -82,7 +82,9 @@ class VoteStore:
         self.path = Path(path)
         self._lock = threading.RLock()
         try:
-            self._connection = sqlite3.connect(self.path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(
+                self.path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
+            )
             self._execute_when_unlocked("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")  # a vote survives a power cut
             with self.transaction():

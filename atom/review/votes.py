@@ -1,4 +1,4 @@
-"""What a person said of a pair of motions, or of one."""
+"""A vote: the judgement of one person on a pair of motions, or on one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ Choice = Literal["first", "second", "tie", "skip"]
 
 @dataclass(frozen=True)
 class Vote:
-    """One judgement of one voter; it stands alone, without the run.
+    """One judgement of one voter. It can be read without the run.
 
-    A pair has both motions and a `choice`. A clip has the first only, and a `score` of 1 to 5 with the asked events
-    that were `seen`, in the prompt's order; both are None where it was skipped. `arms` are who made the motions, such
-    as base and tuned, or chosen and rejected. `choice` speaks of this order, wherever they were shown. `swapped`: the
-    second motion was shown on the left.
+    A vote on a pair has two motions and a `choice`, which refers to the order of `motion_ids`, not to the side of the
+    screen. A vote on a clip has one motion, a `score` and `seen`; both are None where the clip was skipped.
     """
 
     voter: str
@@ -27,18 +25,23 @@ class Vote:
     prompt_id: str
     task: str
     motion_ids: tuple[str, ...]  # one or two
-    arms: tuple[str, ...]  # as many
+    arms: tuple[str, ...]  # of each motion: base, tuned, chosen, rejected, ...
     choice: Choice | None = None
-    score: int | None = None
-    seen: tuple[bool, ...] | None = None
-    swapped: bool = False
+    score: int | None = None  # 1 to 5
+    seen: tuple[bool, ...] | None = None  # for each event of the prompt, in its order
+    swapped: bool = False  # the second motion was on the left
     note: str = ""
-    seconds: float = 0.0  # from the showing to the vote
+    seconds: float = 0.0  # from when the item was shown to the vote
     cast_at: str = ""  # UTC, ISO 8601
+
+    @property
+    def is_skip(self) -> bool:
+        """Whether the voter gave no judgement."""
+        return self.score is None and self.choice in (None, "skip")
 
 
 def normalise_voter_name(text: str) -> str:
-    """The name as it is stored: spaces at its ends and repeated ones count for nothing. AtomError when it is none."""
+    """The name as it is stored, without leading, trailing and repeated spaces. AtomError when it is not valid."""
     name = re.sub(" +", " ", unicodedata.normalize("NFC", text).strip(" "))
     if not re.fullmatch(r"[\w .-]{1,40}", name):
         raise AtomError("a name has 1 to 40 letters, digits, spaces, dots, - and _")

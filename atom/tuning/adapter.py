@@ -1,4 +1,4 @@
-"""A LoRA adapter made for training, and its way to disk in peft's own format."""
+"""A LoRA adapter for training: adding it to a model, and saving it in peft's format."""
 
 from __future__ import annotations
 
@@ -19,19 +19,34 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from atom.atomic_write import write_atomically
 from atom.config import TuningConfig
 from atom.errors import AtomError
-from atom.generation.adapter import CARD, CONFIG, ORIGIN, WEIGHTS, adapter_weights
+from atom.generation.adapter_loading import (
+    CARD_FILE,
+    CONFIG_FILE,
+    PROVENANCE_FILE,
+    WEIGHTS_FILE,
+    get_adapter_state_dict,
+)
 from atom.generation.weights import check_fit, read_safetensors
 
-FILES = (CONFIG, WEIGHTS, CARD, ORIGIN)  # of an adapter
+FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, PROVENANCE_FILE)  # of an adapter folder
 
 
 def add_adapter(
-    model: T5ForConditionalGeneration, config: TuningConfig, seed: int, initial: Path | None = None
+    model: T5ForConditionalGeneration, config: TuningConfig, seed: int, init_adapter: Path | None = None
 ) -> PeftModel:
-    """Puts a LoRA adapter into the model, which changes in place; `unload()` takes it out again.
+    """Adds a LoRA adapter to a model. It has no dropout, so that policy and reference model agree at the start.
 
-    A fresh adapter does nothing yet: A is drawn from the seed, B is zero. `initial` is the folder of an adapter to go
-    on from; AtomError says what in it doesn't fit the config. No dropout, so that training and reference agree.
+    Args:
+        model: changed in place; `unload()` of the result removes the adapter.
+        config: its fields of LoRA.
+        seed: of the initial matrices A. The matrices B are zero, so a new adapter changes nothing.
+        init_adapter: folder of an adapter to start from.
+
+    Returns:
+        The PEFT model in eval mode, with a trainable adapter.
+
+    Raises:
+        AtomError: no layer has one of the names in `target_modules`, or `init_adapter` does not fit the config.
     """
     lora = LoraConfig(
         task_type=TaskType.SEQ_2_SEQ_LM,
@@ -50,22 +65,28 @@ def add_adapter(
     except ValueError as error:
         names = sorted({name.rsplit(".")[-1] for name, layer in model.named_modules() if isinstance(layer, nn.Linear)})
         raise AtomError(
-            f"LoRA can't change the layers {config.target_modules!r}: {error}; tuning.target_modules names some of {', '.join(names)}"
+            f"LoRA can't change the layers {config.target_modules!r}: {error}; set tuning.target_modules to some of "
+            f"{', '.join(names)}"
         ) from error
-    if initial is not None:
-        _copy_into(adapted, initial, config)
+    if init_adapter is not None:
+        _load_into(adapted, init_adapter, config)
     return adapted.eval()
 
 
 @contextmanager
-def gradient_checkpointing(model: T5ForConditionalGeneration, wanted: bool) -> Iterator[None]:
-    """Inside, the backward pass of a model in eval mode computes each layer's activations again instead of keeping
-    them, if that is wanted. Layers think that they train, without which transformers does not; what is inside of them,
-    dropout too, stays as it is."""
-    if not wanted:
+def gradient_checkpointing(model: T5ForConditionalGeneration, enabled: bool) -> Iterator[None]:
+    """A context in which the backward pass recomputes each layer's activations instead of storing them.
+
+    Args:
+        model: in eval mode.
+        enabled: False changes nothing.
+    """
+    if not enabled:
         yield
         return
     model.activation_checkpointing_enable({"use_reentrant": False})
+    # transformers recomputes only layers in training mode. This sets the flag of the layers themselves and not of their
+    # submodules, so dropout stays off.
     for layer in model.modules():
         if isinstance(layer, GradientCheckpointingLayer):
             layer.training = True
@@ -76,36 +97,40 @@ def gradient_checkpointing(model: T5ForConditionalGeneration, wanted: bool) -> I
         model.eval()
 
 
-def save_adapter(adapted: PeftModel, folder: Path, base: str, summary: str, origin: Mapping[str, Any]) -> None:
-    """Writes adapter_model.safetensors, README.md, atom.json and adapter_config.json, each whole or not at all, the
-    config last.
+def save_adapter(adapted: PeftModel, folder: Path, base: str, summary: str, provenance: Mapping[str, Any]) -> None:
+    """Saves an adapter: adapter_model.safetensors, README.md, atom.json and, last, adapter_config.json. Each file is
+    written atomically, and the same weights give the same bytes.
 
-    `base` is the name of the model that the adapter belongs to, never a place on this machine; `summary` goes into the
-    model card. `origin` tells what the adapter was made from, with the hash of the base as `base_weights`, by which it
-    is refused on another. The same weights give the same bytes.
+    Args:
+        adapted: the PEFT model.
+        folder: where the files go; created if needed.
+        base: the name of the base model, never a path of this machine.
+        summary: the text of the model card.
+        provenance: what the adapter was made from, JSON-able. Its `base_weights` is the hash of the base model; loading
+            on another base is refused.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.contiguous().cpu() for name, value in adapter_weights(adapted).items()}
-    write_atomically(folder / WEIGHTS, lambda path: save_file(weights, path, metadata={"format": "pt"}))
+    weights = {name: value.contiguous().cpu() for name, value in get_adapter_state_dict(adapted).items()}
+    write_atomically(folder / WEIGHTS_FILE, lambda path: save_file(weights, path, metadata={"format": "pt"}))
     card = f"---\nlibrary_name: peft\nbase_model: {base}\ntags: [lora, text-to-motion]\n---\n{summary}\n"
-    write_atomically(folder / CARD, lambda path: path.write_text(card))
-    told = json.dumps(origin, indent=2, sort_keys=True)
-    write_atomically(folder / ORIGIN, lambda path: path.write_text(told + "\n"))
+    write_atomically(folder / CARD_FILE, lambda path: path.write_text(card))
+    provenance_text = json.dumps(provenance, indent=2, sort_keys=True)
+    write_atomically(folder / PROVENANCE_FILE, lambda path: path.write_text(provenance_text + "\n"))
     settings = adapted.peft_config["default"].to_dict()
     settings |= {"base_model_name_or_path": base, "inference_mode": True, "peft_version": peft_version}
-    text = json.dumps(settings, indent=2, sort_keys=True, default=sorted)  # only the sets need a default
-    write_atomically(folder / CONFIG, lambda path: path.write_text(text + "\n"))
+    text = json.dumps(settings, indent=2, sort_keys=True, default=sorted)  # only sets need the default
+    write_atomically(folder / CONFIG_FILE, lambda path: path.write_text(text + "\n"))
 
 
-def _copy_into(adapted: PeftModel, folder: Path, config: TuningConfig) -> None:
-    if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
-        raise AtomError(f"{folder} is no adapter to go on from: {CONFIG} or {WEIGHTS} is missing")
-    settings = json.loads((folder / CONFIG).read_text())
+def _load_into(adapted: PeftModel, folder: Path, config: TuningConfig) -> None:
+    if not (folder / CONFIG_FILE).is_file() or not (folder / WEIGHTS_FILE).is_file():
+        raise AtomError(f"{folder} is no adapter to start from: {CONFIG_FILE} or {WEIGHTS_FILE} is missing")
+    settings = json.loads((folder / CONFIG_FILE).read_text())
     if (settings["r"], settings["lora_alpha"]) != (config.r, config.lora_alpha):
         raise AtomError(
             f"the adapter {folder} has rank {settings['r']} and alpha {settings['lora_alpha']}; "
-            f"tuning.r {config.r} and tuning.lora_alpha {config.lora_alpha} must be the same to go on from it"
+            f"tuning.r {config.r} and tuning.lora_alpha {config.lora_alpha} must be the same to start from it"
         )
-    state = read_safetensors(folder / WEIGHTS)
-    check_fit(state, adapter_weights(adapted), f"the adapter {folder}")
+    state = read_safetensors(folder / WEIGHTS_FILE)
+    check_fit(state, get_adapter_state_dict(adapted), f"the adapter {folder}")
     set_peft_model_state_dict(adapted, state)

@@ -1,4 +1,4 @@
-"""An adapter in training: its optimizer, its curve so far, and its way back after a break."""
+"""The training loop of an adapter, shared by preference and on-policy tuning: optimizer, curve, validation, resume."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ from atom.tuning.trainer_state import load_trainer_state, save_trainer_state
 from atom.tuning.validation import BestWeights, Validation, validation_interval
 
 Metrics = dict[str, Any]
+"""One row of a training curve: the metrics of a step, or of an epoch for a reward model."""
+
 StepCallback = Callable[[int, int, Metrics], None]
+"""Called as (step, steps, metrics) after each step."""
 
 
 class AdapterTrainer(ABC):
-    """Steps of AdamW on the trainable weights of a generator's PeftModel, up in a line over the warm-up and down by a
-    cosine.
+    """Trains the trainable weights of a generator's PEFT model with AdamW, a linear warm-up and a cosine decay.
 
-    With a validation the adapter ends with the best weights, which may be those that it began with, not the last ones.
-    A step may depend on nothing but the weights, the optimizer, the number of steps done and what `extra` keeps, so
-    that a training taken up again ends with the same weights as without the break.
+    With a validation the adapter ends with the best weights found, which may be the initial ones.
+
+    A step may depend only on the weights, the optimizer, the number of finished steps and what `state_dict` returns.
+    Then a resumed training ends with the same weights as an uninterrupted one.
     """
 
     def __init__(
@@ -39,110 +42,142 @@ class AdapterTrainer(ABC):
         generator: Generator,
         steps: int,
         config: TuningConfig | OnPolicyConfig,
-        remedy: str,
+        hint: str,
         validation: Validation | None = None,
         process_group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
+        """Sets up the optimizer.
+
+        Args:
+            generator: its language model is the PEFT model to train.
+            steps: the number of optimizer steps.
+            config: learning rate, warm-up, gradient clipping and the limit of the drift.
+            hint: what to change if the training diverges, for the error message.
+            validation: chooses the weights to end with; None takes the last ones.
+            process_group: the processes that train together.
+        """
         self.generator, self.adapted = generator, generator.language_model
         self.model = self.adapted.get_base_model()
-        self.steps, self.schedule, self.remedy = steps, config, remedy
+        self.steps, self.config, self.hint = steps, config, hint
         self.validation, self.process_group = validation, process_group
-        self.trained = [parameter for parameter in self.adapted.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.trained, lr=config.learning_rate, weight_decay=0.0)
+        self.parameters = [parameter for parameter in self.adapted.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate, weight_decay=0.0)
         self.rows: list[Metrics] = []
         self.best = BestWeights()
-        self.began = time.monotonic()
+        self.start_time = time.monotonic()
 
     @abstractmethod
     def backward(self) -> Metrics:
-        """Adds the gradients of this process's share of the step that is due to the trainable weights. Gives its share
-        of the step's loss and of what else belongs into the curve: what the process_group gives adds up to the whole."""
+        """Accumulates the gradients of this process's shard of the next step.
+
+        Returns the shard's contribution to each metric: the sum over the process group is the metric of the step.
+        """
 
     @abstractmethod
-    def drift(self, row: Metrics) -> float:
-        """What of a row of the curve rises, in nats a token, as the model leaves the place where it began."""
+    def compute_drift(self, metrics: Metrics) -> float:
+        """A number that rises as the model moves away from its initial weights, in nats a token."""
 
-    def extra(self) -> dict[str, Any]:
-        """What else has to be kept; given back to `take_up`."""
+    def state_dict(self) -> dict[str, Any]:
+        """What a subclass must save beside weights, optimizer and curve."""
         return {}
 
-    def take_up(self, extra: dict[str, Any]) -> None:  # noqa: B027 - most have nothing to take back
-        """Takes back what `extra` gave."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027 - most subclasses save nothing
+        """Restores what `state_dict` returned."""
 
     def step(self) -> Metrics:
-        done, schedule = len(self.rows), self.schedule
-        rate = learning_rate(done, self.steps, schedule.learning_rate, schedule.warmup_steps)
+        """Does one optimizer step. Returns its row of the curve.
+
+        Raises AtomError when the loss is not finite or the training diverges.
+        """
+        done, config = len(self.rows), self.config
+        rate = compute_learning_rate(done, self.steps, config.learning_rate, config.warmup_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
-        told = self.process_group.totals(self.backward(), self.model.device)
-        self.process_group.all_reduce_gradients(self.trained)
-        norm = clip_grad_norm_(self.trained, schedule.max_grad_norm).item()
-        check_finite(done + 1, self.steps, told["loss"], norm, self.remedy)
+        metrics = self.process_group.all_reduce_metrics(self.backward(), self.model.device)
+        self.process_group.all_reduce_gradients(self.parameters)
+        norm = clip_grad_norm_(self.parameters, config.max_grad_norm).item()
+        check_finite(done + 1, self.steps, metrics["loss"], norm, self.hint)
         self.optimizer.step()
         self.rows.append(
             {"step": done + 1}
-            | told
-            | {"gradient_norm": norm, "learning_rate": rate, "seconds": time.monotonic() - self.began}
+            | metrics
+            | {"gradient_norm": norm, "learning_rate": rate, "seconds": time.monotonic() - self.start_time}
             | {"validation": None, "validation_gain": None, "kept": False}
         )
-        early, late = self.rows[:WINDOW], self.rows[-WINDOW:]
+        first, last = self.rows[:WINDOW], self.rows[-WINDOW:]
         check_divergence(
             done + 1,
-            *([self.drift(row) for row in rows] for rows in (early, late)),
-            *([row["gradient_norm"] for row in rows] for rows in (early, late)),
-            schedule.max_drift,
-            self.remedy,
+            *([self.compute_drift(row) for row in rows] for rows in (first, last)),
+            *([row["gradient_norm"] for row in rows] for rows in (first, last)),
+            config.max_drift,
+            self.hint,
         )
         return self.rows[-1]
 
     def run(self, progress: StepCallback | None, state_file: Path | None, save_every: int) -> list[Metrics]:
-        """All steps that are left, the state kept in `state_file` on the way; the weights are then the best ones.
-        Gives the curve, whose row `kept` is that of these weights, if they are not those of the start."""
+        """Does all remaining steps and leaves the best weights in the adapter.
+
+        Args:
+            progress: called after each step, in the main process.
+            state_file: where the state is saved and resumed from; None saves nothing.
+            save_every: steps between two saves.
+
+        Returns:
+            The curve. Its column `kept` is true in the row of the weights that the adapter ends with, and in none if
+            these are the initial weights.
+
+        Raises:
+            AtomError: the loss is not finite, the training diverges, or the state can't be saved or read.
+        """
         if state_file is not None:
             self._restore(state_file)
         if self.validation and not self.best.first:
             self._validate(0)
         every = validation_interval(self.validation.every, self.steps) if self.validation else 0
-        while len(self.rows) < self.steps and not self._exhausted():
+        while len(self.rows) < self.steps and not self._should_stop_early():
             row = self.step()
             if every and (row["step"] % every == 0 or row["step"] == self.steps):
                 row |= self._validate(row["step"])
             if state_file is not None and row["step"] % save_every == 0:
                 self._save(state_file)
-            if progress and self.process_group.first:
+            if progress and self.process_group.is_main:
                 progress(row["step"], self.steps, row)
         kept = self.best.step if self.validation else self.steps
         if self.validation:
-            with torch.no_grad():
-                for parameter, value in zip(self.trained, self.best.weights, strict=True):
-                    parameter.copy_(value)
+            self._load_weights(self.best.weights)
         for row in self.rows:
             row["kept"] = row["step"] == kept
         return self.rows
 
-    def _exhausted(self) -> bool:
+    def _should_stop_early(self) -> bool:
         return self.validation is not None and self.best.missed >= self.validation.patience
 
     def _validate(self, step: int) -> Metrics:
         assert self.validation is not None
+        # Only the main process samples and judges; the others must take the same decisions from its scores.
         scores = self.process_group.broadcast(
-            self.validation.measure(self.generator) if self.process_group.first else []
+            self.validation.evaluate(self.generator) if self.process_group.is_main else []
         )
-        self.best.hear(step, scores, self.trained)
+        self.best.update(step, scores, self.parameters)
         mean = float(np.mean(scores))
         return {"validation": mean, "validation_gain": mean - float(np.mean(self.best.first))}
 
+    def _load_weights(self, weights: list[torch.Tensor]) -> None:
+        with torch.no_grad():
+            for parameter, value in zip(self.parameters, weights, strict=True):
+                parameter.copy_(value)
+
     def _save(self, path: Path) -> None:
-        if self.process_group.first:
+        if self.process_group.is_main:
             save_trainer_state(
                 path,
                 {
-                    "trained": [parameter.detach() for parameter in self.trained],
+                    "trained": [parameter.detach() for parameter in self.parameters],
                     "optimizer": self.optimizer.state_dict(),
                     "rows": self.rows,
                     "best": asdict(self.best),
-                    "extra": self.extra(),
+                    "extra": self.state_dict(),
                 },
             )
 
@@ -150,19 +185,27 @@ class AdapterTrainer(ABC):
         if not path.exists():
             return
         state = load_trainer_state(path)
-        with torch.no_grad():
-            for parameter, value in zip(self.trained, state["trained"], strict=True):
-                parameter.copy_(value)
+        self._load_weights(state["trained"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rows = state["rows"]
         self.best = BestWeights(**state["best"])
-        self.take_up(state["extra"])
-        self.began -= self.rows[-1]["seconds"]
+        self.load_state_dict(state["extra"])
+        self.start_time -= self.rows[-1]["seconds"]  # the column `seconds` counts on from the saved row
 
 
-def learning_rate(step: int, steps: int, highest: float, warmup: int) -> float:
-    """Of step 0, 1, ...: up in a line over the warm-up, which is at most half of all steps, then down by a cosine."""
-    warmup = min(warmup, steps // 2)
-    if step < warmup:
-        return highest * (step + 1) / warmup
-    return highest * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+def compute_learning_rate(step: int, steps: int, peak: float, warmup_steps: int) -> float:
+    """Linear warm-up followed by a cosine decay to 0, like transformers' `get_cosine_schedule_with_warmup`.
+
+    Args:
+        step: counted from 0.
+        steps: of the whole training.
+        peak: the highest learning rate.
+        warmup_steps: limited to half of all steps.
+
+    Returns:
+        The learning rate of this step.
+    """
+    warmup_steps = min(warmup_steps, steps // 2)
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / (steps - warmup_steps)))

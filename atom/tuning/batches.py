@@ -129,7 +129,7 @@ def plan_batches(shapes: Sequence[PairShape], config: TuningConfig, seed: int) -
     rng = np.random.default_rng(seed)
     size = config.batch_size
     batches: list[list[int]] = []
-    for _ in range(config.epochs):
+    for _ in range(config.num_train_epochs):
         order = rng.permutation(len(shapes)).tolist()
         epoch: list[list[int]] = []
         for start in range(0, len(order), size * POOLED_BATCHES):

@@ -1,8 +1,8 @@
-"""Stops a tuning that diverges, before it spends the rest of its time.
+"""Stops a tuning that diverges, before it uses up its time.
 
-The limits lie far from what healthy tunings of the built-in model do: over some fifty of them, of all objectives, the
-largest gradient norm was 13 times the median and the model moved by less than 0.2 nats a token. IPO of averaged
-log-probabilities at a learning rate too high for it moved by 1.2 to 2.6, and its motions fell apart.
+The limits are far from what healthy tunings of the built-in model reach. In about fifty of them, with all objectives,
+the largest gradient norm was 13 times the median and the model drifted by less than 0.2 nats a token. IPO of averaged
+log-probabilities at too high a learning rate drifted by 1.2 to 2.6, and its motions were broken.
 """
 
 from __future__ import annotations
@@ -13,42 +13,64 @@ from statistics import fmean, median
 
 from atom.errors import AtomError
 
-WINDOW = 10  # steps whose mean or median is looked at
-MAX_NORM_GROWTH = 100.0  # of the gradient norm against the first steps
+WINDOW = 10  # steps in the mean or median
+MAX_NORM_GROWTH = 100.0  # of the median gradient norm, from the first window to the last
 
 
-def check_finite(step: int, steps: int, loss: float, gradient_norm: float, remedy: str) -> None:
-    """AtomError when a step came to nothing that can be learnt from."""
+def check_finite(step: int, steps: int, loss: float, gradient_norm: float, hint: str) -> None:
+    """Checks that a step has a finite loss and gradient.
+
+    Args:
+        step: counted from 1.
+        steps: of the whole training.
+        loss: of the step.
+        gradient_norm: of the step, before clipping.
+        hint: what to change, for the error message.
+
+    Raises:
+        AtomError: one of the two is infinite or NaN.
+    """
     if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
         raise AtomError(
-            f"tuning broke down at step {step} of {steps}: loss {loss:g}, gradient norm {gradient_norm:g}; {remedy}"
+            f"tuning failed at step {step} of {steps}: loss {loss:g}, gradient norm {gradient_norm:g}; {hint}"
         )
 
 
 def check_divergence(
     step: int,
-    drift_before: Sequence[float],
-    drift_now: Sequence[float],
-    norms_before: Sequence[float],
-    norms_now: Sequence[float],
+    first_drift: Sequence[float],
+    last_drift: Sequence[float],
+    first_norms: Sequence[float],
+    last_norms: Sequence[float],
     max_drift: float,
-    remedy: str,
+    hint: str,
 ) -> None:
-    """AtomError when a tuning has left the place where it began too far behind or its gradients explode.
+    """Checks that the model has not drifted too far from its initial weights and that its gradients don't explode.
 
-    `drift_...` (nats a token) and `norms_...` (of the gradients before clipping) are those of the first and of the last
-    `WINDOW` steps; as long as these overlap there is nothing to say.
+    Nothing is checked while the first and the last window overlap.
+
+    Args:
+        step: counted from 1.
+        first_drift: drift in the first `WINDOW` steps, in nats a token.
+        last_drift: drift in the last `WINDOW` steps.
+        first_norms: gradient norms before clipping in the first `WINDOW` steps.
+        last_norms: gradient norms in the last `WINDOW` steps.
+        max_drift: the limit of the mean drift, in nats a token.
+        hint: what to change, for the error message.
+
+    Raises:
+        AtomError: the tuning diverges.
     """
     if step < 2 * WINDOW:
         return
-    drift = fmean(drift_now) - fmean(drift_before)
+    drift = fmean(last_drift) - fmean(first_drift)
     if drift > max_drift:
         raise AtomError(
-            f"tuning diverges at step {step}: in the last {WINDOW} steps the model was {drift:.2f} nats a token away "
-            f"from where it began, more than max_drift={max_drift:g}; {remedy}"
+            f"tuning diverges at step {step}: in the last {WINDOW} steps the model drifted {drift:.2f} nats a token "
+            f"from its initial weights, more than max_drift={max_drift:g}; {hint}"
         )
-    before, now = median(norms_before), median(norms_now)
+    before, now = median(first_norms), median(last_norms)
     if now > MAX_NORM_GROWTH * before:
         raise AtomError(
-            f"tuning diverges at step {step}: the gradient norm has grown from {before:.3g} to {now:.3g}; {remedy}"
+            f"tuning diverges at step {step}: the gradient norm has grown from {before:.3g} to {now:.3g}; {hint}"
         )

@@ -1,4 +1,4 @@
-"""What the motions of a step of on-policy tuning are worth, and the judge as the one who says it."""
+"""Rewards for the motions of on-policy tuning, and the reward function that asks a judge."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from atom.judging.judges import Judge
 
 @dataclass(frozen=True)
 class RolloutPrompt:
-    """What motions are made for: the text for the policy, and the events that a judge looks for."""
+    """A prompt of on-policy tuning: the text for the policy, and the task and events that a judge checks."""
 
     text: str
     task: Task
@@ -22,18 +22,25 @@ class RolloutPrompt:
 
 
 class RewardFunction(Protocol):
-    """Whoever can say what motions are worth. `identity` tells one reward from another."""
+    """Rewards motions. `identity` names the function and all that its rewards depend on."""
 
     identity: str
 
-    def of(self, prompts: Sequence[RolloutPrompt], motions: Sequence[Sequence[int]]) -> Sequence[float]:
-        """Rewards from 0 to 1 of motions, each of one code or more, each made for the prompt at its place. Whoever
-        needs joints decodes the codes."""
+    def compute_rewards(self, prompts: Sequence[RolloutPrompt], motions: Sequence[Sequence[int]]) -> Sequence[float]:
+        """Rewards motions. A function that needs joints decodes the codes itself.
+
+        Args:
+            prompts: the prompt of each motion.
+            motions: codes, at least one for each motion.
+
+        Returns:
+            One reward from 0 to 1 for each motion.
+        """
         ...
 
 
 class JudgeReward:
-    """The judge's score, mixed with whether all is exactly as asked by its weight. `decode` makes joints of codes."""
+    """A weighted mean of a judge's score, scaled to 0 to 1, and whether the motion matches the prompt exactly."""
 
     def __init__(
         self,
@@ -42,11 +49,22 @@ class JudgeReward:
         exact_weight: float,
         identity: str,
     ) -> None:
+        """Sets up the reward.
+
+        Args:
+            judge: scores joints from 1 to 5.
+            decode: turns codes into joints (T, 22, 3).
+            exact_weight: from 0 to 1, the weight of the exact match.
+            identity: as for `RewardFunction`.
+        """
         self.judge, self.decode, self.exact_weight, self.identity = judge, decode, exact_weight, identity
 
-    def of(self, prompts: Sequence[RolloutPrompt], motions: Sequence[Sequence[int]]) -> list[float]:
-        return [self._worth(prompt, joints) for prompt, joints in zip(prompts, self.decode(motions), strict=True)]
+    def compute_rewards(self, prompts: Sequence[RolloutPrompt], motions: Sequence[Sequence[int]]) -> list[float]:
+        """See `RewardFunction.compute_rewards`."""
+        return [
+            self._compute_reward(prompt, joints) for prompt, joints in zip(prompts, self.decode(motions), strict=True)
+        ]
 
-    def _worth(self, prompt: RolloutPrompt, joints: np.ndarray) -> float:
-        found = self.judge.judge(joints, prompt.events, prompt.task)
-        return self.exact_weight * found.exact + (1 - self.exact_weight) * (found.score - 1) / 4
+    def _compute_reward(self, prompt: RolloutPrompt, joints: np.ndarray) -> float:
+        judgement = self.judge.judge(joints, prompt.events, prompt.task)
+        return self.exact_weight * judgement.exact + (1 - self.exact_weight) * (judgement.score - 1) / 4

@@ -1,4 +1,4 @@
-"""The state of a training on disk, for its way back after a break."""
+"""The file from which an interrupted training resumes."""
 
 from __future__ import annotations
 
@@ -13,21 +13,28 @@ from atom.errors import AtomError
 
 
 def save_trainer_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Puts a state in the place of the one before, which stays usable until the new one lies on the disk whole.
-    AtomError when there is no room for it."""
+    """Saves a state. The file of the previous save stays usable until the new one is on the disk as a whole.
+
+    Args:
+        path: the file to write.
+        state: tensors, numbers, texts, and lists and dicts of them.
+
+    Raises:
+        AtomError: the file can't be written, for example on a full disk.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         write_atomically(path, lambda temporary: torch.save(dict(state), temporary))
-    except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
+    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError on a full disk
         raise AtomError(
-            f"can't keep the state of the tuning in {path.parent}: {str(error).splitlines()[0]}; make room, then run "
-            "again: it goes on from the state kept before"
+            f"can't save the state of the tuning in {path.parent}: {str(error).splitlines()[0]}; make room, then run "
+            "again: it resumes from the state saved before"
         ) from error
 
 
 def load_trainer_state(path: Path) -> dict[str, Any]:
-    """A state that was kept, its tensors on the CPU; nothing in the file is run. AtomError when it is damaged."""
+    """A saved state with its tensors on the CPU. No code in the file is executed. AtomError when it is damaged."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises whatever the damaged bytes lead it to
-        raise AtomError(f"can't go on from {path}: {str(error).splitlines()[0]}; delete it to start over") from error
+    except Exception as error:  # damaged bytes can make torch.load raise anything
+        raise AtomError(f"can't resume from {path}: {str(error).splitlines()[0]}; delete it to start over") from error

@@ -1,4 +1,4 @@
-"""The tokens that an answer could have had, when its probability is taken."""
+"""The tokens that are possible in an answer when its log-probability is computed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from atom.generation.generator import Generator
 
 
 def select_answer_vocabulary(generator: Generator, config: TuningConfig) -> Tensor | None:
-    """Token ids (C,), ascending; None for all, as `atom.tuning.log_probabilities` takes it."""
+    """Selects the tokens that are possible in an answer.
+
+    Args:
+        generator: its tokenizer knows the motion tokens.
+        config: `vocabulary` is "all" or "motion".
+
+    Returns:
+        (C,) ascending token ids, or None for all, as `compute_log_probs` takes them.
+    """
     if config.vocabulary == "all":
         return None
     ids = generator.motions.answer_ids(generator.tokenizer.eos_token_id)

@@ -1,4 +1,4 @@
-"""Programs that go on after the command that started them, and are found again and stopped by another."""
+"""Background programs that outlive the command that started them, and that another command finds and stops."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from typing import Any
 
 from atom.errors import AtomError
 
-_MARK = "ATOM_STARTED_FOR"  # in the environment of all that was started, and so of all that they start
+_MARK = "ATOM_STARTED_FOR"  # environment variable of every started program, inherited by its children
 _PROC = Path("/proc")
 
 
 class Processes:
-    """The named programs of a home folder, which keeps their record (`processes.json`) and their logs."""
+    """The background programs of a home folder, which keeps their record (`processes.json`) and logs."""
 
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
         self._record = self.home / "processes.json"
 
     def make_home(self) -> None:
-        """AtomError when the folder can't be made. What is in it is not for git."""
+        """Creates the folder, hidden from git. Raises AtomError when that fails."""
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             (self.home / ".gitignore").write_text("*\n")
@@ -37,11 +37,18 @@ class Processes:
             ) from None
 
     def alive(self) -> dict[str, dict[str, Any]]:
-        """Of each program that still runs what `start` was told, by its name."""
+        """What `start` recorded of each program that still runs, by its name."""
         return {name: entry for name, entry in self._read().items() if self._is_ours(entry["pid"], entry["command"])}
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str], **facts: Any) -> None:
-        """Starts a program in a session of its own, its output in `NAME.log`. `facts` are kept with it."""
+        """Starts a program in a session of its own, with its output in `NAME.log`.
+
+        Args:
+            name: under which it is found again.
+            command: program and arguments.
+            environment: added to that of this process.
+            facts: kept in the record.
+        """
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -56,14 +63,19 @@ class Processes:
     def log(self, name: str) -> Path:
         return self.home / f"{name}.log"
 
-    def stop(self, name: str, patience: float = 20.0) -> None:
-        """Asks a program to end, and ends it when it does not within `patience` seconds."""
+    def stop(self, name: str, timeout: float = 20.0) -> None:
+        """Stops a program.
+
+        Args:
+            name: as given to `start`.
+            timeout: seconds after SIGTERM until it is killed.
+        """
         entry = self.alive().get(name)
         if entry is not None:
-            # Only the first process of the session is asked: it asks its own, and takes a second word for impatience.
+            # Only the first process of the session gets the signal: it passes it on, and takes a second one as urgent.
             with suppress(ProcessLookupError):
                 os.kill(entry["pid"], signal.SIGTERM)
-            deadline = time.monotonic() + patience
+            deadline = time.monotonic() + timeout
             while time.monotonic() < deadline and self._is_ours(entry["pid"], entry["command"]):
                 time.sleep(0.1)
             with suppress(ProcessLookupError):
@@ -71,12 +83,12 @@ class Processes:
         self._write({other: kept for other, kept in self.alive().items() if other != name})
 
     def left_over(self) -> list[int]:
-        """Process numbers of all that was started, and of what that started, such as a flow run that outlived its
-        worker. Where there is no /proc none is found."""
+        """Process ids of all started programs and their children, such as a flow run that outlived its worker. Without
+        /proc none is found."""
         return [pid for pid in _pids() if pid != os.getpid() and _is_marked(pid, self.home)]
 
     def stop_left_over(self) -> int:
-        """Ends all that is left over; gives how many there were."""
+        """Kills what is left over and returns how many processes that were."""
         left = self.left_over()
         for pid in left:
             with suppress(ProcessLookupError):
@@ -84,11 +96,11 @@ class Processes:
         return len(left)
 
     def _is_ours(self, pid: int, command: Sequence[str]) -> bool:
-        """Whether a process is still the one that was started: numbers are used again by others."""
+        """Whether a process is still the one that was started, since ids are reused."""
         if _PROC.is_dir():
             return _is_marked(pid, self.home)
-        told = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)
-        return " ".join(command[1:]) in told.stdout
+        listing = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)
+        return " ".join(command[1:]) in listing.stdout
 
     def _read(self) -> dict[str, dict[str, Any]]:
         try:
@@ -109,7 +121,7 @@ def _pids() -> list[int]:
 
 
 def _is_marked(pid: int, home: Path) -> bool:
-    """A process that has ended has no environment, also while nobody has asked for its exit status."""
+    """Whether a process carries the mark. One that has ended has no environment, even as a zombie."""
     try:
         environment = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
     except OSError:
@@ -118,5 +130,5 @@ def _is_marked(pid: int, home: Path) -> bool:
 
 
 def python(*arguments: str) -> list[str]:
-    """A command of the Python that runs this."""
+    """A command of the running Python interpreter."""
     return [sys.executable, *arguments]

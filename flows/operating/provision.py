@@ -1,6 +1,6 @@
-"""What a Prefect server is given: work pools, the deployments of prefect.yaml, and the automations with their webhook.
+"""Sets up a Prefect server: work pools, the deployments of prefect.yaml, and the automations with their webhook.
 
-All of it may be done again: what is there is kept or brought up to date, and what was switched off stays off.
+Every step may be repeated: what exists is kept or updated, and what was switched off stays off.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from flows.operating.processes import python
 
 PROJECT = Path(__file__).resolve().parents[2]
 AUTOMATIONS = Path(__file__).resolve().parents[1] / "automations.yaml"
-POOLS = {"cpu": None, "gpu": 1}  # runs at once; null: as many as are asked for, since some wait for others
+POOLS = {"cpu": None, "gpu": 1}  # runs at the same time; None: any number, since some runs wait for others
 ALERT_BLOCK = "atom-alerts"
 _UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
@@ -57,33 +57,33 @@ _JOB_TEMPLATE = {
 
 
 @contextmanager
-def talking_to(api: str, login: str | None) -> Iterator[None]:
-    """Lets the Prefect client speak to the server at `api` while the block runs; without `login`, with the one that
-    Prefect's settings name."""
+def connected_to(api: str, login: str | None) -> Iterator[None]:
+    """Context in which Prefect's client uses the server at `api`, with this login or that of Prefect's settings."""
     settings = {PREFECT_API_URL: api} | ({PREFECT_API_AUTH_STRING: login} if login else {})
     with temporary_settings(settings):
         yield
 
 
-async def make_pools() -> list[str]:
-    """Makes those of the work pools that are missing; gives their names. The limits of others are left as they are."""
-    made = []
+async def create_work_pools() -> list[str]:
+    """Creates the missing work pools and returns their names. The limits of existing ones stay."""
+    created = []
     async with get_client() as client:
         for name, limit in POOLS.items():
             pool = WorkPoolCreate(name=name, type="process", concurrency_limit=limit, base_job_template=_JOB_TEMPLATE)
             try:
                 await client.create_work_pool(pool)
-                made.append(name)
+                created.append(name)
             except ObjectAlreadyExists:  # perhaps by a version that let runs bring commands of their own
                 await client.update_work_pool(name, WorkPoolUpdate(base_job_template=_JOB_TEMPLATE))
-    return made
+    return created
 
 
 def deploy(store: str) -> int:
-    """Deploys all of prefect.yaml with this store; gives how many there are. AtomError when Prefect refuses one."""
+    """Deploys everything in prefect.yaml with this store, and returns the number of deployments. Raises AtomError when
+    Prefect refuses one."""
     file = PROJECT / "prefect.yaml"
     if not file.exists():
-        raise AtomError(f"there is no {file}: deployments are made from a checkout of the project")
+        raise AtomError(f"there is no {file}: deployments need a checkout of the project")
     done = subprocess.run(
         python("-m", "prefect", "--no-prompt", "deploy", "--all"),
         cwd=PROJECT,
@@ -92,15 +92,19 @@ def deploy(store: str) -> int:
         env={**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True), "ATOM_STORE": store},
     )
     if done.returncode:
-        told = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise AtomError(f"`prefect deploy --all` failed: {told[-1].strip() if told else 'it said nothing'}; see {file}")
+        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise AtomError(f"`prefect deploy --all` failed: {lines[-1].strip() if lines else 'no output'}; see {file}")
     return len(yaml.safe_load(file.read_text())["deployments"])
 
 
-async def make_automations(webhook: str | None) -> tuple[list[str], list[str]]:
-    """Makes the automations or brings them up to date; gives the names of those and of the ones left out.
+async def create_automations(webhook: str | None) -> tuple[list[str], list[str]]:
+    """Creates or updates the automations.
 
-    Those that call a webhook need its address: `webhook`, or what an earlier call left in the block.
+    Args:
+        webhook: address for the automations that call one; None uses the one of an earlier call.
+
+    Returns:
+        Names of the automations, and names of those that are left out for want of a webhook.
     """
     done, left_out = [], []
     async with get_client() as client:
@@ -110,21 +114,21 @@ async def make_automations(webhook: str | None) -> tuple[list[str], list[str]]:
             automation = _automation(described, block)
             if automation is None:
                 left_out.append(described["name"])
-            elif (there := known.get(automation.name)) is None:
+            elif (existing := known.get(automation.name)) is None:
                 await client.create_automation(automation)
                 done.append(automation.name)
             else:
-                automation.enabled = there.enabled
-                # An update forgets what the automation waits for, such as the next heartbeat of a run that is dead.
-                if AutomationCore.model_validate(there.model_dump()) != automation:
-                    await client.update_automation(there.id, automation)
+                automation.enabled = existing.enabled
+                # An update drops what the automation waits for, such as the next heartbeat of a dead run.
+                if AutomationCore.model_validate(existing.model_dump()) != automation:
+                    await client.update_automation(existing.id, automation)
                 done.append(automation.name)
     return done, left_out
 
 
 async def mark_crashed(reason: str) -> list[str]:
-    """Says of all runs of the work pools, and of their subflows, that they have crashed; gives their names. For when no
-    worker is there: Prefect shows such runs as running for ever, and they take their place in the pool."""
+    """Marks all runs of the work pools and their subflows as crashed, and returns their names. Without a worker Prefect
+    shows them as running for ever, and they keep their slot in the pool."""
     running = FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNFINISHED))
     async with get_client() as client:
         found = await client.read_flow_runs(
@@ -144,7 +148,7 @@ async def mark_crashed(reason: str) -> list[str]:
 
 
 def _automation(described: dict[str, Any], block: UUID | None) -> AutomationCore | None:
-    """None where it calls a webhook and there is no block."""
+    """The automation as Prefect takes it; None when it calls a webhook and there is no block."""
     actions = []
     for action in described["actions"]:
         if "block" in action:
@@ -156,7 +160,7 @@ def _automation(described: dict[str, Any], block: UUID | None) -> AutomationCore
 
 
 async def _alert_block(client: PrefectClient, webhook: str | None) -> UUID | None:
-    """The block that holds the webhook's address. The server keeps it encrypted, with a key of its database."""
+    """Id of the block with the webhook's address, which the server encrypts with a key in its database."""
     if webhook:
         await Webhook.aregister_type_and_schema(client=client)
         block = Webhook(url=webhook, headers={"Content-Type": "application/json"})

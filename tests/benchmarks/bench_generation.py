@@ -22,12 +22,12 @@ from transformers import T5ForConditionalGeneration
 
 from atom.generation.generator import Generator
 from atom.generation.language_model import build_language_model
-from atom.generation.language_model_inference import Inference
+from atom.generation.language_model_inference import T5Inference
 from atom.generation.sampling import sample_ids
-from atom.generation.vqvae import VQVAE, Conv, DoublingConv
+from atom.generation.vqvae import VQVAE, Conv, UpsamplingConv
 
 sys.path.append(str(Path(__file__).parents[1]))
-from plain_decoder import decoded_plainly
+from plain_decoder import decode_like_motiongpt
 
 MOTIONS, CODES = 32, 49
 PROMPTS, TOKENS, CANDIDATES, PADDED = 32, 64, 10, 256
@@ -39,7 +39,7 @@ def decoding_operations(model: VQVAE, tokens: Tensor) -> int:
 
     def count(layer: Conv, inputs: tuple[Tensor], output: Tensor) -> None:
         nonlocal operations
-        inner = layer.weight[0].numel() * (2 / 3 if isinstance(layer, DoublingConv) else 1)
+        inner = layer.weight[0].numel() * (2 / 3 if isinstance(layer, UpsamplingConv) else 1)
         operations += round(2 * output.numel() * inner)
 
     hooks = [layer.register_forward_hook(count) for layer in model.decoder.modules() if isinstance(layer, Conv)]
@@ -86,17 +86,17 @@ def least_seconds(model: T5ForConditionalGeneration, mask: Tensor, device: str) 
 def of_decoder(device: str) -> Iterator[Figure]:
     torch.manual_seed(0)
     generator = Generator.load("builtin", device=device)
-    generator.vqvae = model = VQVAE().eval().to(device).laid_out()
+    generator.vqvae = model = VQVAE().eval().to(device).to_channels_last()
     model.quantizer.codebook.normal_()
     plain = VQVAE().eval().to(device)
     plain.load_state_dict(model.state_dict())  # in torch's own layout
     tokens = torch.randint(model.config.codes, (MOTIONS, CODES), device=device)
-    expected = decoded_plainly(plain, tokens)
+    expected = decode_like_motiongpt(plain, tokens)
     torch.testing.assert_close(model.decode(tokens), expected, rtol=1e-4, atol=1e-4 * float(expected.std()))
     ours, together, apart = in_turn(
         lambda: model.decode(tokens),
-        lambda: decoded_plainly(plain, tokens),
-        lambda: [decoded_plainly(plain, row[None]) for row in tokens],
+        lambda: decode_like_motiongpt(plain, tokens),
+        lambda: [decode_like_motiongpt(plain, row[None]) for row in tokens],
         clock=clock_of(device),
     )
     operations, rate = decoding_operations(model, tokens), matrix_product_rate(device)
@@ -118,7 +118,7 @@ def of_decoder(device: str) -> Iterator[Figure]:
     motions = [rng.integers(0, model.config.codes, n).tolist() for n in rng.integers(10, CODES + 1, MOTIONS)]
     ours, apart = in_turn(
         lambda: generator.decode_features(motions),
-        lambda: [decoded_plainly(plain, torch.tensor([row], device=device)).cpu() for row in motions],
+        lambda: [decode_like_motiongpt(plain, torch.tensor([row], device=device)).cpu() for row in motions],
         clock=clock_of(device),
     )
     yield Figure(
@@ -136,14 +136,14 @@ def of_language_model(device: str) -> Iterator[Figure]:
     choices = torch.tensor([1, *range(WORDS, model.config.vocab_size)], device=device)
     inputs, mask = drawn_prompts(device)
 
-    def ours(rows: Tensor | slice = slice(None), stops: Sequence[int] = (1,)) -> list[list[int]]:
-        inference = Inference(model, choices)  # as `Generator.sample` makes it in every call
+    def ours(rows: Tensor | slice = slice(None), stop_ids: Sequence[int] = (1,)) -> list[list[int]]:
+        inference = T5Inference(model, choices)  # as `Generator.sample` makes it in every call
         seeds = range(len(inputs[rows]))
         return sample_ids(
-            inference, inputs[rows], mask[rows], seeds, stops=stops, temperature=0, top_k=0, max_new_tokens=TOKENS
+            inference, inputs[rows], mask[rows], seeds, stop_ids=stop_ids, temperature=0, top_k=0, max_new_tokens=TOKENS
         )
 
-    def plainly(rows: Tensor | slice = slice(None), padding: int = 0, stops: Sequence[int] = (1,)) -> Tensor:
+    def plainly(rows: Tensor | slice = slice(None), padding: int = 0, stop_ids: Sequence[int] = (1,)) -> Tensor:
         """What the peers call: transformers' `generate` with its cache, over the whole vocabulary, until all ended."""
         ids, seen = (functional.pad(of[rows], (0, padding)) for of in (inputs, mask))
         return model.generate(
@@ -152,7 +152,7 @@ def of_language_model(device: str) -> Iterator[Figure]:
             do_sample=False,
             num_beams=1,
             max_new_tokens=TOKENS,
-            eos_token_id=list(stops),
+            eos_token_id=list(stop_ids),
         )[:, 1:]
 
     def check(answers: list[list[int]], expected: Tensor) -> None:
@@ -181,10 +181,12 @@ def of_language_model(device: str) -> Iterator[Figure]:
 
     # Some tokens are made to end an answer, so that the answers' lengths differ as those of motions do.
     said = np.unique([token for answer in answers for token in answer])
-    stops = np.random.default_rng(0).choice(said, len(said) // 30).tolist()
-    ended = ours(stops=stops)
-    check(ended, plainly(stops=stops))
-    took, other = in_turn(lambda: ours(stops=stops), lambda: plainly(stops=stops), repeats=3, clock=clock_of(device))
+    stop_ids = np.random.default_rng(0).choice(said, len(said) // 30).tolist()
+    ended = ours(stop_ids=stop_ids)
+    check(ended, plainly(stop_ids=stop_ids))
+    took, other = in_turn(
+        lambda: ours(stop_ids=stop_ids), lambda: plainly(stop_ids=stop_ids), repeats=3, clock=clock_of(device)
+    )
     lengths = sorted(map(len, ended))
     told = f"{lengths[0]} to {lengths[-1]}, on average {np.mean(lengths):.0f}"
     yield Figure(

@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from atom.evaluation.evaluator.guo_evaluator import INPUT_FEATURES, load_guo_evaluator
 from atom.evaluation.evaluator.networks import FRAMES_PER_MOVEMENT, MotionEncoder, MovementEncoder
-from atom.evaluation.metrics import frechet_distance, fit_gaussian, text_to_motion_metrics
+from atom.evaluation.metrics import fit_gaussian, frechet_distance, text_to_motion_metrics
 from atom.motion.features import FEATURES
 from atom.motion.skeleton import MAX_FRAMES
 
@@ -40,7 +40,7 @@ def networks_of(weights: Path, device: str = "cpu") -> tuple[MovementEncoder, Mo
     states = torch.load(weights, weights_only=True)
     networks = []
     for kind, name in ((MovementEncoder, "movement_encoder"), (MotionEncoder, "motion_encoder")):
-        network = kind.of_state(states[name])
+        network = kind.from_state_dict(states[name])
         network.load_state_dict(states[name])
         networks.append(network.to(device).eval())
     return networks[0], networks[1]

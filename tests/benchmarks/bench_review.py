@@ -39,7 +39,7 @@ def cast_votes(book: VoteStore, items: Sequence[ReviewItem]) -> None:
     with book.transaction():
         for number in range(VOTERS):
             for item in chooser.sample(items, VOTES // VOTERS):
-                book.show(f"voter {number}", item.item_id, swapped=False)
+                book.record_shown(f"voter {number}", item.item_id, swapped=False)
                 book.cast(
                     Vote(
                         f"voter {number}",

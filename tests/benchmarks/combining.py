@@ -21,12 +21,12 @@ from typing import Any
 from atom.config import Combination, RunConfig, load_config
 from atom.evaluation.comparison import BASE, TUNED, compare
 from atom.events import TASKS
-from atom.external.motion_generator import sample_seed
+from atom.external.motion_generator import derive_sample_seed
 from atom.generation.generator import Generator
 from atom.judging.judges import make_judge
 from atom.markdown import markdown_table
 from atom.tuning.adapter_combination import combine_adapters
-from flows.stages import events_of, prompts_of
+from flows.stages.tables import prompt_events, read_prompts
 from storage import ArtifactRef, Store
 
 SETTINGS = ("rounds=1", "on_policy.steps=0", "rendering.preview_prompts=0")
@@ -64,13 +64,13 @@ def judged(
     """A row for each motion of the test prompts and each judge."""
     generator = Generator.load(adapter=str(adapter) if adapter else None)
     asked = [(prompt, sample) for prompt in prompts for sample in range(config.generation.evaluation_samples)]
-    seeds = [sample_seed(config.seed, prompt["prompt_id"], sample) for prompt, sample in asked]
+    seeds = [derive_sample_seed(config.seed, prompt["prompt_id"], sample) for prompt, sample in asked]
     made = generator.sample([prompt["text"] for prompt, _ in asked], seeds, **config.generation.sampling)
     motions = generator.decode([motion.tokens for motion in made])
     for judge in JUDGES:
         judging = make_judge(judge, config.judging)
         for (prompt, sample), joints in zip(asked, motions, strict=True):
-            found = judging.judge(joints, events_of(prompt), prompt["task"]) if len(joints) else None
+            found = judging.judge(joints, prompt_events(prompt), prompt["task"]) if len(joints) else None
             yield {
                 "prompt_id": prompt["prompt_id"],
                 "task": prompt["task"],
@@ -95,7 +95,7 @@ def measured(store: Store, work: Path) -> Iterator[tuple[str, str, str, str, str
         adapters[name] = work / name
         combine_adapters(parts, work / name, weights=[weight] * len(parts), how=how, density=density)
     config = load_config(overrides=SETTINGS)
-    asked = prompts_of(store, prompts, "test")
+    asked = read_prompts(store, prompts, "test")
     rows = [row for arm, folder in {BASE: None, **adapters}.items() for row in judged(arm, folder, asked, config)]
     found = compare(rows)
     for arm in adapters:

@@ -23,7 +23,7 @@ from tokenizers.models import Unigram
 from torch import Tensor
 from torch.nn import functional
 
-from atom.corpus.dataset import make_clip
+from atom.corpus.corpus_shards import make_clip
 from atom.generation.language_model import T5Shape, build_language_model
 from atom.generation.vqvae import VQVAE
 from atom.motion.feature_statistics import measure_statistics

@@ -28,7 +28,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from flows.sweep import LEAN
+from flows.sweep import DEFAULT_OVERRIDES
 from storage import Manifest, Store
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ SAMPLE = ["at", "passed", "bytes"]  # time since 1970, seconds since the sample 
 
 def overrides(part: Fraction) -> list[str]:
     return [
-        *LEAN,
+        *DEFAULT_OVERRIDES,
         "rounds=1",
         "on_policy.steps=0",
         f"generation.candidates={CANDIDATES}",

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import track
 
 from atom.corpus.composition import make_motion
-from atom.corpus.dataset import draw_events
+from atom.corpus.corpus_shards import draw_events
 from atom.errors import AtomError
 from atom.rendering import render_contact_sheet, write_video
 

@@ -20,15 +20,19 @@ import torch
 
 from atom.config import PromptConfig
 from atom.corpus.composition import make_motion
-from atom.corpus.dataset import draw_events
+from atom.corpus.corpus_shards import draw_events
 from atom.errors import AtomError
 from atom.generation.generator import Generator
-from atom.generation.quality import prompt_quality, reconstruction_quality, swap_test
+from atom.generation.generator_quality import (
+    measure_clause_order,
+    measure_prompt_quality,
+    measure_reconstruction_quality,
+)
 from atom.judging.detection_quality import (
-    measure_detection_quality,
     add_jitter,
-    make_known_motions,
     change_pace,
+    make_known_motions,
+    measure_detection_quality,
 )
 from atom.judging.kinematic_judge import KinematicJudge
 from atom.judging.learned_judge import LearnedJudge
@@ -84,13 +88,13 @@ def sample_clip() -> Iterator[Finding]:
 
 def generator() -> Iterator[Finding]:
     built_in = Generator.load()
-    kept = reconstruction_quality(built_in, clips=500, seed=2)
+    kept = measure_reconstruction_quality(built_in, clips=500, seed=2)
     said = f"{kept['exact_match']:.3f} of 500 clips, joints {100 * kept['joint_error']:.1f} cm off"
     yield Finding("VQ-VAE: the judge sees the same events after a round trip in 0.9", said, kept["exact_match"] > 0.9)
-    order = swap_test(built_in, pairs=300, seed=2)
+    order = measure_clause_order(built_in, pairs=300, seed=2)
     said = f"{order['preferred']:.3f} of 300; next tokens {order['distance']:.3f} apart"
     yield Finding("swap test: the own caption is likelier than the swapped one in 0.9", said, order["preferred"] > 0.9)
-    told = prompt_quality(built_in, prompts=600, seed=2)
+    told = measure_prompt_quality(built_in, prompts=600, seed=2)
     within = 0.2 <= told["exact_match"] <= 0.6
     yield Finding("base exact match on unseen compositions is 0.2 to 0.6", f"{told['exact_match']:.3f} of 600", within)
     texts = [prompt.text for prompt in write_prompts(PromptConfig(train_per_task=1, test_per_task=100), 2)[3:]]
@@ -198,7 +202,7 @@ def upper_mark(folder: Path) -> Iterator[Finding]:
         subprocess.run([atom, "pretrain", str(folder), *settings], check=True)
     clean = Generator.load(str(folder))
     for temperature in (1.0, 0.7):
-        found = prompt_quality(clean, prompts=600, temperature=temperature, seed=2)
+        found = measure_prompt_quality(clean, prompts=600, temperature=temperature, seed=2)
         said = f"score {found['score']:.3f}, exact match {found['exact_match']:.3f} of 600"
         yield Finding(f"upper mark: trained on clean captions, temperature {temperature}", said)
 

@@ -34,7 +34,7 @@ from atom.rendering import render_frames
 from atom.rendering.camera import place_camera
 from atom.rendering.contact_sheet import choose_columns
 from atom.rendering.figure import build_figure_parts, measure_body_height
-from atom.rendering.labels import render_caption_strip
+from atom.rendering.text_labels import render_caption_strip
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter

@@ -22,7 +22,7 @@ from pathlib import Path
 import yaml
 from full_size_motiongpt import make_full_size
 
-from atom.tuning.adapter import WEIGHTS
+from atom.tuning.adapter import WEIGHTS_FILE
 from storage import Store
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -140,7 +140,7 @@ def main(work: Path) -> None:
     adapter = store / "adapter" / stages["adapter"]["key"]
     run("checkpoint", "export", adapter, work / "policy.pt", "--base", base)
     run("checkpoint", "convert", work / "policy.pt", work / "again", "--base", base, "--alpha", "16")
-    written = [(folder / WEIGHTS).read_bytes() for folder in (adapter, work / "again")]
+    written = [(folder / WEIGHTS_FILE).read_bytes() for folder in (adapter, work / "again")]
     claim(written[0] == written[1], "the adapter comes back from AToM's form as it was")
 
 

@@ -28,7 +28,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Cancelling
 
-from flows.operating.provision import talking_to
+from flows.operating.provision import connected_to
 from flows.operating.server import read_login
 from storage import ArtifactRef, Store
 
@@ -69,7 +69,7 @@ class Team:
 
     @contextmanager
     def client(self) -> Iterator[SyncPrefectClient]:
-        with talking_to(self.api, self.login), get_client(sync_client=True) as client:
+        with connected_to(self.api, self.login), get_client(sync_client=True) as client:
             yield client
 
     def start(self, name: str, store: str) -> FlowRun:

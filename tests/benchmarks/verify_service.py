@@ -22,7 +22,7 @@ from pathlib import Path
 
 from atom.config import ServiceConfig, VisionConfig
 from atom.judging.calibration import make_calibration_clips
-from atom.judging.vision.vision_calibration import show
+from atom.judging.vision.vision_calibration import draw_clips
 from atom.judging.vision.vision_judge import judge_motion
 from atom.llm_client.errors import BudgetSpent
 from atom.llm_client.journal import Journal
@@ -43,7 +43,7 @@ def claim(holds: bool, text: str) -> None:
 @contextmanager
 def double(store: Path, **options):
     """The test double as a person starts it; gives its address, without /v1."""
-    command = [sys.executable, "-c", "from atom.cli import main; main()", "serve-judge", "--store", str(store)]
+    command = [sys.executable, "-c", "from atom.cli import main; main()", "serve-mock", "--store", str(store)]
     command += ["--port", "8766"] + [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -63,7 +63,7 @@ def subjects(store: Path):
     """Clips of the corpus with their pictures, which the double finds in the store."""
     clips = make_calibration_clips(CLIPS // 4, 0)
     settings = VisionConfig(model=MODEL)
-    return show(clips, settings.frames, Store(str(store)), lambda: None), settings
+    return draw_clips(clips, settings.frames, Store(str(store)), lambda: None), settings
 
 
 def resident_memory() -> float:

@@ -11,10 +11,10 @@ from atom.errors import AtomError
 from atom.evaluation.agreement import (
     agreement,
     cohens_kappa,
-    confusion,
+    confusion_matrix,
     krippendorff_alpha,
     pair_accuracy,
-    rounded,
+    round_to_levels,
     share,
     spearman,
     weighted_kappa,
@@ -63,21 +63,23 @@ def test_weighted_kappa_with_two_levels_is_cohens_kappa():
 
 def test_weighted_kappa_is_the_correlation_that_also_punishes_a_shift():
     """Quadratic weights make it 2 cov / (var + var + (difference of means)^2), see Fleiss and Cohen 1973."""
-    first, second = (rounded(scores) for scores in two_judges())
+    first, second = (round_to_levels(scores) for scores in two_judges())
     covariance = np.cov(first, second, ddof=0)[0, 1]
     shift = (first.mean() - second.mean()) ** 2
     assert weighted_kappa(first, second) == pytest.approx(2 * covariance / (first.var() + second.var() + shift))
 
 
 def test_scores_are_rounded_with_halves_up_and_kept_within_the_levels():
-    assert rounded([0.2, 1.5, 2.4999, 2.5, 4.5, 7]).tolist() == [1, 2, 2, 3, 5, 5]
-    assert confusion([1.5, 2.5, 2.5], [1, 3, 5], levels=5)[1:3].tolist() == [[1, 0, 0, 0, 0], [0, 0, 1, 0, 1]]
+    assert round_to_levels([0.2, 1.5, 2.4999, 2.5, 4.5, 7]).tolist() == [1, 2, 2, 3, 5, 5]
+    assert confusion_matrix([1.5, 2.5, 2.5], [1, 3, 5], levels=5)[1:3].tolist() == [[1, 0, 0, 0, 0], [0, 0, 1, 0, 1]]
 
 
 def test_spearman_is_that_of_scipy():
     truth, judged = two_judges()
     assert spearman(truth, judged) == pytest.approx(spearmanr(truth, judged).statistic)
-    assert spearman(truth, rounded(judged)) == pytest.approx(spearmanr(truth, rounded(judged)).statistic)
+    assert spearman(truth, round_to_levels(judged)) == pytest.approx(
+        spearmanr(truth, round_to_levels(judged)).statistic
+    )
 
 
 def test_pair_accuracy_counts_pairs_of_one_group_whose_truth_differs():
@@ -136,7 +138,7 @@ def test_what_the_units_dont_define_is_nan_without_a_warning(measure):
 
 @pytest.mark.parametrize("judged", [[1, 2], [1, 2, NAN]])
 def test_scores_that_dont_fit_each_other_are_refused(judged):
-    for measure in (weighted_kappa, spearman, confusion, lambda a, b: pair_accuracy(a, b, [0, 0, 0])):
+    for measure in (weighted_kappa, spearman, confusion_matrix, lambda a, b: pair_accuracy(a, b, [0, 0, 0])):
         with pytest.raises(AtomError, match="equally long"):
             measure([1, 2, 3], judged)
 

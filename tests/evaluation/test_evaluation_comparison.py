@@ -8,7 +8,7 @@ import pytest
 
 from atom.errors import AtomError
 from atom.evaluation.agreement import agreement, cohens_kappa
-from atom.evaluation.bootstrap import mean, paired_bootstrap
+from atom.evaluation.bootstrap import mean_statistic, paired_bootstrap
 from atom.evaluation.comparison import compare
 from atom.events import TASKS
 
@@ -16,13 +16,13 @@ from atom.events import TASKS
 def rows(prompts=60, gain=0.5, samples=2, seed=0, judge="kinematic"):
     """Base and tuned motions whose scores differ by `gain` and share what makes a prompt hard."""
     rng = np.random.default_rng(seed)
-    made = []
+    table = []
     for number in range(prompts):
         hard = rng.normal()
         for arm in ("base", "tuned"):
             for sample in range(samples):
                 score = 3 + 0.5 * hard + gain * (arm == "tuned") + 0.1 * rng.normal()
-                made.append(
+                table.append(
                     {
                         "prompt_id": f"p{number}",
                         "motion_id": f"{arm}-{number}-{sample}",
@@ -39,7 +39,7 @@ def rows(prompts=60, gain=0.5, samples=2, seed=0, judge="kinematic"):
                         "descriptor": rng.normal(size=12).astype(np.float32),
                     }
                 )
-    return pd.DataFrame(made)
+    return pd.DataFrame(table)
 
 
 def test_a_true_gain_is_found_overall_and_by_task():
@@ -67,13 +67,13 @@ def test_two_identical_models_have_no_gain():
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says():
-    rng, held = np.random.default_rng(1), 0
+    rng, covered = np.random.default_rng(1), 0
     for seed in range(200):
         before = rng.normal(size=40)
         after = before + 0.3 + rng.normal(size=40)
-        found = paired_bootstrap(mean(before), mean(after), 40, resamples=400, seed=seed)
-        held += found.gain_low <= 0.3 <= found.gain_high
-    assert 0.88 <= held / 200 <= 0.99
+        found = paired_bootstrap(mean_statistic(before), mean_statistic(after), 40, resamples=400, seed=seed)
+        covered += found.gain_low <= 0.3 <= found.gain_high
+    assert 0.88 <= covered / 200 <= 0.99
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,9 @@ def tagged(*tokens: str) -> TaggedText:
 
 def peers_networks(path: Path, *, packed: bool = True) -> tuple[MovementEncoder, TextEncoder, MotionEncoder]:
     states = torch.load(path, weights_only=True)
-    movement = MovementEncoder.of_state(states["movement_encoder"])
-    text = TextEncoder.of_state(states["text_encoder"])
-    motion = MotionEncoder.of_state(states["motion_encoder"], packed=packed)
+    movement = MovementEncoder.from_state_dict(states["movement_encoder"])
+    text = TextEncoder.from_state_dict(states["text_encoder"])
+    motion = MotionEncoder.from_state_dict(states["motion_encoder"], packed=packed)
     movement.load_state_dict(states["movement_encoder"])
     text.load_state_dict(states["text_encoder"])
     motion.load_state_dict(states["motion_encoder"])
@@ -200,7 +200,7 @@ def test_what_a_motion_is_reduced_to(weights, words, motions):
         (np.zeros((40, 262)), r"motion 1 is \(40, 262\)"),
         (np.zeros(263), r"motion 1 is \(263,\)"),
         (np.zeros((3, 263)), "give features .4 or more frames"),
-        (np.full((8, 263), np.nan), "motion 1 holds numbers that are not finite"),
+        (np.full((8, 263), np.nan), "motion 1 has numbers that are not finite"),
     ],
 )
 def test_a_motion_that_can_not_be_embedded_is_named(weights, words, motions, spoilt, message):
@@ -216,10 +216,10 @@ def test_embedded_texts_are_those_of_the_network(weights, words):
     table = dict(zip(VOCABULARY, np.load(words / "our_vab_data.npy")[::-1].astype(np.float32)))
     for text, spoken in zip(texts, (["a", "person", "walks"], ["walk"], ["a"] * 20)):
         parts = {"a": "DET", "person": "NOUN", "walks": "VERB", "walk": "Act_VIP"}
-        told = ["sos", *spoken, "eos"]
-        one_hot = [[float(parts.get(word, "OTHER") == part) for part in PARTS_OF_SPEECH] for word in told]
-        vectors = torch.from_numpy(np.stack([table[word] for word in told]))
-        expected = network(vectors[None], torch.tensor([one_hot]), torch.tensor([len(told)]))
+        words_in_order = ["sos", *spoken, "eos"]
+        one_hot = [[float(parts.get(word, "OTHER") == part) for part in PARTS_OF_SPEECH] for word in words_in_order]
+        vectors = torch.from_numpy(np.stack([table[word] for word in words_in_order]))
+        expected = network(vectors[None], torch.tensor([one_hot]), torch.tensor([len(words_in_order)]))
         for batch in (1, 2):
             found = load_guo_evaluator(weights, words, MEAN, STD, batch=batch).embed_texts(texts)
             np.testing.assert_allclose(found[texts.index(text)], expected[0], atol=1e-6)

@@ -8,10 +8,10 @@ from atom.errors import AtomError
 from atom.evaluation.evaluator.base import TaggedText
 from atom.evaluation.metric_rows import (
     Reference,
-    references_from_prompts,
+    compute_metric_rows,
     embed_generated,
     embed_references,
-    compute_metric_rows,
+    references_from_prompts,
 )
 from atom.prompts.grammar import write_prompts
 
@@ -36,24 +36,24 @@ def clip(number, frames):
     return np.full((frames, 263), number, np.float32)
 
 
-def asked(n=40, frames=20):
+def references(n=40, frames=20):
     return [Reference(f"k{i}", TaggedText(f"{i} {i} {frames}"), clip(i, frames)) for i in range(n)]
 
 
 def test_made_motions_come_in_the_order_of_the_texts_cut_to_the_length_of_the_real_ones():
     evaluator = Transparent()
-    truth = embed_references(evaluator, asked(300))
-    made = [(f"k{i}", sample, clip(i + sample / 10, 30)) for sample in (0, 1) for i in reversed(range(300))]
-    found = embed_generated(evaluator, truth, [*made, ("not asked", 0, clip(7, 9))])
+    truth = embed_references(evaluator, references(300))
+    generated = [(f"k{i}", sample, clip(i + sample / 10, 30)) for sample in (0, 1) for i in reversed(range(300))]
+    found = embed_generated(evaluator, truth, [*generated, ("unknown", 0, clip(7, 9))])
     assert found.shape == (300, 2, 3)
     np.testing.assert_allclose(found[:, 0, 0], np.arange(300))
     np.testing.assert_allclose(found[:, 1, 0], np.arange(300) + 0.1, rtol=1e-6)
     assert set(evaluator.lengths) == {20}
 
 
-def test_a_very_short_motion_is_held_and_a_missing_one_is_named():
+def test_a_very_short_motion_is_padded_and_a_missing_one_is_named():
     evaluator = Transparent()
-    truth = embed_references(evaluator, asked(2))
+    truth = embed_references(evaluator, references(2))
     embed_generated(evaluator, truth, [("k0", 0, clip(0, 1)), ("k1", 0, clip(1, 2))])
     assert evaluator.lengths[-2:] == [4, 4]
     with pytest.raises(AtomError, match="no motion was made for 'k1'"):
@@ -64,7 +64,7 @@ def test_a_very_short_motion_is_held_and_a_missing_one_is_named():
 
 def test_perfect_motions_get_perfect_figures_and_real_ones_stand_once():
     evaluator = Transparent()
-    truth = embed_references(evaluator, asked(64))
+    truth = embed_references(evaluator, references(64))
     perfect = embed_generated(evaluator, truth, [(f"k{i}", 0, clip(i, 20)) for i in range(64)])
     shifted = embed_generated(evaluator, truth, [(f"k{i}", 0, clip(i + 5, 20)) for i in range(64)])
     settings = MetricsConfig(replications=3)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from atom.errors import AtomError
 from atom.evaluation.metrics import (
     Interval,
-    distances,
     diversity,
-    frechet_distance,
+    euclidean_distances,
     fit_gaussian,
+    frechet_distance,
     multimodality,
     r_precision,
     retrieval_ranks,
@@ -30,7 +30,9 @@ def peer(shared):
 @pytest.fixture(scope="module")
 def pools(peer):
     """Distances in the fixture's four pools of 32."""
-    return np.stack([distances(peer["text"][i : i + 32], peer["motion"][i : i + 32]) for i in range(0, 128, 32)])
+    return np.stack(
+        [euclidean_distances(peer["text"][i : i + 32], peer["motion"][i : i + 32]) for i in range(0, 128, 32)]
+    )
 
 
 def test_distances_and_retrieval_are_the_peers(peer, pools):
@@ -45,7 +47,7 @@ def test_distances_and_retrieval_are_the_peers(peer, pools):
 
 def test_nan_distances_are_ranked_as_in_the_peers_and_ours_have_none(peer):
     """In single precision the peers get nan between equal rows, which their sort puts last."""
-    ours = distances(peer["same"], peer["same"])
+    ours = euclidean_distances(peer["same"], peer["same"])
     assert not np.diagonal(ours).any() and (retrieval_ranks(ours) == 0).all()
     theirs = ours.copy()
     np.fill_diagonal(theirs, peer["same_dist_diagonal"])
@@ -118,7 +120,7 @@ def test_r_precision_of_a_perfect_a_random_and_a_collapsed_model():
     for k in (1, 2, 3):
         assert strange["real"][f"r_precision_{k}"] == Interval(1, 0, 5)
         assert strange["generated"][f"r_precision_{k}"].mean == pytest.approx(k / 32, abs=0.01)
-        collapsed = r_precision(retrieval_ranks(distances(texts[:32], np.ones((32, 16)))))
+        collapsed = r_precision(retrieval_ranks(euclidean_distances(texts[:32], np.ones((32, 16)))))
         assert collapsed[k - 1] == k / 32  # one motion for all texts must not pass for the nearest of each
     assert strange["real"]["matching"] == Interval(0, 0, 5)
     assert strange["real"]["fid"].mean == pytest.approx(0, abs=1e-9)
@@ -158,7 +160,7 @@ def test_few_rows_give_as_many_pairs_as_they_can():
 
 
 def test_an_interval_is_guos():
-    assert Interval.of([1, 3]) == Interval(2, 1.96 * 1 / np.sqrt(2), 2)  # np.std, ddof 0
+    assert Interval.from_values([1, 3]) == Interval(2, 1.96 * 1 / np.sqrt(2), 2)  # np.std, ddof 0
 
 
 def test_samples_take_turns_and_each_set_has_its_fid():
@@ -167,7 +169,7 @@ def test_samples_take_turns_and_each_set_has_its_fid():
     generated = rng.normal(size=(64, 3, 6)) * [[[1], [2], [3]]]
     found = text_to_motion_metrics(texts, real, generated, replications=4)
     fids = [frechet_distance(*fit_gaussian(real), *fit_gaussian(generated[:, sample])) for sample in (0, 1, 2, 0)]
-    assert found["generated"]["fid"] == Interval.of(fids)
+    assert found["generated"]["fid"] == Interval.from_values(fids)
     single = text_to_motion_metrics(texts, real, generated[:, :1], replications=4)
     assert single["generated"]["fid"] == Interval(fids[0], 0, 4)
     assert set(found["generated"]) == METRICS | {"multimodality"}
@@ -182,8 +184,8 @@ def test_the_seed_decides_and_the_model_does_not_change_what_is_drawn():
     here, there = (text_to_motion_metrics(texts, real, g, diversity_pairs=20) for g in (one, other))
     assert here["real"] == there["real"]
     assert here["real"]["matching"].half_width > 0  # 4 of 100 are left out, others each time
-    elsewhere = text_to_motion_metrics(texts, real, one, seed=1, diversity_pairs=20)["real"]
-    assert all(elsewhere[metric] != here["real"][metric] for metric in ("matching", "diversity"))
+    other_seed = text_to_motion_metrics(texts, real, one, seed=1, diversity_pairs=20)["real"]
+    assert all(other_seed[metric] != here["real"][metric] for metric in ("matching", "diversity"))
 
 
 def test_the_incomplete_pool_is_dropped():

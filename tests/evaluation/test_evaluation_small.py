@@ -7,27 +7,27 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from atom.evaluation.evaluator.small_evaluator_training import (
-    WRONGS,
-    Example,
-    SmallEvaluatorTrainingConfig,
-    captions,
-    contrastive_loss,
-    distinct_motions,
-    evaluator_quality,
-    maybe_mirrored,
-    pretrain_evaluator,
-    train_evaluator,
-)
 from safetensors.torch import load_file, save_file
 
 from atom.config import load_section
 from atom.corpus.composition import make_motion
-from atom.corpus.dataset import build_corpus, draw_events
+from atom.corpus.corpus_shards import build_corpus, draw_events
 from atom.errors import AtomError
 from atom.evaluation.evaluator import small_evaluator_training
 from atom.evaluation.evaluator.base import TaggedText
 from atom.evaluation.evaluator.small_evaluator import BUILTIN, load_small_evaluator, save_small_evaluator
+from atom.evaluation.evaluator.small_evaluator_training import (
+    CAPTION_ERRORS,
+    EvaluatorExample,
+    SmallEvaluatorTrainingConfig,
+    contrastive_loss,
+    make_captions,
+    make_distinct_motions,
+    measure_evaluator_quality,
+    pretrain_evaluator,
+    randomly_mirror,
+    train_evaluator,
+)
 from atom.events import ACTIONS, Event, assign_split
 from atom.motion.features import CONTACTS, joints_to_features
 from atom.prompts.parsing import parse_events
@@ -43,7 +43,7 @@ def evaluator():
 @pytest.fixture(scope="module")
 def motions():
     """Compositions of a split that neither the training nor the shipped figures used, and their features."""
-    return distinct_motions(300, "test", seed=5)
+    return make_distinct_motions(300, "test", seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_of_a_text_the_known_words_count_and_their_order(evaluator):
 
 
 def test_the_shipped_figures_hold_on_compositions_nobody_measured(evaluator, motions):
-    found = evaluator_quality(evaluator, motions, seed=7)
+    found = measure_evaluator_quality(evaluator, motions, seed=7)
     shipped = json.loads((BUILTIN / "training.json").read_text())
     assert shipped["weights"] == evaluator.weights_hash
     quality = shipped["quality"]["clean"]
@@ -116,21 +116,21 @@ def test_the_shipped_figures_hold_on_compositions_nobody_measured(evaluator, mot
 
 def test_captions_of_other_motions_are_farther(evaluator, motions):
     turned = [(motions[i - 1][0], rows) for i, (_, rows) in enumerate(motions)]
-    found = evaluator_quality(evaluator, turned, seed=7)
+    found = measure_evaluator_quality(evaluator, turned, seed=7)
     assert found["r_precision"][0] < 0.2
-    assert found["matching"] > 2 * evaluator_quality(evaluator, motions, seed=7)["matching"]
+    assert found["matching"] > 2 * measure_evaluator_quality(evaluator, motions, seed=7)["matching"]
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         (np.zeros((40, 262)), r"motion 1 has shape \(40, 262\)"),
         (np.zeros((3, 263)), r"motion 1 has shape \(3, 263\)"),
         (np.full((40, 263), np.nan), "motion 1 holds NaN or infinity, first in frame 0"),
     ],
 )
-def test_what_is_no_motion_is_named(evaluator, features, rows, said):
-    with pytest.raises(AtomError, match=said):
+def test_what_is_no_motion_is_named(evaluator, features, rows, message):
+    with pytest.raises(AtomError, match=message):
         evaluator.embed_motions([features[0], rows])
 
 
@@ -159,7 +159,7 @@ def _changed_config(**changes):
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda folder: (folder / "config.json").unlink(), "config.json.*atom pretrain-evaluator"),
         (lambda folder: (folder / "config.json").write_text("{"), "config.json.*atom pretrain-evaluator"),
@@ -173,10 +173,10 @@ def _changed_config(**changes):
         (lambda folder: (folder / "evaluator.safetensors").unlink(), "can't read .*evaluator.safetensors"),
     ],
 )
-def test_a_damaged_folder_is_named(tmp_path, damage, said):
+def test_a_damaged_folder_is_named(tmp_path, damage, message):
     folder = shutil.copytree(BUILTIN, tmp_path / "evaluator")
     damage(folder)
-    with pytest.raises(AtomError, match=said) as raised:
+    with pytest.raises(AtomError, match=message) as raised:
         load_small_evaluator(folder)
     assert "\n" not in str(raised.value)
 
@@ -195,19 +195,19 @@ def test_wrong_captions_are_wrong_in_the_way_they_say():
     rng = np.random.default_rng(0)
     for _ in range(200):
         events = draw_events(rng)
-        for name, mistake in WRONGS.items():
-            told = mistake(events, rng)
-            if told is None:
+        for name, make_error in CAPTION_ERRORS.items():
+            wrong = make_error(events, rng)
+            if wrong is None:
                 countable = any(ACTIONS[event.action].countable for event in events)
                 assert (name == "recounted" and not countable) or (name in ("swapped", "dropped") and len(events) == 1)
                 continue
-            assert told != events
+            assert wrong != events
             if name == "dropped":
-                assert len(told) == len(events) - 1
+                assert len(wrong) == len(events) - 1
                 continue
-            changed = [(a, b) for a, b in zip(events, told, strict=True) if a != b]
+            changed = [(a, b) for a, b in zip(events, wrong, strict=True) if a != b]
             if name == "swapped":
-                assert sorted(told, key=repr) == sorted(events, key=repr) and len(changed) == 2
+                assert sorted(wrong, key=repr) == sorted(events, key=repr) and len(changed) == 2
             elif name == "recounted":
                 ((before, after),) = changed
                 assert before.action == after.action and abs(before.count - after.count) == 1
@@ -218,12 +218,12 @@ def test_wrong_captions_are_wrong_in_the_way_they_say():
 
 def test_training_tells_nothing_of_other_splits():
     rng = np.random.default_rng(1)
-    batch = [Example(np.zeros((4, 263), np.float16), draw_events(rng)) for _ in range(60)]
+    batch = [EvaluatorExample(np.zeros((4, 263), np.float16), draw_events(rng)) for _ in range(60)]
     batch[1] = batch[0]
-    told, same = captions(batch, 3, rng)
-    parsed = [tuple(replace(event, phrase="") for event in parse_events(text).events) for text in told]
+    texts, same = make_captions(batch, 3, rng)
+    parsed = [tuple(replace(event, phrase="") for event in parse_events(text).events) for text in texts]
     assert {assign_split(events) for events in parsed} == {"train"}
-    assert len(told) > 150 and same.shape == (60, len(told))
+    assert len(texts) > 150 and same.shape == (60, len(texts))
     for i, example in enumerate(batch):
         assert [events == example.events for events in parsed] == same[i].tolist()
     assert same[0, 1] and same.diagonal().all()
@@ -231,12 +231,12 @@ def test_training_tells_nothing_of_other_splits():
 
 def test_mirror_images_stay_in_the_training_split():
     rng = np.random.default_rng(2)
-    example = Example(joints_to_features(make_motion([Event("wave_left")], rng).joints), (Event("wave_left"),))
-    images = [maybe_mirrored(example, rng) for _ in range(40)]
+    example = EvaluatorExample(joints_to_features(make_motion([Event("wave_left")], rng).joints), (Event("wave_left"),))
+    images = [randomly_mirror(example, rng) for _ in range(40)]
     mirrored = [image for image in images if image.events == (Event("wave_right"),)]
     assert 5 < len(mirrored) < 35
     assert all((image.features == example.features).all() for image in images if image.events == example.events)
-    back = next(image for image in iter(lambda: maybe_mirrored(mirrored[0], rng), None) if image is not mirrored[0])
+    back = next(image for image in iter(lambda: randomly_mirror(mirrored[0], rng), None) if image is not mirrored[0])
     np.testing.assert_allclose(back.features, example.features, atol=1e-6)
 
     held_out = next(
@@ -244,8 +244,8 @@ def test_mirror_images_stay_in_the_training_split():
         for events in iter(lambda: draw_events(rng), None)
         if assign_split(tuple(replace(e, action=_other(e.action)) for e in events)) != "train"
     )
-    kept = Example(example.features, held_out)
-    assert all(maybe_mirrored(kept, rng) is kept for _ in range(20))
+    kept = EvaluatorExample(example.features, held_out)
+    assert all(randomly_mirror(kept, rng) is kept for _ in range(20))
 
 
 def _other(action):
@@ -292,10 +292,10 @@ def work(corpus, tmp_path):
 
 
 def test_a_training_that_was_cut_off_ends_with_the_same_evaluator(work, corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(small_training, "_SAVE_EVERY", 2)
-    told = []
-    figures = pretrain_evaluator(tmp_path / "whole", tiny(), work, lambda *said: told.append(said))
-    assert told[-1][:3] == ("evaluator", 5, 5)
+    monkeypatch.setattr(small_evaluator_training, "_SAVE_EVERY", 2)
+    calls = []
+    figures = pretrain_evaluator(tmp_path / "whole", tiny(), work, lambda *call: calls.append(call))
+    assert calls[-1][:3] == ("evaluator", 5, 5)
     assert set(figures["quality"]) == {"clean", "decoded"} and figures["quality"]["clean"]["motions"] > 32
     assert json.loads((tmp_path / "whole" / "training.json").read_text()) == figures
     assert load_small_evaluator(tmp_path / "whole").embed_texts(words("a person bows")).shape == (1, 4)
@@ -308,9 +308,9 @@ def test_a_training_that_was_cut_off_ends_with_the_same_evaluator(work, corpus, 
     shutil.copytree(corpus, again / "corpus")
     with pytest.raises(Cut):
         train_evaluator(tiny(), again, cut)
-    told.clear()
-    networks = train_evaluator(tiny(), again, lambda *said: told.append(said))
-    assert told[0][1] == 3  # the step after the last that was kept
+    calls.clear()
+    networks = train_evaluator(tiny(), again, lambda *call: calls.append(call))
+    assert calls[0][1] == 3  # the step after the last that was kept
     save_small_evaluator(tmp_path / "mended", networks)
     assert load_small_evaluator(tmp_path / "mended").weights_hash == figures["weights"]
 

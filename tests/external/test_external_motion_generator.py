@@ -10,8 +10,8 @@ from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
 from atom.external import motion_generator
-from atom.external.motion_generator import make_motion_folder, sample_seed
-from atom.external.motion_set import prompts_of, read_motion_set
+from atom.external.motion_generator import derive_sample_seed, make_motion_folder
+from atom.external.motion_set import derive_prompts, read_motion_set
 from atom.prompts.grammar import Prompt
 
 TWICE, WAVE = "a person jumps twice", "a person bows, then waves with the left hand"
@@ -49,11 +49,11 @@ def test_a_generated_folder_is_a_set_with_its_prompts(tmp_path, body):
     generator = Standing(body)
     steps = []
     counts = make_motion_folder(generator, PROMPTS, tmp_path / "new", 2, 5, 4, lambda *step: steps.append(step))
-    assert (counts.made, counts.kept, counts.rejected) == (6, 0, 0) and steps == [(4, 6), (6, 6)]
+    assert (counts.generated, counts.kept, counts.rejected) == (6, 0, 0) and steps == [(4, 6), (6, 6)]
     assert [len(batch) for batch in generator.batches] == [4, 2]
     motion_set = read_motion_set(tmp_path / "new")
-    assert motion_set.quarantined == [] and prompts_of(motion_set)[1] == []
-    for prompt, expected in zip(prompts_of(motion_set)[0], PROMPTS, strict=True):
+    assert motion_set.quarantined == [] and derive_prompts(motion_set)[1] == []
+    for prompt, expected in zip(derive_prompts(motion_set)[0], PROMPTS, strict=True):
         assert (prompt.prompt_id, prompt.text, prompt.task, prompt.events, prompt.split) == (
             expected.prompt_id,
             expected.text,
@@ -62,7 +62,7 @@ def test_a_generated_folder_is_a_set_with_its_prompts(tmp_path, body):
             expected.split,
         )
     for entry in motion_set.entries:
-        assert entry.seed == sample_seed(5, entry.prompt_id, entry.sample)
+        assert entry.seed == derive_sample_seed(5, entry.prompt_id, entry.sample)
         np.testing.assert_allclose(motion_set.joints(entry), body + entry.seed % 97 / 1000, atol=1e-6)
     assert len({entry.seed for entry in motion_set.entries}) == 6
 
@@ -89,7 +89,7 @@ def test_a_run_that_was_cut_off_generates_only_what_is_missing(tmp_path, body):
     (tmp_path / "cut/motions/p1-1.npy").unlink()
     again = Standing(body)
     counts = make_motion_folder(again, PROMPTS, tmp_path / "cut", 2, 5, 10)
-    assert (counts.made, counts.kept) == (4, 2)
+    assert (counts.generated, counts.kept) == (4, 2)
     assert [text for text, _ in again.batches[0]] == [TWICE, WAVE, "a person bows", "a person bows"]
 
     def content(folder):
@@ -98,14 +98,14 @@ def test_a_run_that_was_cut_off_generates_only_what_is_missing(tmp_path, body):
 
     assert content(tmp_path / "cut") == content(whole)
     assert not list(tmp_path.rglob("*.partial"))
-    assert make_motion_folder(Standing(None), PROMPTS, whole, 2, 5).made == 0
+    assert make_motion_folder(Standing(None), PROMPTS, whole, 2, 5).generated == 0
 
 
 def test_an_array_that_is_no_motion_is_recorded_and_not_generated_again(tmp_path, body):
     spoil = {TWICE: lambda motion: motion * np.nan, WAVE: lambda motion: motion[:, :5], "a person bows": lambda _: "no"}
     for kept in (0, 3):
         counts = make_motion_folder(Standing(body, spoil), [*PROMPTS, *MORE], tmp_path, 1)
-        assert (counts.made, counts.kept, counts.rejected) == (3 - kept, kept, 3)
+        assert (counts.generated, counts.kept, counts.rejected) == (3 - kept, kept, 3)
         spoil = {}
     rejected = [json.loads(line) for line in (tmp_path / "rejected.jsonl").read_text().splitlines()]
     assert [row["prompt_id"] for row in rejected] == ["p1", "p2", "p3"]
@@ -113,7 +113,7 @@ def test_an_array_that_is_no_motion_is_recorded_and_not_generated_again(tmp_path
         True
     ] * 3
     (tmp_path / "rejected.jsonl").unlink()
-    assert make_motion_folder(Standing(body), [*PROMPTS, *MORE], tmp_path, 1).made == 3
+    assert make_motion_folder(Standing(body), [*PROMPTS, *MORE], tmp_path, 1).generated == 3
 
 
 MORE = [
@@ -143,6 +143,6 @@ def test_the_documented_generator_runs(tmp_path):
     defined = {}
     exec(example, defined)
     counts = make_motion_folder(defined["Diffusion"](), PROMPTS, tmp_path, 2)
-    assert (counts.made, counts.rejected) == (6, 0)
+    assert (counts.generated, counts.rejected) == (6, 0)
     motion_set = read_motion_set(tmp_path)
     assert all(motion_set.joints(entry).shape == (60, 22, 3) for entry in motion_set.entries)

@@ -15,7 +15,7 @@ import pytest
 from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
-from atom.external.motion_set import prompts_of, read_motion_set, read_prompts
+from atom.external.motion_set import derive_prompts, read_motion_set, read_prompts
 from atom.external.motion_table import open_motion_table
 from atom.motion.features import features_to_joints, joints_to_features
 
@@ -117,7 +117,7 @@ def test_a_table_of_motions_is_the_same_however_it_is_written(tmp_path, bodies, 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_a_table_of_pandas_with_fixed_lists_and_gaps_is_read_in_any_order(tmp_path, bodies, dtype):
-    """More motions than are held at once, in uneven row groups; one row has none."""
+    """More motions than one batch holds, in uneven row groups; one row has no motion."""
     rng = np.random.default_rng(0)
     motions = [bodies["a"][:20] + 0.01 * step * np.eye(3)[step % 3] for step in range(150)]
     kind = pa.list_(pa.float16() if dtype == "float16" else pa.float64(), 20 * 66)
@@ -254,9 +254,11 @@ ROW_FAULTS = {
     "count": ({"file": "motions/b.npz", "events": [{"action": "bow", "count": 9}]}, "count 9 of 'bow'"),
     "uneven joints": ({"joints": [[1, 2], [3]]}, "no even table of numbers"),
     "words for joints": ({"joints": "abc"}, "no even table of numbers"),
-    "sample twice": ({"text": TWICE, "file": "motions/b.npz", "sample": 0},
-                     r"sample 0 of this prompt is already in index\.jsonl, line 1"),
-}  # fmt: skip
+    "sample twice": (
+        {"text": TWICE, "file": "motions/b.npz", "sample": 0},
+        r"sample 0 of this prompt is already in index\.jsonl, line 1",
+    ),
+}
 
 
 @pytest.mark.parametrize("fault", ROW_FAULTS)
@@ -365,14 +367,14 @@ def read_set(folder, *rows):
 
 def test_prompts_take_events_from_the_text_and_the_task_from_the_events(folder):
     motion_set = read_set(folder, {"text": TWICE}, {"text": WAVE}, {"text": TWICE}, {"text": "a person bows"})
-    prompts, quarantined = prompts_of(motion_set, split="test")
+    prompts, quarantined = derive_prompts(motion_set, split="test")
     assert quarantined == []
     assert [prompt.task for prompt in prompts] == ["frequency", "temporal", "integrity"]
     expected = [(Event("jump_up", 2),), (Event("bow"), Event("wave_left")), (Event("bow"),)]
     assert [prompt.events for prompt in prompts] == expected
     assert {prompt.split for prompt in prompts} == {"test"} and {prompt.source for prompt in prompts} == {"set"}
     assert [entry.prompt_id for entry in motion_set.entries] == [prompts[n].prompt_id for n in (0, 1, 0, 2)]
-    assert prompts_of(read_set(folder, {"text": TWICE}))[0][0].prompt_id == prompts[0].prompt_id
+    assert derive_prompts(read_set(folder, {"text": TWICE}))[0][0].prompt_id == prompts[0].prompt_id
 
 
 def test_the_columns_of_a_row_take_precedence_over_the_text(folder):
@@ -380,7 +382,7 @@ def test_the_columns_of_a_row_take_precedence_over_the_text(folder):
     motion_set = read_set(
         folder, {"text": "someone applauds a lot", "sample": 1}, {"text": "someone applauds a lot", **columns}
     )
-    (prompt,), quarantined = prompts_of(motion_set)
+    (prompt,), quarantined = derive_prompts(motion_set)
     assert quarantined == [] and prompt.events == (Event("clap", 3),)
     assert (prompt.task, prompt.split) == ("integrity", "val")
 
@@ -396,7 +398,7 @@ def test_texts_without_known_events_and_rows_that_disagree_have_no_prompt(folder
         {"text": "hm", "events": jump},
         {"text": TWICE},
     )
-    prompts, quarantined = prompts_of(motion_set)
+    prompts, quarantined = derive_prompts(motion_set)
     assert [prompt.text for prompt in prompts] == [TWICE]
     assert [where[-1] for where, _ in quarantined] == ["1", "2", "3", "4"]
     reasons = [reason for _, reason in quarantined]

@@ -7,7 +7,7 @@ from atom.config import load_config
 from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
-from flows import stages
+from flows.stages.clips import make_clips
 from storage import MOTIONS, Recipe, Store
 
 
@@ -43,7 +43,7 @@ def motions(store):
 
 def test_a_broken_motion_is_set_aside_and_counted(store, motions):
     config = load_config(overrides=["rendering.size=64", "rendering.view=orbit"])
-    made = stages.make_clips(store.root, config, motions, ["sound", "broken", "empty"]).artifact
+    made = make_clips(store.root, config, motions, ["sound", "broken", "empty"]).artifact
     (row,) = store.read(made).to_pylist()
     assert row["motion_id"] == "sound" and store.read_file(made, row["video"]["path"])[4:8] == b"ftyp"
     assert store.manifest("clips", made.key).stats == {"quarantined": 1}
@@ -51,7 +51,7 @@ def test_a_broken_motion_is_set_aside_and_counted(store, motions):
 
 def test_a_view_makes_clips_of_its_own(store, motions):
     keys = {
-        stages.make_clips(
+        make_clips(
             store.root, load_config(overrides=["rendering.size=64", f"rendering.view={view}"]), motions, ["sound"]
         ).artifact.key
         for view in ("follow", "side", "follow")
@@ -62,5 +62,5 @@ def test_a_view_makes_clips_of_its_own(store, motions):
 def test_an_ffmpeg_that_is_missing_is_no_fault_of_the_motions(store, motions, monkeypatch):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/nowhere/ffmpeg")
     with pytest.raises(AtomError, match="ffmpeg"):
-        stages.make_clips(store.root, load_config(overrides=["rendering.size=64"]), motions, ["sound"])
+        make_clips(store.root, load_config(overrides=["rendering.size=64"]), motions, ["sound"])
     assert store.keys("clips") == []

@@ -13,7 +13,7 @@ import pytest
 from flow_runs import SMALL, computed
 
 from atom.errors import AtomError
-from flows import stages
+from flows.stages import scores as scores_stage
 from storage import Store
 
 TWENTY = ["prompts.train_per_task=20", "prompts_per_shard=3", "generation.candidates=2"]
@@ -23,7 +23,7 @@ TWENTY = ["prompts.train_per_task=20", "prompts_per_shard=3", "generation.candid
 def two_fail_once(monkeypatch):
     """Makes two shards of the first scores stage fail once, the fourth and the twelfth begun; gives all attempts."""
     attempts: dict[str, int] = {}
-    score = stages.make_scores
+    score = scores_stage.make_scores
 
     def failing(root, config, prompts, motions, judge):
         attempts[motions.key] = attempts.get(motions.key, 0) + 1
@@ -31,7 +31,7 @@ def two_fail_once(monkeypatch):
             raise RuntimeError("the disk had a bad moment")
         return score(root, config, prompts, motions, judge)
 
-    monkeypatch.setattr(stages, "make_scores", failing)
+    monkeypatch.setattr(scores_stage, "make_scores", failing)
     return attempts
 
 
@@ -76,7 +76,12 @@ def _committed(root: Path) -> dict[Path, str]:
 @pytest.mark.slow
 def test_after_kill_9_in_any_stage_a_new_run_does_only_what_was_unfinished(tmp_path, server):
     settings = [*SMALL, "prompts_per_shard=2", "tuning.max_steps=70", "tuning.num_train_epochs=200"]
-    settings += ["rendering.preview_prompts=1", "on_policy.steps=25", "on_policy.prompts=4", "on_policy.num_generations=2"]
+    settings += [
+        "rendering.preview_prompts=1",
+        "on_policy.steps=25",
+        "on_policy.prompts=4",
+        "on_policy.num_generations=2",
+    ]
     finished: dict[Path, str] = {}
     stages_in_turn = ("motions", "clips", "scores", "steps of tuning", "on-policy steps", "test motions tuned")
     for stage in (*stages_in_turn, "test scores tuned learned", "evaluation"):

@@ -136,7 +136,7 @@ def test_without_proc_the_command_line_tells_whose_a_process_is(tmp_path, monkey
     started = Processes(tmp_path)
     started.start("sleeper", python("-c", "import time; time.sleep(60)"), {})
     pid = started.alive()["sleeper"]["pid"]
-    started.stop("sleeper", patience=5)
+    started.stop("sleeper", timeout=5)
     assert not started.alive() and not _runs(pid)
 
 
@@ -221,7 +221,7 @@ def team(tmp_path_factory) -> Iterator[Team]:
 def client(team):
     """Speaks to the team's server, with its login."""
     api, login = f"http://127.0.0.1:{team.port}/api", read_login(team.home / "login")
-    with provision.talking_to(api, login), get_client(sync_client=True) as it:
+    with provision.connected_to(api, login), get_client(sync_client=True) as it:
         yield it
 
 
@@ -300,9 +300,9 @@ def test_done_again_nothing_is_forgotten_and_what_was_switched_off_stays_off(tea
     off = next(name for name in automations() if "limits" in name)
     client.request("PATCH", f"/automations/{automations()[off]['id']}", json={"enabled": False})
     before = automations()
-    with provision.talking_to(f"http://127.0.0.1:{team.port}/api", read_login(team.home / "login")):
-        assert asyncio.run(provision.make_pools()) == []
-        done, left_out = asyncio.run(provision.make_automations(None))
+    with provision.connected_to(f"http://127.0.0.1:{team.port}/api", read_login(team.home / "login")):
+        assert asyncio.run(provision.create_work_pools()) == []
+        done, left_out = asyncio.run(provision.create_automations(None))
     assert (set(done), left_out) == (set(before), [])  # the webhook's address was kept
     assert automations() == before and not before[off]["enabled"]
 

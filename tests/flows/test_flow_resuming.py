@@ -15,10 +15,10 @@ from prefect.client.schemas.sorting import TaskRunSort
 
 from atom.config import load_config
 from atom.errors import AtomError
-from flows import stages
 from flows.commands import state_of
 from flows.pipeline import align
 from flows.scheduled import grow, resume
+from flows.stages import scores as scores_stage
 from storage import Store
 
 
@@ -41,7 +41,7 @@ def test_a_run_ends_after_the_stage_it_is_asked_for_and_goes_on_from_there(tmp_p
 @pytest.mark.slow
 def test_twenty_shards_of_which_two_fail_once(tmp_path, server, monkeypatch, atom):
     """The failed ones are named with their reason and the command; taken up again, exactly these are computed."""
-    real, failing = stages.make_scores, {3, 11}
+    real, failing = scores_stage.make_scores, {3, 11}
     calls = []
 
     def scores(root, config, prompts, motions, judge="kinematic"):
@@ -50,7 +50,7 @@ def test_twenty_shards_of_which_two_fail_once(tmp_path, server, monkeypatch, ato
             raise OSError(f"the disk of shard {len(calls) - 1} went away")
         return real(root, config, prompts, motions, judge)
 
-    monkeypatch.setattr(stages, "make_scores", scores)
+    monkeypatch.setattr(scores_stage, "make_scores", scores)
     settings = [
         *SMALL,
         "prompts.train_per_task=20",

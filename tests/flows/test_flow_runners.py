@@ -14,9 +14,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from atom.config import ResourceConfig, load_config
 from atom.errors import AtomError
-from flows import runners, stages
-from flows.clusters import align_on_dask, align_where
-from flows.runners import gpu, here, one_server, portably, task_runner_of
+from flows import task_runners
+from flows.clusters import align_on_dask, align_with_task_runner
+from flows.stages import scores as scores_stage
+from flows.task_runners import call_in_worker, gpu_tasks, local_runner, make_task_runner, prefect_server
 from storage import Store, StoreError
 
 SEVERAL_SHARDS = [*SMALL, "prompts_per_shard=2", "resources.workers=2", "evaluation.metrics=null"]
@@ -36,7 +37,7 @@ def run_on(server):
 
     def call(runner, root, *overrides, until=None):
         settings = load_config(overrides=[*SEVERAL_SHARDS, f"resources.runner={runner}", *overrides])
-        return align_where(settings, str(root), until)
+        return align_with_task_runner(settings, str(root), until)
 
     return call
 
@@ -45,7 +46,7 @@ def run_on(server):
 def on_threads(server, tmp_path_factory):
     """The root of a whole run on threads, and its record."""
     root = tmp_path_factory.mktemp("threads")
-    return root, align_where(load_config(overrides=SEVERAL_SHARDS), str(root))
+    return root, align_with_task_runner(load_config(overrides=SEVERAL_SHARDS), str(root))
 
 
 def found(root, record):
@@ -63,7 +64,7 @@ def found(root, record):
 
 
 def test_threads_are_as_many_as_the_config_says():
-    runner = task_runner_of(ResourceConfig(workers=3))
+    runner = make_task_runner(ResourceConfig(workers=3))
     assert isinstance(runner, ThreadPoolTaskRunner)
     assert runner._max_workers == 3
 
@@ -72,30 +73,30 @@ def test_threads_are_as_many_as_the_config_says():
 def test_a_missing_package_is_one_line_that_says_what_to_install(runner, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, f"prefect_{runner}", None)
     with pytest.raises(AtomError, match=rf"prefect_{runner}.*pip install 'atom-motion\[{runner}\]'") as caught:
-        task_runner_of(ResourceConfig(runner=runner))
+        make_task_runner(ResourceConfig(runner=runner))
     assert "\n" not in str(caught.value)
 
 
 @on_clusters
 def test_a_cluster_gives_gpus_out_itself(runner):
     with pytest.raises(AtomError, match=r"resources.device=cuda:1 names one GPU.*set resources.device=cuda$"):
-        task_runner_of(ResourceConfig(runner=runner, device="cuda:1"))
+        make_task_runner(ResourceConfig(runner=runner, device="cuda:1"))
 
 
 @on_clusters
 def test_a_cluster_that_does_not_answer_is_one_line(runner, monkeypatch):
-    monkeypatch.setattr(runners, "_CONNECT", 1)
+    monkeypatch.setattr(task_runners, "_CONNECT", 1)
     with pytest.raises(
         AtomError, match=r"can't use the .* cluster at 127.0.0.1:1: .*check resources.address"
     ) as caught:
-        task_runner_of(ResourceConfig(runner=runner, address="127.0.0.1:1"))
+        make_task_runner(ResourceConfig(runner=runner, address="127.0.0.1:1"))
     assert "\n" not in str(caught.value)
 
 
 def test_workers_elsewhere_need_a_server_that_they_reach():
     elsewhere = ResourceConfig(runner="dask", address="10.0.0.1:8786")
     alone = temporary_settings(restore_defaults={PREFECT_API_URL})
-    with alone, pytest.raises(AtomError, match=r"need a Prefect server.*PREFECT_API_URL"), one_server(elsewhere):
+    with alone, pytest.raises(AtomError, match=r"need a Prefect server.*PREFECT_API_URL"), prefect_server(elsewhere):
         pass
 
 
@@ -120,7 +121,7 @@ def test_errors_are_told_the_same_by_another_process():
         (Mine("there is no key", threading.Lock()), AtomError, "there is no key"),
     ):
         with pytest.raises(kind) as caught:
-            portably(fails, error)
+            call_in_worker(fails, error)
         told = pickle.loads(pickle.dumps(caught.value))
         assert (type(told), str(told)) == (kind, words)
 
@@ -139,7 +140,7 @@ def test_a_cluster_gives_the_same_bytes_and_another_runner_reuses_them(runner, t
 @on_clusters
 def test_a_failing_shard_is_told_as_on_threads(runner, tmp_path, run_on, on_threads, monkeypatch):
     bad = next(stage["keys"] for stage in on_threads[1]["stages"] if stage["name"] == "motions")[1:4:2]
-    score = stages.make_scores
+    score = scores_stage.make_scores
 
     class Odd(Exception):
         def __init__(self, message, *, response):
@@ -150,7 +151,7 @@ def test_a_failing_shard_is_told_as_on_threads(runner, tmp_path, run_on, on_thre
             raise AtomError("the judge is out")
         return score(root, config, prompts, motions, judge)
 
-    monkeypatch.setattr(stages, "make_scores", failing)
+    monkeypatch.setattr(scores_stage, "make_scores", failing)
     words = []
     for name in ("threads", runner):
         with pytest.raises(AtomError, match=r"2 of 6 shards failed.*scores 1, 3: the judge is out") as caught:
@@ -164,7 +165,7 @@ def test_a_failing_shard_is_told_as_on_threads(runner, tmp_path, run_on, on_thre
 @pytest.mark.slow
 @on_clusters
 def test_a_shard_whose_process_dies_is_done_again(runner, tmp_path, run_on, monkeypatch):
-    score, died = stages.make_scores, tmp_path / "died"
+    score, died = scores_stage.make_scores, tmp_path / "died"
 
     def dying(root, config, prompts, motions, judge):
         if not died.exists():
@@ -172,7 +173,7 @@ def test_a_shard_whose_process_dies_is_done_again(runner, tmp_path, run_on, monk
             os._exit(1)
         return score(root, config, prompts, motions, judge)
 
-    monkeypatch.setattr(stages, "make_scores", dying)
+    monkeypatch.setattr(scores_stage, "make_scores", dying)
     record = run_on(runner, tmp_path, until="scores")
     assert died.exists()
     assert (record["state"], record["stages"][-1]["name"], record["stages"][-1]["failed"]) == ("completed", "scores", 0)
@@ -186,15 +187,15 @@ def whereabouts():
 @pytest.mark.slow
 @on_clusters
 def test_what_needs_a_gpu_gets_one_and_what_asks_a_service_stays_here(runner, server, monkeypatch):
-    monkeypatch.setattr(runners, "_gpus_here", lambda resources: ["0"])
+    monkeypatch.setattr(task_runners, "_gpus_here", lambda resources: ["0"])
     resources = ResourceConfig(runner=runner, device="cuda")
 
-    @flow(task_runner=task_runner_of(resources))
+    @flow(task_runner=make_task_runner(resources))
     def all_places():
         anywhere = [future.result() for future in [whereabouts.submit() for _ in range(4)]]
-        with gpu(resources):
+        with gpu_tasks(resources):
             with_gpu = [future.result() for future in [whereabouts.submit() for _ in range(4)]]
-        with here(resources):
+        with local_runner(resources):
             asking = [future.result() for future in [whereabouts.submit() for _ in range(2)]]
         return anywhere, with_gpu, asking
 

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from headless_browser import Browser, Page, opened_browser
+from headless_browser import Browser, Page, open_browser
 from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import PrefectHTTPStatusError
@@ -43,10 +43,10 @@ def attacked(tmp_path_factory) -> Iterator[Attacked]:
     home, login = tmp_path_factory.mktemp("prefect"), server.new_login()
     with (
         closing(_Process(home, login)) as process,
-        provision.talking_to(f"{process.address}/api", login),
+        provision.connected_to(f"{process.address}/api", login),
         get_client(sync_client=True) as client,
     ):
-        asyncio.run(provision.make_pools())
+        asyncio.run(provision.create_work_pools())
         Webhook.register_type_and_schema()
         block = Webhook(url=f"http://127.0.0.1:9/{_TOKEN}").save("alerts")
         deployment = client.create_deployment(
@@ -86,7 +86,7 @@ class _Process:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory) -> Iterator[Browser]:
     rebind = f"--host-resolver-rules=MAP {_EVIL} 127.0.0.1"
-    with opened_browser(tmp_path_factory.mktemp("browser") / "profile", rebind) as opened:
+    with open_browser(tmp_path_factory.mktemp("browser") / "profile", rebind) as opened:
         yield opened
 
 
@@ -247,8 +247,8 @@ def test_a_pool_of_an_earlier_version_gets_the_fixed_job(attacked):
     fixed = attacked.client.read_work_pool("gpu").base_job_template
     open_template = WorkPoolUpdate(base_job_template=ProcessWorker.get_default_base_job_template())
     attacked.client.update_work_pool("gpu", open_template)
-    with provision.talking_to(f"http://127.0.0.1:{attacked.port}/api", attacked.login):
-        asyncio.run(provision.make_pools())
+    with provision.connected_to(f"http://127.0.0.1:{attacked.port}/api", attacked.login):
+        asyncio.run(provision.create_work_pools())
     pool = attacked.client.read_work_pool("gpu")
     assert pool.base_job_template == fixed and pool.concurrency_limit == 1
 

@@ -6,7 +6,7 @@ from flow_runs import SMALL
 
 from atom.errors import AtomError
 from atom.report.plots import plot_sweep
-from flows.sweep import plan_trials, ranked, run_trials
+from flows.sweep import plan_trials, rank_settings, run_trials
 from storage import Store
 
 
@@ -55,7 +55,7 @@ def test_a_sweep_shares_the_pairs_and_ranks_the_settings(server, tmp_path):
     grown = []
     table = run_trials(trials, str(tmp_path), lambda rows: grown.append(len(rows)))
     assert grown == [len(table) // 2, len(table)]
-    overall = ranked(table)
+    overall = rank_settings(table)
     assert set(overall["judge"]) == {"kinematic", "learned"} and (overall["seeds"] == 2).all()
     first = overall[overall["judge"] == "kinematic"]
     assert list(first["gain"]) == sorted(first["gain"], reverse=True)
@@ -75,7 +75,7 @@ def test_the_order_is_that_of_the_first_judge():
         for judge, gains in (("kinematic", (0.1, 0.3)), ("learned", (0.5, 0.2)))
         for setting, gain in zip(("a", "b"), gains)
     ]
-    assert list(ranked(pd.DataFrame(rows))["setting"]) == ["b", "b", "a", "a"]
+    assert list(rank_settings(pd.DataFrame(rows))["setting"]) == ["b", "b", "a", "a"]
 
 
 def test_a_setting_that_comes_to_nothing_is_told_and_the_others_go_on(server, tmp_path):
@@ -87,7 +87,7 @@ def test_a_setting_that_comes_to_nothing_is_told_and_the_others_go_on(server, tm
         None,
     )
     failed = []
-    table = run_trials(trials, str(tmp_path), failed=lambda trial, error: failed.append((trial.name, str(error))))
+    table = run_trials(trials, str(tmp_path), on_failure=lambda trial, error: failed.append((trial.name, str(error))))
     ((name, reason),) = failed
     assert name == "target_modules=query" and "can't change the layers" in reason
     assert set(table["setting"]) == {"r=2"} and (table["seconds"] > 0).all()

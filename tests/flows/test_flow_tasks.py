@@ -8,8 +8,11 @@ from small_run import small_run
 
 from atom.config import load_config
 from atom.errors import AtomError
-from flows import stages
-from flows.stages import make_adapter, make_on_policy_adapter, rows_of
+from flows.stages import adapter as adapter_stage
+from flows.stages import on_policy as on_policy_stage
+from flows.stages.adapter import make_adapter
+from flows.stages.on_policy import make_on_policy_adapter
+from flows.stages.tables import read_rows
 from storage import PREFERENCES, PROMPTS, Recipe, Store
 
 QUICK = ["tuning.r=2", "tuning.lora_alpha=4", "tuning.target_modules=q,v", "tuning.batch_size=2"]
@@ -19,10 +22,11 @@ QUICK = ["tuning.r=2", "tuning.lora_alpha=4", "tuning.target_modules=q,v", "tuni
 def tuned(tmp_path, monkeypatch):
     """Tunes on two pairs that ask how often and one that asks in which order: `tuned("tuning.tasks=[temporal]")` gives
     the manifest's recipe and what the adapter says of its origin."""
-    monkeypatch.setattr(stages, "Progress", Mock())  # which would need a server
+    for stage in (adapter_stage, on_policy_stage):
+        monkeypatch.setattr(stage, "Progress", Mock())  # which would need a server
     store = small_run(tmp_path)
     (made,) = [stage for stage in store.run("latest")["stages"] if stage["name"] == "preferences"]
-    rows = rows_of(store, store.find("preferences", made["keys"][0]))
+    rows = read_rows(store, store.find("preferences", made["keys"][0]))
     rows[2]["task"] = "temporal"
     with store.write(Recipe("preferences", 1, PREFERENCES, config="two tasks")) as writer:
         writer.rows(rows)
@@ -50,13 +54,13 @@ def test_the_judge_in_the_loop_is_asked_about_prompts_of_these_tasks_alone(tuned
     store = Store(str(tmp_path))
     ((adapter, _),) = store.manifests("adapter").items()
     (made,) = store.manifests("prompts")
-    rows = rows_of(store, store.find("prompts", made))
+    rows = read_rows(store, store.find("prompts", made))
     assert [row["prompt_id"] for row in rows if row["split"] == "train"] == ["t0", "t1"]
     rows[-1]["task"] = "temporal"
     with store.write(Recipe("prompts", 1, PROMPTS, config="two tasks")) as writer:
         writer.rows(rows)
     asked = Mock(side_effect=AtomError("enough"))
-    monkeypatch.setattr(stages, "tune_on_policy", asked)
+    monkeypatch.setattr(on_policy_stage, "tune_on_policy", asked)
     for overrides, texts in (([], 2), (["tuning.tasks=[temporal]"], 1)):
         config = load_config(overrides=[*QUICK, *overrides])
         with pytest.raises(AtomError, match="enough"):
@@ -65,14 +69,14 @@ def test_the_judge_in_the_loop_is_asked_about_prompts_of_these_tasks_alone(tuned
 
 
 def test_tasks_without_pairs_are_refused(tuned):
-    with pytest.raises(AtomError, match=r"no pair is of tuning\.tasks \(integrity\)"):
+    with pytest.raises(AtomError, match=r"no pair belongs to tuning\.tasks \(integrity\)"):
         tuned("tuning.tasks=[integrity]")
 
 
 @pytest.mark.parametrize("overrides", [[], ["external.preferences=pairs.jsonl", "rounds=1"]])
 def test_tasks_that_no_prompt_has_are_refused_before_anything_is_made(overrides):
     tasks = ["prompts.tasks=[integrity,temporal]", "tuning.tasks=[frequency]"]
-    with pytest.raises(AtomError, match=r"asks for frequency, but prompts\.tasks has only integrity, temporal"):
+    with pytest.raises(AtomError, match=r"names frequency, but prompts\.tasks has only integrity, temporal"):
         load_config(overrides=[*tasks, *overrides])
 
 

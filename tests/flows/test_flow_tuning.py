@@ -6,7 +6,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from atom.config import load_config
 from atom.errors import AtomError
 from flows import tensorboard
-from flows.stages import rows_of
+from flows.stages.tables import read_rows
 from storage import Store
 
 LEAN = ["evaluation.metrics=null", "evaluation.judges=[kinematic]"]
@@ -39,7 +39,7 @@ def test_two_processes_tune_in_a_run_and_tensorboard_can_read_their_curve(tmp_pa
     record = run(tmp_path / "store", *LEAN, "resources.processes=2", f"resources.tensorboard={logs}")
     store = Store(str(tmp_path / "store"))
     (stage,) = [stage for stage in record["stages"] if stage["name"] == "adapter"]
-    rows = rows_of(store, store.find("adapter", stage["keys"][0]))
+    rows = read_rows(store, store.find("adapter", stage["keys"][0]))
     (folder,) = logs.iterdir()
     told = EventAccumulator(str(folder)).Reload()
     assert [event.step for event in told.Scalars("loss")] == [row["step"] for row in rows] == [1, 2]

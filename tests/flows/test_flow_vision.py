@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from atom.config import load_config
 from atom.errors import AtomError
 from atom.mock_service import FaultRates, MockServiceSettings, MotionIndex, run_in_thread
-from flows.services import check_run
+from flows.services import check_services
 from storage import Store
 
 VISION = [
@@ -192,7 +192,7 @@ def test_what_a_person_should_know_is_said_before_anything_is_asked(tmp_path):
             f"prompts.seeds={tmp_path / 'seeds.txt'}",
         ]
     )
-    price, seeds = check_run(config, Store(str(tmp_path)))
+    price, seeds = check_services(config, Store(str(tmp_path)))
     assert "no price is known for unheard-of" in price
     assert "1 of 2 seed texts" in seeds and "'drinks tea' (1)" in seeds
 

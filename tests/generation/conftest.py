@@ -1,4 +1,4 @@
-"""A generator small enough to build in a moment; random weights, made so that motions end now and then."""
+"""A generator small enough to build in a moment; random weights, such that some motions end."""
 
 import json
 
@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from atom.generation.checkpoint import BUILTIN, Checkpoint
-from atom.generation.language_model import build_language_model, small_config
+from atom.generation.language_model import build_language_model, make_t5_config
 from atom.generation.tokenizer import MotionVocabulary, build_word_tokenizer
 from atom.generation.vqvae import VQVAE, VQVAEConfig
 
@@ -27,7 +27,7 @@ def make_checkpoint(seed: int = 0) -> Checkpoint:
     vqvae.quantizer.codebook.normal_()
     tokenizer = build_word_tokenizer(TEXTS)
     motions = MotionVocabulary.append(tokenizer, CODES)
-    model = build_language_model(small_config(len(tokenizer), 32, 64, 2, 4, 0, 1)).eval()
+    model = build_language_model(make_t5_config(len(tokenizer), 32, 64, 2, 4, 0, 1)).eval()
     with torch.no_grad():
         model.lm_head.weight.mul_(12)  # the scores of a trained model are spread wider than those of a fresh one
         # After nothing but the decoder's first token (padding), a motion starts.

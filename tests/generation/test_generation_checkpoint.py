@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from atom.errors import AtomError
-from atom.generation.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, template_of, weights_hash
-from atom.generation.language_model import build_language_model, small_config
+from atom.generation.checkpoint import Checkpoint, hash_weights, load_checkpoint, resolve_template, save_checkpoint
+from atom.generation.language_model import build_language_model, make_t5_config
 
 
 @pytest.fixture
@@ -62,26 +62,26 @@ def test_the_output_layer_is_a_matrix_of_its_own(checkpoint, saved):
 
 
 def test_transformers_own_saving_keeps_the_output_layer(tmp_path):
-    model = build_language_model(small_config(40, 16, 32, 1, 2, 0, 1))
+    model = build_language_model(make_t5_config(40, 16, 32, 1, 2, 0, 1))
     model.save_pretrained(tmp_path)
     assert torch.equal(load_file(tmp_path / "model.safetensors")["lm_head.weight"], model.lm_head.weight)
 
 
 def test_the_hash_is_of_contents_not_of_place(saved, tmp_path):
-    shutil.copytree(saved, tmp_path / "elsewhere")
-    assert weights_hash(str(tmp_path / "elsewhere")) == weights_hash(str(saved))
-    (tmp_path / "elsewhere/notes.json").write_text("{}")
-    assert weights_hash(str(tmp_path / "elsewhere")) == weights_hash(str(saved))
+    shutil.copytree(saved, tmp_path / "copy")
+    assert hash_weights(str(tmp_path / "copy")) == hash_weights(str(saved))
+    (tmp_path / "copy/notes.json").write_text("{}")
+    assert hash_weights(str(tmp_path / "copy")) == hash_weights(str(saved))
     for file in ("config.json", "vqvae.safetensors", "tokenizer/tokenizer.json"):
-        with (tmp_path / "elsewhere" / file).open("ab") as stream:
+        with (tmp_path / "copy" / file).open("ab") as stream:
             stream.write(b" ")
-        assert weights_hash(str(tmp_path / "elsewhere")) != weights_hash(str(saved))
-        shutil.copy(saved / file, tmp_path / "elsewhere" / file)
+        assert hash_weights(str(tmp_path / "copy")) != hash_weights(str(saved))
+        shutil.copy(saved / file, tmp_path / "copy" / file)
 
 
 def test_the_same_checkpoint_gives_the_same_files(checkpoint, saved, tmp_path):
     save_checkpoint(tmp_path / "twice", checkpoint)
-    assert weights_hash(str(tmp_path / "twice")) == weights_hash(str(saved))
+    assert hash_weights(str(tmp_path / "twice")) == hash_weights(str(saved))
 
 
 def test_the_hash_reads_a_file_again_only_when_it_changed(saved, monkeypatch):
@@ -90,7 +90,7 @@ def test_the_hash_reads_a_file_again_only_when_it_changed(saved, monkeypatch):
     monkeypatch.setattr(
         hashlib, "file_digest", lambda file, name: read.append(Path(file.name).name) or digest(file, name)
     )
-    first = weights_hash(str(saved))
+    first = hash_weights(str(saved))
     assert sorted(read) == sorted(
         [
             "vqvae.safetensors",
@@ -101,13 +101,13 @@ def test_the_hash_reads_a_file_again_only_when_it_changed(saved, monkeypatch):
         ]
     )
     read.clear()
-    assert weights_hash(str(saved)) == first and not read
+    assert hash_weights(str(saved)) == first and not read
     path = saved / "normalisation.safetensors"
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)  # the same size
     os.utime(path, ns=(1, path.stat().st_mtime_ns + 1_000_000))
-    assert weights_hash(str(saved)) != first and read == ["normalisation.safetensors"]
+    assert hash_weights(str(saved)) != first and read == ["normalisation.safetensors"]
 
 
 def test_loading_draws_no_random_numbers(saved):
@@ -134,22 +134,22 @@ def test_training_what_was_loaded_leaves_the_files_alone(checkpoint, tmp_path):
     assert (tmp_path / "base/language_model.safetensors").read_bytes() == before
 
 
-def test_where_it_came_from_stays_with_it(checkpoint, tmp_path):
+def test_the_source_of_a_checkpoint_is_kept(checkpoint, tmp_path):
     checkpoint.source = {"kind": "MotionGPT", "sha256": "00", "statistics": "unknown"}
     save_checkpoint(tmp_path / "converted", checkpoint)
     assert load_checkpoint(str(tmp_path / "converted")).source == checkpoint.source
 
 
-def test_a_template_is_a_name_or_a_text_with_one_slot():
-    assert template_of("motiongpt") == "Generate motion: {}"
-    assert template_of("caption") == template_of("{}") == "{}"
-    assert template_of("Show me {}!") == "Show me {}!"
+def test_a_template_is_a_name_or_a_text_with_one_placeholder():
+    assert resolve_template("motiongpt") == "Generate motion: {}"
+    assert resolve_template("caption") == resolve_template("{}") == "{}"
+    assert resolve_template("Show me {}!") == "Show me {}!"
     for wrong in ("motionGPT", "{} and {}", "{0}", "{} {x}", "{{}}", ""):
         with pytest.raises(AtomError, match=r"must hold '\{\}' once"):
-            template_of(wrong)
+            resolve_template(wrong)
 
 
-def test_a_file_in_the_place_of_a_folder_is_told_what_to_do_with(tmp_path):
+def test_a_file_instead_of_a_folder_gets_a_hint(tmp_path):
     (tmp_path / "motiongpt.tar").write_bytes(b"PK")
     with pytest.raises(AtomError, match=r"is a file.*atom checkpoint inspect .*motiongpt\.tar"):
         load_checkpoint(str(tmp_path / "motiongpt.tar"))
@@ -160,7 +160,7 @@ def test_a_file_in_the_place_of_a_folder_is_told_what_to_do_with(tmp_path):
     [
         (lambda folder: (folder / "vqvae.safetensors").unlink(), r"vqvae\.safetensors missing"),
         (lambda folder: (folder / "vqvae.safetensors").write_bytes(b"x" * 30), r"can't read .*vqvae\.safetensors"),
-        (lambda folder: (folder / "config.json").write_text("{"), r"config\.json is no JSON"),
+        (lambda folder: (folder / "config.json").write_text("{"), r"config\.json is not JSON"),
         (lambda folder: (folder / "config.json").write_text("{}"), "language_model, template, vqvae missing"),
         (lambda folder: (folder / "config.json").write_text("[]"), "language_model, template, vqvae missing"),
         (lambda folder: edit_config(folder, vqvae={"breadth": 3}), r"config\.json describes no model.*breadth"),

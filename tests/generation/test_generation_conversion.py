@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from motiongpt_files import CODES, policy_of, tiny_state, write_tiny
+from motiongpt_files import CODES, build_policy, tiny_state, write_tiny
 from safetensors.torch import load_file
 
 from atom.errors import AtomError
-from atom.generation import conversion
-from atom.generation.atom_model import convert_policy, export_policy
+from atom.generation import motiongpt_conversion
+from atom.generation.atom_policy import convert_policy, export_policy
 from atom.generation.checkpoint import load_checkpoint, save_checkpoint
-from atom.generation.conversion import convert_motiongpt
 from atom.generation.generator import Generator
-from atom.generation.language_model_inference import Inference
-from atom.generation.motiongpt import read_motiongpt
+from atom.generation.language_model_inference import T5Inference
+from atom.generation.motiongpt_checkpoint import read_motiongpt
+from atom.generation.motiongpt_conversion import convert_motiongpt
 from atom.generation.sampling import sample_ids
 
 PROMPTS = ["a person jumps twice then waves", "the man bows"]
@@ -79,14 +79,14 @@ def test_float16_template_and_another_vqvae(files, tmp_path):
     assert {value.dtype for value in stored.values()} == {torch.float16}
 
 
-def test_humanml3ds_statistics_are_refused_unless_asked_for(shared, files, tmp_path):
+def test_humanml3ds_statistics_are_refused_unless_allowed(shared, files, tmp_path):
     data = shared / "data/humanml3d"
     official = (data / "HumanML3D_Mean.npy", data / "HumanML3D_Std.npy")
     with pytest.raises(AtomError, match=r"HumanML3D's official pair.*--any-statistics"):
         convert_motiongpt(files.checkpoint, tmp_path / "base", files.t5, *official)
     assert contents(tmp_path) == []
     notes = convert_motiongpt(files.checkpoint, tmp_path / "base", files.t5, *official, any_statistics=True)
-    assert "as you asked" in notes[0]
+    assert "by --any-statistics" in notes[0]
     own = (data / "motiongpt_mean.npy", data / "motiongpt_std.npy")
     notes = convert_motiongpt(files.checkpoint, tmp_path / "own", files.t5, *own)
     assert notes == ["normalised by MotionGPT's own mean and std"]
@@ -122,8 +122,8 @@ def test_what_was_written_wrongly_is_found_and_not_left_behind(files, tmp_path, 
         save_checkpoint(folder, checkpoint, half)
         spoil(folder)
 
-    monkeypatch.setattr(conversion, "save_checkpoint", save)
-    with pytest.raises(AtomError, match=f"not written as it should be: .*({named})"):
+    monkeypatch.setattr(motiongpt_conversion, "save_checkpoint", save)
+    with pytest.raises(AtomError, match=f"does not read back as it was written: .*({named})"):
         convert_motiongpt(files.checkpoint, tmp_path / "base", files.t5, files.mean, files.std)
     assert contents(tmp_path) == []
 
@@ -143,17 +143,17 @@ def test_statistics_of_another_size_are_named(files, tmp_path):
         convert_motiongpt(files.checkpoint, tmp_path / "base", files.t5, tmp_path / "mean.npy", files.std)
 
 
-def save_policy(base: str, path: Path, targets: list[str] | str = ["q", "v"]) -> torch.nn.Module:  # noqa: B006
-    policy = policy_of(base, targets)
+def save_policy(base: str, path: Path, target_modules: list[str] | str = ["q", "v"]) -> torch.nn.Module:  # noqa: B006
+    policy = build_policy(base, target_modules)
     torch.save(policy.state_dict(), path)
     return policy
 
 
-@pytest.mark.parametrize("targets", [["q", "v"], ["wi_0", "o"], r".*decoder.*EncDecAttention\.[qk]"])
-def test_a_tuned_model_goes_to_an_adapter_and_back(base, tmp_path, targets):
-    policy = save_policy(base, tmp_path / "policy.pt", targets)
+@pytest.mark.parametrize("target_modules", [["q", "v"], ["wi_0", "o"], r".*decoder.*EncDecAttention\.[qk]"])
+def test_a_tuned_model_goes_to_an_adapter_and_back(base, tmp_path, target_modules):
+    policy = save_policy(base, tmp_path / "policy.pt", target_modules)
     notes = convert_policy(tmp_path / "policy.pt", tmp_path / "adapter", base)
-    assert "tensor by tensor" in notes[0] and "took 4" in notes[1]
+    assert "tensor by tensor" in notes[0] and "4 is assumed" in notes[1]
     inputs = torch.tensor([[3, 5, 1]])
     tuned = Generator.load(base, adapter=str(tmp_path / "adapter")).language_model
     with torch.inference_mode():
@@ -175,7 +175,7 @@ def test_alpha_scales_the_adapter_and_may_be_given(base, tmp_path):
     assert json.loads((tmp_path / "adapter/adapter_config.json").read_text())["lora_alpha"] == 16
 
 
-def test_a_base_stored_as_float16_is_accepted_and_told(files, base, tmp_path):
+def test_a_base_stored_as_float16_is_accepted_with_a_note(files, base, tmp_path):
     save_policy(base, tmp_path / "policy.pt")
     convert_motiongpt(files.checkpoint, tmp_path / "half", files.t5, files.mean, files.std, half=True)
     notes = convert_policy(tmp_path / "policy.pt", tmp_path / "adapter", str(tmp_path / "half"))
@@ -207,7 +207,7 @@ def test_a_tuned_model_that_does_not_fit_is_named_and_leaves_nothing(base, tmp_p
     assert contents(tmp_path) == ["policy.pt"] and "\n" not in str(caught.value)
 
 
-def test_each_file_is_only_taken_for_what_it_is(files, base, tmp_path):
+def test_each_command_accepts_only_its_own_kind_of_file(files, base, tmp_path):
     save_policy(base, tmp_path / "policy.pt")
     with pytest.raises(AtomError, match=r"no tuned model of AToM.*checkpoint inspect"):
         convert_policy(files.checkpoint, tmp_path / "adapter", base)
@@ -215,14 +215,14 @@ def test_each_file_is_only_taken_for_what_it_is(files, base, tmp_path):
         convert_motiongpt(tmp_path / "policy.pt", tmp_path / "base", files.t5, files.mean, files.std)
 
 
-def test_an_export_that_can_not_be_written_is_told(base, tmp_path):
+def test_an_export_that_can_not_be_written_is_an_error(base, tmp_path):
     save_policy(base, tmp_path / "policy.pt")
     convert_policy(tmp_path / "policy.pt", tmp_path / "adapter", base)
     with pytest.raises(AtomError, match="can't write"):
         export_policy(tmp_path / "adapter", tmp_path / "absent/policy.pt", base)
 
 
-def test_the_peers_tuned_model_answers_as_the_peer_and_exports_as_it_was(shared, tmp_path):
+def test_atoms_tuned_model_gives_the_same_logits_and_exports_unchanged(shared, tmp_path):
     parity, data = shared / "parity", shared / "data/humanml3d"
     peer, base = parity / "motiongpt_small", tmp_path / "base"
     statistics = (data / "motiongpt_mean.npy", data / "motiongpt_std.npy")
@@ -231,19 +231,19 @@ def test_the_peers_tuned_model_answers_as_the_peer_and_exports_as_it_was(shared,
     cases, tuned = np.load(peer / "cases.npz"), np.load(parity / "lora_small/cases.npz")
     generator = Generator.load(str(base), adapter=str(tmp_path / "adapter"))
     inputs, mask, labels = (torch.from_numpy(cases[name]) for name in ("input_ids", "attention_mask", "labels"))
-    asked = labels != -100
+    is_label = labels != -100
     with torch.inference_mode():
         logits = generator.language_model(input_ids=inputs, attention_mask=mask, labels=labels).logits
         with generator.language_model.disable_adapter():
             plain = generator.language_model(input_ids=inputs, attention_mask=mask, labels=labels).logits
-    np.testing.assert_allclose(logits[asked], tuned["logits_on"][asked], atol=2e-4)
-    np.testing.assert_allclose(plain[asked], tuned["logits_off"][asked], atol=2e-4)
+    np.testing.assert_allclose(logits[is_label], tuned["logits_on"][is_label], atol=2e-4)
+    np.testing.assert_allclose(plain[is_label], tuned["logits_off"][is_label], atol=2e-4)
     answers = sample_ids(
-        Inference(generator.language_model.get_base_model(), torch.arange(len(generator.tokenizer))),
+        T5Inference(generator.language_model.get_base_model(), torch.arange(len(generator.tokenizer))),
         inputs,
         mask,
         [0] * len(inputs),
-        stops=[1],
+        stop_ids=[1],
         temperature=0,
         top_k=0,
         max_new_tokens=40,

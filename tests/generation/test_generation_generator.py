@@ -9,8 +9,8 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from atom.errors import AtomError
-from atom.generation.checkpoint import save_checkpoint, weights_hash
-from atom.generation.generator import Generator, _of_about_one_length
+from atom.generation.checkpoint import hash_weights, save_checkpoint
+from atom.generation.generator import Generator, _batch_by_length
 
 
 @pytest.fixture
@@ -37,10 +37,12 @@ def adapter(saved, tmp_path) -> str:
 
 def test_results_come_in_the_callers_order_with_progress(generator, texts):
     alone = [generator.sample([text], [7], max_new_tokens=12)[0] for text in texts]
-    seen = []
-    samples = generator.sample(texts, [7] * 4, max_new_tokens=12, batch_size=3, progress=lambda *at: seen.append(at))
+    calls = []
+    samples = generator.sample(
+        texts, [7] * 4, max_new_tokens=12, batch_size=3, progress=lambda *call: calls.append(call)
+    )
     assert samples == alone
-    assert seen == [(3, 4), (4, 4)]
+    assert calls == [(3, 4), (4, 4)]
     assert generator.sample([], []) == []
 
 
@@ -53,7 +55,7 @@ def test_stop_reasons_tell_how_it_ended(generator, texts):
     assert any(sample.stop_reason == "length" and len(sample.tokens) == 9 for sample in samples)
 
 
-def test_decoding_is_per_motion_whatever_stands_beside_it(generator):
+def test_decoding_of_a_motion_does_not_depend_on_its_batch(generator):
     motions = [[1, 2, 3], [5] * 8, [], [3, 2, 1], [0]]
     together = generator.decode(motions)
     assert [joints.shape for joints in together] == [(12, 22, 3), (32, 22, 3), (0, 22, 3), (12, 22, 3), (4, 22, 3)]
@@ -63,38 +65,38 @@ def test_decoding_is_per_motion_whatever_stands_beside_it(generator):
     np.testing.assert_allclose(together[0][0, 0, [0, 2]], 0, atol=1e-6)  # the pelvis starts at the origin
 
 
-def test_motions_of_about_one_length_are_decoded_together():
+def test_motions_of_similar_length_are_decoded_together():
     lengths = np.random.default_rng(0).integers(0, 50, 300).tolist() + [49] * 100
-    batches = list(_of_about_one_length(lengths))
+    batches = list(_batch_by_length(lengths))
     assert sorted(i for rows in batches for i in rows) == [i for i, length in enumerate(lengths) if length]
     for rows in batches:
         assert len(rows) <= 64 and sum(lengths[rows[0]] - lengths[i] for i in rows) <= 64
         assert [lengths[i] for i in rows] == sorted((lengths[i] for i in rows), reverse=True)
     assert len(batches) < 20
-    assert list(_of_about_one_length([])) == list(_of_about_one_length([0])) == []
+    assert list(_batch_by_length([])) == list(_batch_by_length([0])) == []
 
 
 def test_a_saved_generator_gives_the_same_motions(saved, texts):
     first, second = Generator.load(saved), Generator.load(saved)
     assert first.sample(texts, [1, 2, 3, 4]) == second.sample(texts, [1, 2, 3, 4])
-    assert first.weights_hash == second.weights_hash == weights_hash(saved)
+    assert first.weights_hash == second.weights_hash == hash_weights(saved)
 
 
 def test_the_adapter_changes_motions_and_identity_and_can_be_switched_off(saved, adapter, texts):
     base, tuned = Generator.load(saved), Generator.load(saved, adapter=adapter)
-    asked = (texts * 4, list(range(16)))
-    assert tuned.sample(*asked) != base.sample(*asked)
+    inputs = (texts * 4, list(range(16)))
+    assert tuned.sample(*inputs) != base.sample(*inputs)
     with tuned.language_model.disable_adapter():
-        assert tuned.sample(*asked) == base.sample(*asked)
+        assert tuned.sample(*inputs) == base.sample(*inputs)
     assert tuned.weights_hash != base.weights_hash
-    assert Generator.load(saved, adapter=adapter).sample(*asked) == tuned.sample(*asked)
+    assert Generator.load(saved, adapter=adapter).sample(*inputs) == tuned.sample(*inputs)
 
 
-def test_motion_text_is_in_the_models_words(generator):
-    assert generator.motion_text([3, 0]) == "<motion_id_24><motion_id_3><motion_id_0><motion_id_25>"
+def test_codes_are_written_as_the_model_writes_them(generator):
+    assert generator.codes_to_text([3, 0]) == "<motion_id_24><motion_id_3><motion_id_0><motion_id_25>"
 
 
-def test_the_template_words_every_prompt(checkpoint, texts):
+def test_the_template_formats_every_prompt(checkpoint, texts):
     checkpoint.template = "the person {} twice"
     generator = Generator(checkpoint)
     ids, _ = generator.encode_prompts(["walks"])
@@ -102,7 +104,7 @@ def test_the_template_words_every_prompt(checkpoint, texts):
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("call", "message"),
     [
         (lambda g: g.sample(["a person bows"], [1, 2]), "1 texts and 2 seeds"),
         (lambda g: g.sample(["a person bows", "  "], [1, 2]), "text 1 is empty"),
@@ -111,9 +113,9 @@ def test_the_template_words_every_prompt(checkpoint, texts):
         (lambda g: g.decode([[0], [3, 24]]), "motion 1 holds code 24, outside the codebook's 0..23"),
     ],
 )
-def test_mistakes_get_one_line(generator, asked, message):
+def test_mistakes_give_a_message_of_one_line(generator, call, message):
     with pytest.raises(AtomError, match=message):
-        asked(generator)
+        call(generator)
 
 
 def test_devices_and_folders_that_are_not_there_are_named(checkpoint, saved, tmp_path):

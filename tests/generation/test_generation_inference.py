@@ -1,4 +1,4 @@
-"""The T5 at work: transformers' numbers, whatever the adapter, and no more work than is needed."""
+"""T5 inference: the numbers of transformers with every adapter, and no work done twice."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from transformers import T5Config
 
 from atom.generation.generator import Generator
 from atom.generation.language_model import build_language_model
-from atom.generation.language_model_inference import Answers, Inference
+from atom.generation.language_model_inference import AnswerDecoder, T5Inference
 
 PROMPTS = torch.tensor([[5, 9, 14, 7, 1], [8, 1, 0, 0, 0], [6, 6, 11, 1, 0]])
 ADAPTERS = {
@@ -20,7 +20,7 @@ ADAPTERS = {
 }
 
 
-def model_of(kind: str = "gated-gelu", adapter: dict | None = None, scaled: bool = False) -> torch.nn.Module:
+def build_model(kind: str = "gated-gelu", adapter: dict | None = None, scaled: bool = False) -> torch.nn.Module:
     torch.manual_seed(0)
     config = T5Config(
         vocab_size=40,
@@ -45,75 +45,77 @@ def model_of(kind: str = "gated-gelu", adapter: dict | None = None, scaled: bool
 
 
 @torch.inference_mode()
-def assert_same_scores(model: torch.nn.Module) -> None:
+def assert_same_logits(model: torch.nn.Module) -> None:
     mask, choices = (PROMPTS != 0).long(), torch.tensor([1, 30, 31, 32, 39])
-    owner = torch.tensor([0, 1, 1, 2])
+    prompt_rows = torch.tensor([0, 1, 1, 2])
     answers = torch.randint(2, 40, (4, 9), generator=torch.Generator().manual_seed(1))
     decoded = torch.cat([torch.zeros(4, 1, dtype=torch.long), answers], 1)
-    expected = model(PROMPTS[owner], attention_mask=mask[owner], decoder_input_ids=decoded).logits[:, :, choices]
-    inference = Inference(model, choices)
-    writing = Answers(inference, inference.encode(PROMPTS, mask), mask, owner, 10)
-    found = torch.stack([writing.scores(decoded[:, step]) for step in range(10)], 1)
+    expected = model(PROMPTS[prompt_rows], attention_mask=mask[prompt_rows], decoder_input_ids=decoded).logits[
+        :, :, choices
+    ]
+    inference = T5Inference(model, choices)
+    decoder = AnswerDecoder(inference, inference.encode(PROMPTS, mask), mask, prompt_rows, 10)
+    found = torch.stack([decoder.next_logits(decoded[:, step]) for step in range(10)], 1)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=ADAPTERS)
-def test_scores_are_transformers_with_any_adapter(adapter):
-    assert_same_scores(model_of(adapter=adapter))
+def test_logits_equal_transformers_with_any_adapter(adapter):
+    assert_same_logits(build_model(adapter=adapter))
 
 
 @pytest.mark.parametrize("kind", ["relu", "gated-gelu", "gated-silu"])
-def test_scores_are_transformers_with_any_feed_forward(kind):
-    assert_same_scores(model_of(kind))
+def test_logits_equal_transformers_with_any_feed_forward(kind):
+    assert_same_logits(build_model(kind))
 
 
-def test_scores_are_transformers_where_it_scales_the_decoders_output():
-    assert_same_scores(model_of(scaled=True))
+def test_logits_equal_transformers_where_it_scales_the_decoders_output():
+    assert_same_logits(build_model(scaled=True))
 
 
 @torch.inference_mode()
-def test_states_are_transformers_and_padding_is_zero():
-    model, mask = model_of(), (PROMPTS != 0).long()
-    found = Inference(model, torch.arange(40)).encode(PROMPTS, mask)
+def test_states_equal_transformers_and_padding_is_zero():
+    model, mask = build_model(), (PROMPTS != 0).long()
+    found = T5Inference(model, torch.arange(40)).encode(PROMPTS, mask)
     expected = model.get_encoder()(input_ids=PROMPTS, attention_mask=mask).last_hidden_state
     torch.testing.assert_close(found, expected * mask[:, :, None], rtol=1e-4, atol=1e-5)
 
 
 @torch.inference_mode()
-def test_rows_that_are_kept_go_on_as_if_nobody_had_left():
+def test_kept_rows_are_not_changed_by_rows_that_leave():
     mask = (PROMPTS != 0).long()
-    inference = Inference(model_of(), torch.arange(40))
+    inference = T5Inference(build_model(), torch.arange(40))
     states = inference.encode(PROMPTS, mask)
-    owner = torch.tensor([0, 1, 2, 0, 1, 2])
+    prompt_rows = torch.tensor([0, 1, 2, 0, 1, 2])
     answers = torch.randint(2, 40, (6, 5), generator=torch.Generator().manual_seed(2))
-    all_rows, some = (Answers(inference, states, mask, owner, 5) for _ in range(2))
+    all_rows, some_rows = (AnswerDecoder(inference, states, mask, prompt_rows, 5) for _ in range(2))
     order = list(range(6))
-    for step, staying in enumerate([[0, 1, 2, 3, 4, 5], [1, 2, 4, 5], [0, 3], [1], [0]]):
-        kept = some.keep(staying)
-        assert sorted(kept) == staying
+    for step, remaining in enumerate([[0, 1, 2, 3, 4, 5], [1, 2, 4, 5], [0, 3], [1], [0]]):
+        kept = some_rows.keep_rows(remaining)
+        assert sorted(kept) == remaining
         order = [order[row] for row in kept]
-        expected = all_rows.scores(answers[:, step])[order]
-        torch.testing.assert_close(some.scores(answers[order, step]), expected, rtol=1e-5, atol=1e-5)
+        expected = all_rows.next_logits(answers[:, step])[order]
+        torch.testing.assert_close(some_rows.next_logits(answers[order, step]), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_prompt_is_encoded_once_for_all_its_candidates(checkpoint, texts, monkeypatch):
-    encoded, encode = [], Inference.encode
+    encoded, encode = [], T5Inference.encode
     monkeypatch.setattr(
-        Inference, "encode", lambda self, ids, mask: encoded.append(len(ids)) or encode(self, ids, mask)
+        T5Inference, "encode", lambda self, ids, mask: encoded.append(len(ids)) or encode(self, ids, mask)
     )
     generator = Generator(checkpoint)
-    asked = dict(texts=[text for text in texts for _ in range(10)], seeds=range(40), max_new_tokens=6)
-    together = generator.sample(**asked)
+    settings = dict(texts=[text for text in texts for _ in range(10)], seeds=range(40), max_new_tokens=6)
+    together = generator.sample(**settings)
     assert encoded == [4]
     encoded.clear()
-    assert generator.sample(**asked, batch_size=20) == together
+    assert generator.sample(**settings, batch_size=20) == together
     assert encoded == [2, 2]
 
 
 def test_a_batch_that_memory_does_not_hold_is_halved(checkpoint, texts, monkeypatch):
-    tried, encode = [], Inference.encode
+    tried, encode = [], T5Inference.encode
 
-    def small_memory(self: Inference, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def small_memory(self: T5Inference, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         tried.append(len(inputs))
         if len(inputs) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -121,9 +123,9 @@ def test_a_batch_that_memory_does_not_hold_is_halved(checkpoint, texts, monkeypa
 
     generator = Generator(checkpoint)
     expected = generator.sample(texts, [1, 2, 3, 4], max_new_tokens=6)
-    monkeypatch.setattr(Inference, "encode", small_memory)
+    monkeypatch.setattr(T5Inference, "encode", small_memory)
     assert generator.sample(texts, [1, 2, 3, 4], max_new_tokens=6) == expected
     assert tried == [4, 2, 1, 1, 1, 1]
-    monkeypatch.setattr(Inference, "encode", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no memory")))
+    monkeypatch.setattr(T5Inference, "encode", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no memory")))
     with pytest.raises(torch.OutOfMemoryError):
         generator.sample(texts, [1, 2, 3, 4], max_new_tokens=6)

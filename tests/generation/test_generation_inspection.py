@@ -1,4 +1,4 @@
-"""What a file is told to be: kind, sizes and faults, by content; and what can't be read, each for its own reason."""
+"""Inspection: kind, sizes and faults of a file by its content, and the reasons why files can't be read."""
 
 import shutil
 import zipfile
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from motiongpt_files import CODES, T5, VQVAE_SIZES, policy_of, tiny_state, write_tiny
+from motiongpt_files import CODES, T5, VQVAE_SIZES, build_policy, tiny_state, write_tiny
 from peft import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from atom.errors import AtomError
 from atom.generation.checkpoint import BUILTIN
-from atom.generation.conversion import convert_motiongpt
 from atom.generation.inspection import inspect_checkpoint
+from atom.generation.motiongpt_conversion import convert_motiongpt
 
 
 @pytest.fixture(scope="module")
@@ -61,19 +61,19 @@ def test_a_vqvae_alone_is_known_by_any_of_its_prefixes(tmp_path, prefix):
     assert "--vae" in found.next_step
 
 
-def test_a_language_model_alone_asks_for_its_vqvae(tmp_path):
+def test_a_language_model_alone_needs_a_vqvae(tmp_path):
     torch.save({key: v for key, v in tiny_state().items() if key.startswith("lm.")}, tmp_path / "language.pt")
     found = inspect_checkpoint(tmp_path / "language.pt")
     assert (found.kind, found.t5) == ("MotionGPT", T5)
     assert "no VQ-VAE in it" in found.faults[0] and "--vae VAE_FILE" in found.next_step
 
 
-def test_a_tuned_model_and_its_adapter_tell_their_lora(base, tmp_path):
-    policy = policy_of(str(base), ["q", "v"])
+def test_the_lora_of_a_tuned_model_and_of_an_adapter_is_described(base, tmp_path):
+    policy = build_policy(str(base), ["q", "v"])
     torch.save(policy.state_dict(), tmp_path / "general_finetuned.pt")
     found = inspect_checkpoint(tmp_path / "general_finetuned.pt")
     assert (found.kind, found.t5, found.faults) == ("AToM policy", T5, [])
-    assert (found.lora.rank, found.lora.alpha, found.lora.targets) == (2, None, ("q", "v"))
+    assert (found.lora.rank, found.lora.alpha, found.lora.target_modules) == (2, None, ("q", "v"))
     assert len(found.lora.modules) == 12  # encoder, decoder and cross attention of two layers, q and v each
     assert found.parameters["LoRA"] == 12 * 2 * (32 + 32)
     assert "--base CHECKPOINT_DIR" in found.next_step
@@ -91,7 +91,7 @@ def test_our_folders_are_known(base):
     assert inspect_checkpoint(BUILTIN).faults == []
 
 
-def test_the_evaluator_and_what_is_unknown(tmp_path):
+def test_the_evaluator_is_known_and_other_files_are_unknown(tmp_path):
     parts = {
         name: {"main.0.weight": torch.zeros(2, 3)} for name in ("movement_encoder", "text_encoder", "motion_encoder")
     }
@@ -128,7 +128,7 @@ def test_every_difference_to_the_model_of_its_own_sizes_is_listed(tmp_path):
         "language model: unexpected extra",
         "unexpected motion.head",
     ]
-    assert found.next_step.startswith("none: fetch or make it again")
+    assert found.next_step.startswith("none: its faults keep it from being used")
 
 
 def test_an_output_layer_that_was_tied_is_a_fault(tmp_path):
@@ -140,7 +140,7 @@ def test_an_output_layer_that_was_tied_is_a_fault(tmp_path):
 
 
 def test_faults_of_adapters_and_folders_are_listed(base, tmp_path):
-    policy = policy_of(str(base), ["q"])
+    policy = build_policy(str(base), ["q"])
     policy.save_pretrained(tmp_path / "adapter")
     weights = get_peft_model_state_dict(policy)
     first, second = [key for key in weights if "lora_B" in key][:2]
@@ -197,16 +197,16 @@ def test_bytes_that_changed_on_the_way_are_found(files, tmp_path):
     assert found.kind == "MotionGPT" and f"{member.filename} of the file is damaged" in found.faults[0]
 
 
-def test_what_was_found_is_plain_data(files):
+def test_an_inspection_is_plain_data(files):
     assert asdict(inspect_checkpoint(files.checkpoint))["t5"]["rows"] == T5.rows
 
 
-def test_the_peers_files_are_known(shared):
+def test_the_original_files_are_known(shared):
     parity = shared / "parity"
     found = inspect_checkpoint(parity / "motiongpt_small/checkpoint.pt")
     assert (found.kind, found.faults, found.by_products) == ("MotionGPT", [], {"metrics": 4, "_losses": 2})
     assert (found.t5.rows, found.vqvae.codes) == (179, 64) and found.head_difference > 1
     found = inspect_checkpoint(parity / "lora_small/policy.pt")
-    assert (found.kind, found.lora.rank, found.lora.targets, found.faults) == ("AToM policy", 4, ("q", "v"), [])
+    assert (found.kind, found.lora.rank, found.lora.target_modules, found.faults) == ("AToM policy", 4, ("q", "v"), [])
     assert inspect_checkpoint(parity / "evaluator_small/finest.pt").kind == "Guo evaluator"
     assert inspect_checkpoint(parity / "vqvae_small/state_dict.safetensors").kind == "VQ-VAE"

@@ -9,8 +9,8 @@ from adapter_files import TEXTS, write_adapter, write_base
 
 from atom.errors import AtomError
 from atom.generation import merging
-from atom.generation.adapter import adapter_hash
-from atom.generation.checkpoint import load_checkpoint, weights_hash
+from atom.generation.adapter_loading import hash_adapter
+from atom.generation.checkpoint import hash_weights, load_checkpoint
 from atom.generation.generator import Generator
 from atom.generation.merging import merge_adapter
 
@@ -37,7 +37,7 @@ def logits(generator):
     ],
     ids=["LoRA", "rank-stabilised", "DoRA", "with the output layer"],
 )
-def test_a_merged_checkpoint_answers_as_base_and_adapter(base, tmp_path, kind):
+def test_a_merged_checkpoint_equals_base_and_adapter(base, tmp_path, kind):
     adapter = write_adapter(tmp_path / "adapter", base, **kind)
     before = {path: path.read_bytes() for path in Path(base).rglob("*") if path.is_file()}
     assert merge_adapter(adapter, tmp_path / "merged", base) < 1e-4
@@ -50,19 +50,19 @@ def test_a_merged_checkpoint_answers_as_base_and_adapter(base, tmp_path, kind):
     torch.testing.assert_close(logits(merged), logits(tuned), rtol=0, atol=1e-4)
     assert (logits(merged) - logits(plain)).abs().max() > 0.1
     for temperature in (0.0, 1.0):
-        asked = TEXTS * 3, list(range(len(TEXTS) * 3))
-        made = merged.sample(*asked, temperature=temperature)
-        assert made == tuned.sample(*asked, temperature=temperature)
-        assert made != plain.sample(*asked, temperature=temperature)
+        inputs = TEXTS * 3, list(range(len(TEXTS) * 3))
+        merged_samples = merged.sample(*inputs, temperature=temperature)
+        assert merged_samples == tuned.sample(*inputs, temperature=temperature)
+        assert merged_samples != plain.sample(*inputs, temperature=temperature)
 
 
-def test_a_merged_checkpoint_has_a_hash_of_its_own_and_tells_what_it_is(base, tmp_path):
+def test_a_merged_checkpoint_has_its_own_hash_and_source(base, tmp_path):
     adapter = write_adapter(tmp_path / "adapter", base, template="Generate motion: {}")
     merge_adapter(adapter, tmp_path / "merged", base)
-    made = load_checkpoint(str(tmp_path / "merged"))
-    assert weights_hash(str(tmp_path / "merged")) != weights_hash(base)
-    assert made.source["base"] == weights_hash(base) and made.source["adapter"] == adapter_hash(adapter)
-    assert made.template == "Generate motion: {}"  # as it was tuned
+    checkpoint = load_checkpoint(str(tmp_path / "merged"))
+    assert hash_weights(str(tmp_path / "merged")) != hash_weights(base)
+    assert checkpoint.source["base"] == hash_weights(base) and checkpoint.source["adapter"] == hash_adapter(adapter)
+    assert checkpoint.template == "Generate motion: {}"  # as it was tuned
     assert str(tmp_path) not in (tmp_path / "merged/config.json").read_text()
 
 

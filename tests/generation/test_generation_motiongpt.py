@@ -1,4 +1,4 @@
-"""MotionGPT's checkpoint through our code: its logits, its greedy answers; and files that must be refused."""
+"""MotionGPT's checkpoint: the same logits and greedy answers as the original, and files that must be refused."""
 
 import json
 import pickle
@@ -14,12 +14,12 @@ from motiongpt_files import CODES, T5, VQVAE_SIZES, Files, tiny_state, write_t5,
 from safetensors.torch import save_file
 
 from atom.errors import AtomError
-from atom.generation import motiongpt
+from atom.generation import motiongpt_checkpoint
 from atom.generation.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from atom.generation.generator import Generator
 from atom.generation.language_model import T5Shape
-from atom.generation.language_model_inference import Inference
-from atom.generation.motiongpt import read_motiongpt, read_t5
+from atom.generation.language_model_inference import T5Inference
+from atom.generation.motiongpt_checkpoint import load_t5_tokenizer, read_motiongpt
 from atom.generation.sampling import sample_ids
 from atom.generation.tokenizer import MotionVocabulary
 from atom.tuning.batches import PairBatch
@@ -31,7 +31,7 @@ MEAN, STD = np.zeros(263, np.float32), np.ones(263, np.float32)
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory) -> Files:
-    """A checkpoint of the true layout that needs no shared folder; not to be changed."""
+    """A checkpoint in the original layout, without a shared folder. Tests must not change it."""
     return write_tiny(tmp_path_factory.mktemp("tiny"))
 
 
@@ -50,25 +50,25 @@ def cases(folder):
     return np.load(folder / "cases.npz"), json.loads((folder / "cases.json").read_text())
 
 
-def test_the_vocabulary_is_the_peers(peer, cases):
-    arrays, told = cases
-    motions = MotionVocabulary.append(peer.tokenizer, told["motion_codebook_size"])
+def test_the_vocabulary_equals_motiongpts(peer, cases):
+    arrays, facts = cases
+    motions = MotionVocabulary.append(peer.tokenizer, facts["motion_codebook_size"])
     assert (motions.first, motions.start, motions.end) == (
-        told["motion_id_first"],
-        told["motion_start_id"],
-        told["motion_end_id"],
+        facts["motion_id_first"],
+        facts["motion_start_id"],
+        facts["motion_end_id"],
     )
-    assert len(peer.tokenizer) == told["rows"]
-    batch = peer.tokenizer(told["prompts"], padding=True, return_tensors="np")
+    assert len(peer.tokenizer) == facts["rows"]
+    batch = peer.tokenizer(facts["prompts"], padding=True, return_tensors="np")
     np.testing.assert_array_equal(batch.input_ids, arrays["input_ids"])
     np.testing.assert_array_equal(batch.attention_mask, arrays["attention_mask"])
-    for codes, text, labels in zip(told["target_codes"], told["target_strings"], arrays["labels"]):
+    for codes, text, labels in zip(facts["target_codes"], facts["target_strings"], arrays["labels"]):
         assert motions.text(codes) == text
-        assert motions.answer(codes, told["eos_id"]) == labels[labels != -100].tolist()
+        assert motions.answer(codes, facts["eos_id"]) == labels[labels != -100].tolist()
 
 
 @torch.inference_mode()
-def test_logits_and_log_probabilities_are_the_peers(peer, cases):
+def test_logits_and_log_probabilities_equal_motiongpts(peer, cases):
     arrays, _ = cases
     labels = torch.from_numpy(arrays["labels"])
     output = peer.language_model(
@@ -76,60 +76,60 @@ def test_logits_and_log_probabilities_are_the_peers(peer, cases):
         attention_mask=torch.from_numpy(arrays["attention_mask"]),
         labels=labels,
     )
-    asked = labels != -100
-    np.testing.assert_allclose(output.logits[asked], arrays["logits"][asked], atol=2e-4)
-    log_probabilities = output.logits.log_softmax(-1).gather(-1, labels.clamp(min=0)[..., None])[..., 0] * asked
+    is_label = labels != -100
+    np.testing.assert_allclose(output.logits[is_label], arrays["logits"][is_label], atol=2e-4)
+    log_probabilities = output.logits.log_softmax(-1).gather(-1, labels.clamp(min=0)[..., None])[..., 0] * is_label
     np.testing.assert_allclose(log_probabilities.sum(1), arrays["sum_logps"], atol=1e-3)
-    np.testing.assert_allclose(log_probabilities.sum(1) / asked.sum(1), arrays["mean_logps"], atol=5e-5)
+    np.testing.assert_allclose(log_probabilities.sum(1) / is_label.sum(1), arrays["mean_logps"], atol=5e-5)
 
 
-def test_the_loss_over_all_tokens_of_a_batch_is_the_peers(peer, cases):
-    arrays, told = cases
-    codes = [[int(k) for k in re.findall(r"_(\d+)>", text)][1:-1] for text in told["forward_loss_outputs"]]
+def test_the_loss_over_all_tokens_of_a_batch_equals_motiongpts(peer, cases):
+    arrays, facts = cases
+    codes = [[int(k) for k in re.findall(r"_(\d+)>", text)][1:-1] for text in facts["forward_loss_outputs"]]
     generator = Generator(peer)
     generator.template = "{}"
     pairs = TokenizedPairs(
         generator,
-        [TrainingPair(text, tuple(answer), tuple(answer)) for text, answer in zip(told["forward_loss_inputs"], codes)],
+        [TrainingPair(text, tuple(answer), tuple(answer)) for text, answer in zip(facts["forward_loss_inputs"], codes)],
     )
     sums, _ = compute_pair_log_probs(peer.language_model, PairBatch.of(pairs, 0, torch.device("cpu")), "sum")
     tokens = sum(len(pair.chosen) for pair in pairs)
     assert -sums.sum().item() / tokens == pytest.approx(arrays["forward_loss"].item(), abs=5e-5)
 
 
-def test_greedy_answers_are_the_peers_id_for_id(peer, cases):
-    arrays, told = cases
+def test_greedy_answers_equal_motiongpts_id_for_id(peer, cases):
+    arrays, facts = cases
     answers = sample_ids(
-        Inference(peer.language_model, torch.arange(told["rows"])),
+        T5Inference(peer.language_model, torch.arange(facts["rows"])),
         torch.from_numpy(arrays["input_ids"]),
         torch.from_numpy(arrays["attention_mask"]),
         [0] * len(arrays["input_ids"]),
-        stops=[told["eos_id"]],
+        stop_ids=[facts["eos_id"]],
         temperature=0,
         top_k=0,
         max_new_tokens=40,
     )
-    motions = MotionVocabulary(told["motion_id_first"], told["motion_codebook_size"])
-    for answer, expected, codes in zip(answers, arrays["generated_ids"], told["generated_codes"]):
+    motions = MotionVocabulary(facts["motion_id_first"], facts["motion_codebook_size"])
+    for answer, expected, codes in zip(answers, arrays["generated_ids"], facts["generated_codes"]):
         assert answer == expected[1 : len(answer) + 1].tolist()
         assert not expected[len(answer) + 1 :].any()
         assert (motions.parse(answer) or [0]) == codes  # where nothing can be read the peer takes code 0
 
 
-def test_the_generator_words_prompts_and_decodes_as_the_peer(peer, cases):
-    arrays, told = cases
+def test_the_generator_formats_prompts_and_decodes_like_motiongpt(peer, cases):
+    arrays, facts = cases
     generator = Generator(peer)
-    plain = [(i, p) for i, p in enumerate(told["prompts"]) if p.startswith("Generate motion: ")]
+    plain = [(i, p) for i, p in enumerate(facts["prompts"]) if p.startswith("Generate motion: ")]
     samples = generator.sample([p.removeprefix("Generate motion: ") for _, p in plain], [0] * len(plain), temperature=0)
     for (i, _), sample in zip(plain, samples):
-        assert sample.tokens == told["generated_codes"][i]
+        assert sample.tokens == facts["generated_codes"][i]
     with torch.inference_mode():
         for i in range(3):
-            features = generator.vqvae.decode(torch.tensor([told["generated_codes"][i]]))
+            features = generator.vqvae.decode(torch.tensor([facts["generated_codes"][i]]))
             np.testing.assert_allclose(features, arrays[f"decoded_features_{i}"], atol=1e-5)
 
 
-def test_it_survives_our_own_folder(peer, cases, tmp_path):
+def test_a_saved_and_loaded_copy_gives_the_same_numbers(peer, cases, tmp_path):
     save_checkpoint(tmp_path / "saved", peer, half=False)
     again = load_checkpoint(str(tmp_path / "saved"))
     for ours, theirs in ((again.language_model, peer.language_model), (again.vqvae, peer.vqvae)):
@@ -158,15 +158,15 @@ def test_every_tensor_is_the_files_and_the_output_layer_its_own(tiny):
     model = checkpoint.language_model
     assert not torch.equal(model.lm_head.weight, model.shared.weight)
     assert model.encoder.embed_tokens.weight is model.decoder.embed_tokens.weight is model.shared.weight
-    assert checkpoint.vqvae.config == VQVAE_SIZES and T5Shape.of_config(model.config) == T5
+    assert checkpoint.vqvae.config == VQVAE_SIZES and T5Shape.from_config(model.config) == T5
     assert checkpoint.template == "Generate motion: {}"
     samples = Generator(checkpoint).sample(["a person jumps", "the man bows"], [1, 2], max_new_tokens=8)
     assert all(len(sample.tokens) > 0 for sample in samples)
 
 
 def test_weights_are_taken_over_without_a_copy(tiny, monkeypatch):
-    state = motiongpt.read_tensors(tiny.checkpoint)
-    monkeypatch.setattr(motiongpt, "read_tensors", lambda path: state)
+    state = motiongpt_checkpoint.read_tensors(tiny.checkpoint)
+    monkeypatch.setattr(motiongpt_checkpoint, "read_tensors", lambda path: state)
     checkpoint = read_motiongpt(tiny.checkpoint, tiny.t5, MEAN, STD)
     for prefix, module in (("vae.", checkpoint.vqvae), ("lm.language_model.", checkpoint.language_model)):
         for key, value in module.state_dict().items():
@@ -175,7 +175,7 @@ def test_weights_are_taken_over_without_a_copy(tiny, monkeypatch):
 
 
 class Settings:
-    """Stands for an object of OmegaConf in a Lightning checkpoint; it must not be made again on reading."""
+    """Stands for an object of OmegaConf in a Lightning checkpoint; it must not be created when the file is read."""
 
     def __init__(self):
         self.content = {"lr": 1e-4}
@@ -269,7 +269,7 @@ def test_another_model_than_the_t5_folder_describes_is_named(tiny, tmp_path):
         read_motiongpt(tiny.checkpoint, tmp_path / "t5", MEAN, STD)
 
 
-def test_a_config_that_asks_for_tying_is_not_believed(tiny, tmp_path):
+def test_a_config_with_tied_embeddings_is_overridden(tiny, tmp_path):
     write_t5(tmp_path / "t5")
     config = json.loads((tmp_path / "t5/config.json").read_text())
     (tmp_path / "t5/config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}))
@@ -283,7 +283,7 @@ def test_a_config_that_asks_for_tying_is_not_believed(tiny, tmp_path):
     assert torch.equal(*logits)
 
 
-def test_a_t5_folder_that_is_not_whole_is_told_with_its_remedy(tiny, tmp_path, monkeypatch):
+def test_an_incomplete_t5_folder_is_an_error_with_its_remedy(tiny, tmp_path, monkeypatch):
     (tmp_path / "t5").mkdir()
     cases = [
         (tmp_path / "absent", "there is no folder"),
@@ -298,21 +298,21 @@ def test_a_t5_folder_that_is_not_whole_is_told_with_its_remedy(tiny, tmp_path, m
     monkeypatch.chdir(tiny.t5.parent / "t5")
     for t5, message in cases:
         with pytest.raises(AtomError, match=message) as caught:
-            read_t5(t5)
+            load_t5_tokenizer(t5)
         assert "give --t5 FOLDER with config.json" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_name_on_the_hub_is_asked_for_and_its_absence_told(tiny, monkeypatch):
-    asked = []
+def test_a_name_on_the_hub_is_requested_and_its_absence_is_an_error(tiny, monkeypatch):
+    requests = []
 
     def absent(name, local_files_only):
-        asked.append((name, local_files_only))
+        requests.append((name, local_files_only))
         raise OSError("We couldn't connect.\nTry again later.")
 
-    monkeypatch.setattr(motiongpt.T5Config, "from_pretrained", absent)
+    monkeypatch.setattr(motiongpt_checkpoint.T5Config, "from_pretrained", absent)
     with pytest.raises(AtomError, match=r"can't get config\.json and the tokenizer of 'google/flan-t5-base'") as caught:
         read_motiongpt(tiny.checkpoint, "google/flan-t5-base", MEAN, STD)
-    assert asked == [("google/flan-t5-base", False)]
+    assert requests == [("google/flan-t5-base", False)]
     assert "give --t5 FOLDER" in str(caught.value) and "\n" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""`atom pretrain` at the smallest size: what it writes is a generator, and a training that was cut off goes on."""
+"""`atom pretrain` at the smallest size: it writes a generator, and a training that was cut off resumes."""
 
 import numpy as np
 import pytest
@@ -9,9 +9,9 @@ from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
 from atom.generation.generator import Generator
-from atom.generation.pretrain import PretrainConfig, pretrain
-from atom.generation.quality import reconstruction_quality, swap_test
-from atom.generation.reconstruction import world_joints
+from atom.generation.generator_quality import measure_clause_order, measure_reconstruction_quality
+from atom.generation.pretraining import PretrainConfig, pretrain
+from atom.generation.reconstruction_loss import recover_joints
 from atom.motion.features import features_to_joints, joints_to_features
 
 TINY = [
@@ -31,10 +31,10 @@ TINY = [
 ]
 
 
-def test_pretraining_writes_a_generator_and_goes_on_where_it_was_cut_off(tmp_path):
-    told = []
+def test_pretraining_writes_a_generator_and_resumes_where_it_was_cut_off(tmp_path):
+    calls = []
     figures = pretrain(
-        tmp_path / "out", load_section(PretrainConfig, TINY), tmp_path / "work", lambda *said: told.append(said)
+        tmp_path / "out", load_section(PretrainConfig, TINY), tmp_path / "work", lambda *call: calls.append(call)
     )
     generator = Generator.load(str(tmp_path / "out"))
     assert generator.weights_hash == figures["weights"]
@@ -43,12 +43,12 @@ def test_pretraining_writes_a_generator_and_goes_on_where_it_was_cut_off(tmp_pat
 
     state = torch.load(tmp_path / "work" / "language_model.pt", weights_only=True)
     assert state["step"] == 4
-    told.clear()
+    calls.clear()
     again = pretrain(
-        tmp_path / "out", load_section(PretrainConfig, TINY), tmp_path / "work", lambda *said: told.append(said)
+        tmp_path / "out", load_section(PretrainConfig, TINY), tmp_path / "work", lambda *call: calls.append(call)
     )
     assert again == figures, "nothing was left to train"
-    assert "corpus" not in {name for name, *_ in told}
+    assert "corpus" not in {name for name, *_ in calls}
 
 
 def test_an_unknown_field_is_named():
@@ -56,20 +56,20 @@ def test_an_unknown_field_is_named():
         load_section(PretrainConfig, ["language_model.stepps=3"])
 
 
-def test_the_world_of_the_loss_is_the_world_of_the_features():
+def test_the_loss_recovers_the_joints_of_the_features():
     features = [
         joints_to_features(make_motion([Event(action)], np.random.default_rng(3)).joints)[:40]
         for action in ("walk_forward", "turn_around", "sidestep_left")
     ]
-    joints = world_joints(torch.from_numpy(np.stack(features)))
+    joints = recover_joints(torch.from_numpy(np.stack(features)))
     for clip, expected in zip(joints.numpy(), features, strict=True):
         assert np.abs(clip - features_to_joints(expected)).max() < 1e-4
 
 
 def test_the_quality_of_the_shipped_weights_is_what_training_json_says(built_in):
-    told = built_in["quality"]
+    expected = built_in["quality"]
     generator = Generator.load()
-    kept = reconstruction_quality(generator, clips=60, seed=5)
-    assert abs(kept["exact_match"] - told["reconstruction"]["exact_match"]) < 0.12
-    order = swap_test(generator, pairs=25, seed=5)
-    assert order["preferred"] > 0.8 and abs(order["distance"] - told["swap_test"]["distance"]) < 0.1
+    kept = measure_reconstruction_quality(generator, clips=60, seed=5)
+    assert abs(kept["exact_match"] - expected["reconstruction"]["exact_match"]) < 0.12
+    order = measure_clause_order(generator, pairs=25, seed=5)
+    assert order["preferred"] > 0.8 and abs(order["distance"] - expected["swap_test"]["distance"]) < 0.1

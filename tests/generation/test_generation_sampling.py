@@ -1,4 +1,4 @@
-"""Sampling: one seed a sample whatever the batch, and the distribution it promises."""
+"""Sampling: one seed per sample in every batch, and the right distribution."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from transformers import TopPLogitsWarper
 from transformers.modeling_outputs import BaseModelOutput
 
 from atom.generation.generator import Generator
-from atom.generation.language_model_inference import Inference
-from atom.generation.sampling import RowNoise, _nucleus, _only_best, sample_ids
+from atom.generation.language_model_inference import T5Inference
+from atom.generation.sampling import GumbelNoise, _keep_top_k, _keep_top_p, sample_ids
 
 
 @pytest.fixture(scope="module")
@@ -17,13 +17,11 @@ def generator(checkpoint_maker) -> Generator:
     return Generator(checkpoint_maker())
 
 
-def test_the_same_text_and_seed_give_the_same_motion_whatever_the_batch(generator, texts):
-    asked = [(text, seed) for text in texts for seed in range(40)]
-    rows = np.random.default_rng(0).permutation(len(asked))
-    together = generator.sample(*map(list, zip(*asked)), max_new_tokens=30, batch_size=64)
-    shuffled = generator.sample(
-        [asked[i][0] for i in rows], [asked[i][1] for i in rows], max_new_tokens=30, batch_size=7
-    )
+def test_the_same_text_and_seed_give_the_same_motion_in_every_batch(generator, texts):
+    jobs = [(text, seed) for text in texts for seed in range(40)]
+    rows = np.random.default_rng(0).permutation(len(jobs))
+    together = generator.sample(*map(list, zip(*jobs)), max_new_tokens=30, batch_size=64)
+    shuffled = generator.sample([jobs[i][0] for i in rows], [jobs[i][1] for i in rows], max_new_tokens=30, batch_size=7)
     differing = sum(together[row] != sample for row, sample in zip(rows, shuffled))
     assert differing <= 1  # a near tie may fall either way
     assert len({tuple(sample.tokens) for sample in together}) > 100
@@ -34,15 +32,15 @@ def test_our_loop_is_transformers_greedy_search(generator, texts):
     model = generator.language_model
     inputs, mask = generator.encode_prompts(texts)
     expected = model.generate(input_ids=inputs, attention_mask=mask, do_sample=False, num_beams=1, max_new_tokens=20)
-    everything = Inference(model, torch.arange(model.config.vocab_size))
+    inference = T5Inference(model, torch.arange(model.config.vocab_size))
     answers = sample_ids(
-        everything, inputs, mask, [0] * len(texts), stops=[1], temperature=0, top_k=0, max_new_tokens=20
+        inference, inputs, mask, [0] * len(texts), stop_ids=[1], temperature=0, top_k=0, max_new_tokens=20
     )
     for row, answer in zip(expected[:, 1:].tolist(), answers):
         assert answer == row[: len(answer)] and not any(row[len(answer) :])
 
 
-def test_samples_follow_the_softmax_of_the_best_k(generator, texts):
+def test_samples_follow_the_softmax_of_the_top_k(generator, texts):
     model, temperature, k, n = generator.language_model, 1.3, 5, 4000
     inputs, mask = generator.encode_prompts([texts[0]])
     choices = torch.tensor(generator.motions.answer_ids(1))
@@ -56,11 +54,11 @@ def test_samples_follow_the_softmax_of_the_best_k(generator, texts):
     best = scores.topk(k)
     expected = (best.values / temperature).softmax(0).double().numpy()
     answers = sample_ids(
-        Inference(model, choices),
+        T5Inference(model, choices),
         inputs.repeat(n, 1),
         mask.repeat(n, 1),
         range(n),
-        stops=[1],
+        stop_ids=[1],
         temperature=temperature,
         top_k=k,
         max_new_tokens=1,
@@ -71,36 +69,36 @@ def test_samples_follow_the_softmax_of_the_best_k(generator, texts):
     assert stats.chisquare(counts, n * expected / expected.sum()).pvalue > 1e-3
 
 
-def test_noise_is_gumbel_and_knows_only_its_own_seed():
-    noise = RowNoise([5, 9], 4000)
+def test_noise_is_gumbel_and_depends_on_its_own_seed_alone():
+    noise = GumbelNoise([5, 9], 4000)
     first, second = noise.draw(), noise.draw()
     assert stats.kstest(torch.cat([first, second]).flatten().numpy(), "gumbel_r").pvalue > 1e-3
-    noise.keep([1])
-    alone = RowNoise([9], 4000)
+    noise.keep_rows([1])
+    alone = GumbelNoise([9], 4000)
     torch.testing.assert_close(alone.draw(), first[1:], rtol=0, atol=0)
     torch.testing.assert_close(alone.draw(), second[1:], rtol=0, atol=0)
     torch.testing.assert_close(alone.draw(), noise.draw(), rtol=0, atol=0)
 
 
-def test_the_best_k_are_kept():
+def test_the_top_k_are_kept():
     scores = torch.tensor([[1.0, 5.0, 3.0, 4.0]])
-    assert _only_best(scores, 2).isfinite().tolist() == [[False, True, False, True]]
+    assert _keep_top_k(scores, 2).isfinite().tolist() == [[False, True, False, True]]
     for all_of_them in (0, 4, 50):
-        assert _only_best(scores, all_of_them).isfinite().all()
+        assert _keep_top_k(scores, all_of_them).isfinite().all()
 
 
-def test_the_nucleus_is_that_of_transformers():
+def test_the_nucleus_equals_transformers():
     scores = torch.randn(50, 40, generator=torch.Generator().manual_seed(1)) * 3
     for top_p in (0.05, 0.5, 0.9, 0.999):
         expected = TopPLogitsWarper(top_p)(None, scores)
-        torch.testing.assert_close(_nucleus(scores, top_p), expected, rtol=0, atol=0)
-    assert _nucleus(scores, 1.0) is scores
+        torch.testing.assert_close(_keep_top_p(scores, top_p), expected, rtol=0, atol=0)
+    assert _keep_top_p(scores, 1.0) is scores
 
 
 def test_words_are_drawn_only_where_the_whole_vocabulary_is_allowed(generator, texts):
-    """The untrained model gives words a share of the probability; restricted to motion tokens it can't say any."""
-    asked = dict(texts=texts * 10, seeds=range(40), top_k=0, temperature=3.0, max_new_tokens=8)
-    motions = generator.sample(**asked)
-    free = generator.sample(**asked, vocabulary="all")
+    """The untrained model gives words a share of the probability; restricted to motion tokens it samples none."""
+    settings = dict(texts=texts * 10, seeds=range(40), top_k=0, temperature=3.0, max_new_tokens=8)
+    motions = generator.sample(**settings)
+    free = generator.sample(**settings, vocabulary="all")
     assert sum(sample.stop_reason == "empty" for sample in free) > sum(s.stop_reason == "empty" for s in motions)
     assert all(0 <= code < generator.motions.codes for sample in free for code in sample.tokens)

@@ -1,11 +1,11 @@
-"""The VQ-VAE: MotionGPT's numbers, its codebook in training, rows that don't touch each other."""
+"""The VQ-VAE: MotionGPT's numbers, its codebook in training, rows that do not affect each other."""
 
 import json
 
 import numpy as np
 import pytest
 import torch
-from plain_decoder import decoded_plainly
+from plain_decoder import decode_like_motiongpt
 from safetensors.torch import load_file
 from torch.nn import functional
 
@@ -20,7 +20,7 @@ SMALL = VQVAEConfig(features=7, codes=12, code_dim=8, width=8, depth=2)
 def parity(shared):
     folder = shared / "parity/vqvae_small"
     state = load_file(folder / "state_dict.safetensors")
-    model = VQVAE(VQVAEConfig.of_state(state)).eval()
+    model = VQVAE(VQVAEConfig.from_state_dict(state)).eval()
     load_weights(model, state, "parity")
     return model, np.load(folder / "cases.npz"), json.loads((folder / "config.json").read_text())
 
@@ -60,15 +60,15 @@ def test_a_batch_is_decoded_row_by_row(parity):
 
 @torch.inference_mode()
 @pytest.mark.parametrize("config", [SMALL, VQVAEConfig(width=32, code_dim=24)])
-def test_decoding_is_the_plain_decoders(config):
+def test_decoding_equals_the_plain_decoder(config):
     torch.manual_seed(0)
     model = VQVAE(config).eval()
     model.quantizer.codebook.normal_()
     tokens = torch.randint(config.codes, (5, 11))
-    expected = decoded_plainly(model, tokens)
+    expected = decode_like_motiongpt(model, tokens)
     torch.testing.assert_close(model.decode(tokens), expected, rtol=1e-5, atol=1e-5)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    torch.testing.assert_close(model.laid_out().decode(tokens), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(model.to_channels_last().decode(tokens), expected, rtol=1e-5, atol=1e-5)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
@@ -151,4 +151,4 @@ def test_training_learns_a_repeating_motion():
 
 def test_weights_of_something_else_are_named():
     with pytest.raises(AtomError, match=r"quantizer\.codebook"):
-        VQVAEConfig.of_state({"linear.weight": torch.zeros(2, 2)})
+        VQVAEConfig.from_state_dict({"linear.weight": torch.zeros(2, 2)})

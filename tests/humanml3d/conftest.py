@@ -1,4 +1,4 @@
-"""A small dataset in HumanML3D's true layout, made of procedural motions, and a copy of it for each test to break."""
+"""A small dataset of procedural motions in HumanML3D's layout, and a copy of it that each test may break."""
 
 import shutil
 from itertools import chain
@@ -6,12 +6,14 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from atom.corpus.dataset import make_clip
+from atom.corpus.corpus_shards import make_clip
 from atom.humanml3d.dataset import HumanML3D
 from atom.motion.feature_statistics import measure_statistics
 from atom.motion.mirroring import mirror_features
 
-TRAIN = [f"{number:06d}" for number in (*range(4), *range(7, 28))]  # with their mirror images enough to measure
+TRAIN = [
+    f"{number:06d}" for number in (*range(4), *range(7, 28))
+]  # enough clips, with their mirror images, to measure statistics
 MEMBERS = {"train": TRAIN, "val": ["000004"], "test": ["000005", "000006"]}
 FRAMES = 48
 CAPTIONS = """a person walks forward#a/DET person/NOUN walk/VERB forward/ADV#0.0#0.0
@@ -41,7 +43,7 @@ def _original(tmp_path_factory):
     splits |= {"train_val": splits["train"] + splits["val"], "all": list(chain(*splits.values()))}
     for split, ids in splits.items():
         (folder / f"{split}.txt").write_text("\n".join(ids) + "\n")
-    statistics = measure_statistics(map(HumanML3D(folder).clip, splits["train"]))
+    statistics = measure_statistics(map(HumanML3D(folder).read_clip, splits["train"]))
     np.save(folder / "Mean.npy", statistics.mean)
     np.save(folder / "Std.npy", statistics.std)
     return folder

@@ -15,12 +15,12 @@ from atom.judging.calibration import (
     EVENT_ERRORS,
     CalibrationClip,
     calibrate,
-    make_calibration_clips,
     compare_judges,
-    read_labelled_clips,
     level_counts,
+    make_calibration_clips,
+    read_labelled_clips,
 )
-from atom.judging.calibration.corpus_clips import CLIPS_A_PROMPT
+from atom.judging.calibration.corpus_clips import CLIPS_PER_PROMPT
 from atom.judging.kinematic_judge import KinematicJudge
 from atom.motion.motion_files import write_motion
 from atom.prompts.parsing import parse_events
@@ -31,20 +31,20 @@ def clips():
     return make_calibration_clips(30, seed=4)
 
 
-def said(clips, score):
+def votes_by_score(clips, score):
     return {clip.clip_id: [(score(clip), None)] for clip in clips}
 
 
 def truthful(clips):
-    return {clip.clip_id: [(clip.truth, clip.done)] for clip in clips}
+    return {clip.clip_id: [(clip.truth, clip.performed)] for clip in clips}
 
 
 def test_clips_are_made_for_held_out_prompts_of_all_tasks(clips):
-    assert len(clips) == 30 * CLIPS_A_PROMPT and len({clip.clip_id for clip in clips}) == len(clips)
+    assert len(clips) == 30 * CLIPS_PER_PROMPT and len({clip.clip_id for clip in clips}) == len(clips)
     assert [sum(clip.task == task for clip in clips) for task in TASKS] == [40, 40, 40]
     for clip in clips:
-        assert assign_split(clip.asked) == "val" and parse_events(clip.text).events == clip.asked
-        assert clip.truth == rubric.score(clip.task, clip.asked, clip.done)
+        assert assign_split(clip.expected) == "val" and parse_events(clip.text).events == clip.expected
+        assert clip.truth == rubric.score(clip.task, clip.expected, clip.performed)
         assert clip.joints.shape[1:] == (22, 3) and len(clip.joints) <= 197
 
 
@@ -53,7 +53,7 @@ def test_levels_come_out_even_in_every_task_and_differ_within_a_prompt(clips):
         assert min(counts) >= 7 and max(counts) <= 9
     for prompt in {clip.prompt_id for clip in clips}:
         truths = [clip.truth for clip in clips if clip.prompt_id == prompt]
-        assert len(set(np.floor(np.array(truths) + 0.5))) == CLIPS_A_PROMPT
+        assert len(set(np.floor(np.array(truths) + 0.5))) == CLIPS_PER_PROMPT
 
 
 def test_motions_are_wrong_in_every_known_way(clips):
@@ -70,18 +70,18 @@ def test_motions_are_wrong_in_every_known_way(clips):
         "something else but for one",
     }
     for clip in clips:
-        asked, done = (sorted(event.action for event in events) for events in (clip.asked, clip.done))
-        assert (clip.change == "exactly right") == (clip.asked == clip.done)
+        expected, performed = (sorted(event.action for event in events) for events in (clip.expected, clip.performed))
+        assert (clip.change == "exactly right") == (clip.expected == clip.performed)
         if clip.change in ("another order", "other counts"):
-            assert asked == done
+            assert expected == performed
         if clip.change == "something else":
-            assert not set(asked) & set(done)
+            assert not set(expected) & set(performed)
 
 
 def test_the_same_seed_gives_the_same_clips(clips):
     again, other = make_calibration_clips(6, seed=4), make_calibration_clips(6, seed=5)
     for one, two in zip(clips, again):
-        assert (one.clip_id, one.text, one.done, one.truth) == (two.clip_id, two.text, two.done, two.truth)
+        assert (one.clip_id, one.text, one.performed, one.truth) == (two.clip_id, two.text, two.performed, two.truth)
         assert np.array_equal(one.joints, two.joints)
     assert {clip.prompt_id for clip in again}.isdisjoint(clip.prompt_id for clip in other)
     with pytest.raises(AtomError, match="at least 1"):
@@ -105,26 +105,26 @@ def test_a_perfect_judge_agrees_fully_and_errs_in_nothing(clips):
 
 def test_a_judge_that_guesses_is_worth_nothing(clips):
     rng = np.random.default_rng(0)
-    found = calibrate(clips, said(clips, lambda clip: rng.uniform(1, 5)))["overall"]
+    found = calibrate(clips, votes_by_score(clips, lambda clip: rng.uniform(1, 5)))["overall"]
     for name, chance in (("weighted_kappa", 0), ("krippendorff_alpha", 0), ("spearman", 0), ("pair_accuracy", 0.5)):
         low, high = found[name]["interval"]
         assert low < chance < high and abs(found[name]["value"] - chance) < 0.2
 
 
 def test_a_lenient_judge_is_told_by_its_mean_error(clips):
-    found = calibrate(clips, said(clips, lambda clip: min(clip.truth + 1, 5)))["overall"]
+    found = calibrate(clips, votes_by_score(clips, lambda clip: min(clip.truth + 1, 5)))["overall"]
     assert found["mean_error"]["value"] == found["absolute_error"]["value"] > 0.7
     assert found["mean_error"]["interval"][0] > 0.6 and found["pair_accuracy"]["value"] > 0.85
 
 
 def noisy_eyes(clip, rng, flip, miscount):
-    """What is asked and seen, each action's presence wrong with probability `flip`, its count with `miscount`."""
-    done = {event.action: event.count for event in clip.done}
-    asked = {event.action: event.count for event in clip.asked}
+    """The expected events that a judge detects, each wrong with probability `flip`, its count with `miscount`."""
+    performed = {event.action: event.count for event in clip.performed}
+    expected = {event.action: event.count for event in clip.expected}
     seen = []
-    for action in sorted(asked, key=lambda action: list(done).index(action) if action in done else 9):
-        if (action in done) != (rng.random() < flip):
-            count = done.get(action, asked[action])
+    for action in sorted(expected, key=lambda action: list(performed).index(action) if action in performed else 9):
+        if (action in performed) != (rng.random() < flip):
+            count = performed.get(action, expected[action])
             if ACTIONS[action].countable and rng.random() < miscount:
                 count += 1 if count == 1 or (count < 5 and rng.random() < 0.5) else -1
             seen.append(Event(action, count))
@@ -143,15 +143,15 @@ def test_known_errors_are_recovered_within_their_intervals(clips, seed):
     assert found["n"] == 0 and found["unscored"] == len(clips) and found["weighted_kappa"]["value"] is None
 
 
-def clip_of(asked, done, name="c", prompt="p"):
-    asked, done = (tuple(Event(*event) for event in events) for events in (asked, done))
-    truth = rubric.score("integrity", asked, done)
-    return CalibrationClip(name, prompt, "text", "integrity", asked, done, np.zeros((40, 22, 3)), truth)
+def clip_of(expected, performed, name="c", prompt="p"):
+    expected, performed = (tuple(Event(*event) for event in events) for events in (expected, performed))
+    truth = rubric.score("integrity", expected, performed)
+    return CalibrationClip(name, prompt, "text", "integrity", expected, performed, np.zeros((40, 22, 3)), truth)
 
 
 def test_errors_about_events_are_counted_one_by_one():
-    asked = [("jump_up", 2), ("bow", 1), ("clap", 3), ("walk_forward", 1)]
-    clip = clip_of(asked, [("clap", 3), ("squat", 1), ("jump_up", 2), ("walk_forward", 1)])
+    expected = [("jump_up", 2), ("bow", 1), ("clap", 3), ("walk_forward", 1)]
+    clip = clip_of(expected, [("clap", 3), ("squat", 1), ("jump_up", 2), ("walk_forward", 1)])
     seen = [Event("jump_up", 1), Event("clap", 3), Event("bow"), Event("kick_left")]
     found = calibrate([clip], {"c": [(3.0, seen)]})["overall"]
     assert (found["missed"]["value"], found["missed"]["n"]) == (pytest.approx(1 / 3, abs=1e-4), 3)  # the walk
@@ -194,7 +194,7 @@ def test_few_prompts_give_figures_without_intervals_and_all_is_plain_json(clips)
 
 def test_the_same_seed_gives_the_same_intervals(clips):
     rng = np.random.default_rng(2)
-    judged = said(clips, lambda clip: float(np.clip(clip.truth + rng.normal(), 1, 5)))
+    judged = votes_by_score(clips, lambda clip: float(np.clip(clip.truth + rng.normal(), 1, 5)))
     assert calibrate(clips, judged, seed=1) == calibrate(clips, judged, seed=1) != calibrate(clips, judged, seed=2)
 
 
@@ -222,7 +222,7 @@ def test_clips_must_be_there_once():
 def test_judges_are_compared_on_the_same_resamples(clips):
     rng = np.random.default_rng(3)
     close, far, copy = (
-        said(clips, lambda clip, noise=noise: float(np.clip(clip.truth + noise * rng.normal(), 1, 5)))
+        votes_by_score(clips, lambda clip, noise=noise: float(np.clip(clip.truth + noise * rng.normal(), 1, 5)))
         for noise in (0.3, 1.5, 0.3)
     )
     found = compare_judges(clips, {"far": far, "close": close, "copy": copy})
@@ -231,7 +231,7 @@ def test_judges_are_compared_on_the_same_resamples(clips):
     assert ahead["judges"] == ["close", "far"] and ahead["verdict"] == "better" and ahead["interval"][0] > 0
     assert ahead["n"] == len(clips) and ahead["prompts"] == 30
     assert verdicts[frozenset(("close", "copy"))]["verdict"] == "within noise"
-    (few,) = compare_judges(clips[:8], {"far": said(clips[:8], lambda c: 3.0), "close": truthful(clips[:8])})
+    (few,) = compare_judges(clips[:8], {"far": votes_by_score(clips[:8], lambda c: 3.0), "close": truthful(clips[:8])})
     assert few["verdict"] == "too few prompts" and few["judges"] == ["close", "far"]
 
 
@@ -239,8 +239,8 @@ def test_the_kinematic_judge_is_right_on_what_the_corpus_performs(clips):
     judge = KinematicJudge()
     judged = {}
     for clip in clips:
-        judgement = judge.judge(clip.joints, clip.asked, clip.task)
-        judged[clip.clip_id] = [(judgement.score, judgement.seen)]
+        judgement = judge.judge(clip.joints, clip.expected, clip.task)
+        judged[clip.clip_id] = [(judgement.score, judgement.detected)]
     found = calibrate(clips, judged)
     assert found["overall"]["weighted_kappa"]["value"] > 0.9
     assert all(found["overall"][name]["value"] < 0.03 for name in EVENT_ERRORS)
@@ -271,10 +271,12 @@ def test_labelled_sets_are_read_from_jsonl_and_parquet_alike(folder, clips):
     pd.DataFrame(rows).to_parquet(folder / "labels.parquet")
     for path in (lines_of(folder, *rows[:1], "", *rows[1:]), folder / "labels.parquet"):
         right, by_person, half = read_labelled_clips(path)
-        assert right.asked == right.done == (Event("jump_up", 2), Event("bow")) and right.truth == 5
+        assert right.expected == right.performed == (Event("jump_up", 2), Event("bow")) and right.truth == 5
         assert np.array_equal(right.joints, clips[0].joints) and len(by_person.joints) == len(right.joints) - 1
-        assert by_person.done is None and by_person.truth == 4
-        assert half.done == (Event("jump_up", 2),) and half.truth == rubric.score("temporal", right.asked, half.done)
+        assert by_person.performed is None and by_person.truth == 4
+        assert half.performed == (Event("jump_up", 2),) and half.truth == rubric.score(
+            "temporal", right.expected, half.performed
+        )
         assert len({clip.clip_id for clip in (right, by_person, half)}) == 3
         assert len({clip.prompt_id for clip in (right, by_person, half)}) == 1
         found = calibrate([right, by_person, half], {by_person.clip_id: [(4.0, [Event("bow")])]})["overall"]
@@ -283,12 +285,12 @@ def test_labelled_sets_are_read_from_jsonl_and_parquet_alike(folder, clips):
 
 def test_a_count_is_one_and_a_motion_of_nothing_may_be_left_unsaid(folder):
     once, nothing = read_labelled_clips(lines_of(folder, GOOD | {"events": [{"action": "bow"}]}, GOOD | {"events": []}))
-    assert once.done == (Event("bow"),) and nothing.done == () and nothing.truth == 1
+    assert once.performed == (Event("bow"),) and nothing.performed == () and nothing.truth == 1
 
 
 def test_a_score_is_taken_for_a_text_that_events_tell_only_in_part(folder):
     (clip,) = read_labelled_clips(lines_of(folder, GOOD | {"text": "a person yodels and bows", "score": 2.5}))
-    assert clip.asked == (Event("bow"),) and clip.truth == 2.5
+    assert clip.expected == (Event("bow"),) and clip.truth == 2.5
 
 
 @pytest.mark.parametrize(
@@ -300,7 +302,7 @@ def test_a_score_is_taken_for_a_text_that_events_tell_only_in_part(folder):
         ({"text": "a person bows", "task": "temporal", "score": 3}, "'motion' is missing"),
         (GOOD | {"text": " ", "score": 3}, "'text' is missing"),
         (GOOD | {"task": "beauty", "score": 3}, "known tasks: integrity, temporal, frequency"),
-        (GOOD | {"text": "a person yodels", "score": 3}, "no known action is asked for"),
+        (GOOD | {"text": "a person yodels", "score": 3}, "no known action is in the text"),
         (GOOD | {"text": "bows and\nyodels", "events": DONE}, "also asks for yodels"),
         (GOOD, "neither none nor both"),
         (GOOD | {"score": 3, "events": DONE}, "neither none nor both"),

@@ -8,11 +8,11 @@ import pytest
 
 from atom.config import JudgingConfig
 from atom.corpus.composition import make_motion
-from atom.corpus.dataset import draw_events
+from atom.corpus.corpus_shards import draw_events
 from atom.errors import AtomError
 from atom.events import ACTIONS, Event
 from atom.judging.kinematic_judge import KinematicJudge
-from atom.judging.rubric import exact, merged
+from atom.judging.rubric import exact, merge_repeats
 from atom.motion.mirroring import mirror_joints
 
 JUDGE = KinematicJudge()
@@ -46,8 +46,8 @@ def _exact_share(clips, change) -> float:
 def test_every_action_is_seen_as_often_as_it_is_done(action):
     counts = (1, 2, TIRING.get(action, 5)) if ACTIONS[action].countable else (1, 1)
     for seed, count in enumerate(counts):
-        asked, joints = _perform(action, count, seed)
-        assert merged(JUDGE.detect(joints)) == merged(asked)
+        expected, joints = _perform(action, count, seed)
+        assert merge_repeats(JUDGE.detect(joints)) == merge_repeats(expected)
 
 
 def test_random_compositions_are_told_exactly(clips):
@@ -67,9 +67,9 @@ def test_heading_place_and_size_make_no_difference(clips):
     angle = 2.1
     turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
     for clip in clips[:20]:
-        plain = merged(JUDGE.detect(clip.joints))
-        assert merged(JUDGE.detect(clip.joints @ turn.T + [7.0, 0.4, -3.0])) == plain
-        assert merged(JUDGE.detect(clip.joints * 0.8)) == plain
+        plain = merge_repeats(JUDGE.detect(clip.joints))
+        assert merge_repeats(JUDGE.detect(clip.joints @ turn.T + [7.0, 0.4, -3.0])) == plain
+        assert merge_repeats(JUDGE.detect(clip.joints * 0.8)) == plain
 
 
 def test_a_mirrored_motion_has_mirrored_sides(clips):
@@ -77,9 +77,9 @@ def test_a_mirrored_motion_has_mirrored_sides(clips):
     for clip in clips[:20]:
         sides = [
             (f"{ACTIONS[a].family}_{swap[ACTIONS[a].side]}" if ACTIONS[a].side else a, count)
-            for a, count in merged(JUDGE.detect(clip.joints))
+            for a, count in merge_repeats(JUDGE.detect(clip.joints))
         ]
-        assert merged(JUDGE.detect(mirror_joints(clip.joints))) == sides
+        assert merge_repeats(JUDGE.detect(mirror_joints(clip.joints))) == sides
 
 
 def test_noise_of_a_centimetre_changes_little(clips):
@@ -98,9 +98,9 @@ def test_tempo_changes_little(clips, speed):
 
 
 def test_the_judgement_carries_its_evidence():
-    asked = (Event("jump_up", 2), Event("wave_left"))
+    expected = (Event("jump_up", 2), Event("wave_left"))
     joints = make_motion((Event("wave_left"), Event("jump_up", 3)), np.random.default_rng(4)).joints
-    judgement = JUDGE.judge(joints, asked, "temporal")
+    judgement = JUDGE.judge(joints, expected, "temporal")
     jump, wave = judgement.verdicts
     assert not judgement.exact and 3 < judgement.score < 4.5
     assert jump.found and jump.seen_count == 3 and wave.found and jump.in_order != wave.in_order
@@ -110,10 +110,10 @@ def test_the_judgement_carries_its_evidence():
 
 
 def test_the_right_motion_scores_5_in_every_task():
-    asked = (Event("squat", 2), Event("clap", 3))
-    joints = make_motion(asked, np.random.default_rng(1)).joints
+    expected = (Event("squat", 2), Event("clap", 3))
+    joints = make_motion(expected, np.random.default_rng(1)).joints
     for task in ("integrity", "temporal", "frequency"):
-        judgement = JUDGE.judge(joints, asked, task)
+        judgement = JUDGE.judge(joints, expected, task)
         assert judgement.exact and judgement.score == 5 and all(v.found and v.in_order for v in judgement.verdicts)
 
 

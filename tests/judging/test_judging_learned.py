@@ -8,10 +8,10 @@ from atom.config import load_section
 from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
-from atom.judging.detection_quality import measure_detection_quality, add_jitter, make_known_motions, change_pace
+from atom.judging.detection_quality import add_jitter, change_pace, make_known_motions, measure_detection_quality
 from atom.judging.kinematic_judge import KinematicJudge
-from atom.judging.learned_judge import CLASSES, LearnedJudge, body_frames, events_of
-from atom.judging.learned_judge_training import JudgeTrainingConfig, augmented, collate, pretrain_judge
+from atom.judging.learned_judge import CLASSES, LearnedJudge, decode_events, to_body_frame
+from atom.judging.learned_judge_training import JudgeTrainingConfig, augment, collate, pretrain_judge
 from atom.motion.mirroring import mirror_joints
 
 
@@ -50,7 +50,7 @@ def test_a_turn_a_shift_and_another_size_change_nothing(judge, motions):
     turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
     for _, joints in motions[:10]:
         moved = (joints @ turn.T + [3.0, 0.0, -2.0]) * 1.2
-        np.testing.assert_allclose(body_frames(moved), body_frames(joints), atol=1e-3)
+        np.testing.assert_allclose(to_body_frame(moved), to_body_frame(joints), atol=1e-3)
 
 
 def test_the_mirrored_motion_is_told_with_the_other_hand(judge):
@@ -64,7 +64,7 @@ def test_events_are_read_from_chances_and_density():
     chances = np.full((len(classes), len(CLASSES)), 0.001)
     chances[np.arange(len(classes)), classes] = 0.9
     density = np.where(np.array(classes) == CLASSES.index("jump_up"), 3 / 38, 0.0)
-    (event,) = events_of(chances, density)
+    (event,) = decode_events(chances, density)
     assert (event.action, event.count, event.start, event.end) == ("jump_up", 3, 10, 50)
 
 
@@ -73,7 +73,7 @@ def test_augmentation_keeps_spans_on_their_events():
     spans = [(motion.events[i].action, motion.events[i].count, start, end) for i, start, end in motion.spans]
     rng = np.random.default_rng(0)
     for _ in range(20):
-        joints, moved = augmented((motion.joints, spans), rng)
+        joints, moved = augment((motion.joints, spans), rng)
         side = "r" if moved[0][0] == "raise_arm_right" else "l"
         wrist = joints[:, 20 if side == "l" else 21, 1]
         assert moved[0][2] - 3 <= wrist.argmax() <= moved[0][3] + 3
@@ -96,7 +96,7 @@ def test_training_writes_a_judge_and_says_how_good_it_is(tmp_path):
 def test_bad_joints_and_a_missing_judge_are_refused(judge, tmp_path):
     with pytest.raises(AtomError, match="shape"):
         judge.detect(np.zeros((10, 21, 3)))
-    with pytest.raises(AtomError, match="no finite number"):
+    with pytest.raises(AtomError, match="joint that is not finite"):
         judge.detect(np.full((10, 22, 3), np.nan))
     with pytest.raises(AtomError, match="atom pretrain-judge"):
         LearnedJudge.load(tmp_path)

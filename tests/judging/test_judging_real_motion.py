@@ -1,4 +1,4 @@
-"""The kinematic judge on motion that nobody here made: 114 labelled captures of other people's libraries."""
+"""The kinematic judge on real motion: 114 labelled captures from public libraries."""
 
 import csv
 from collections import defaultdict
@@ -45,36 +45,36 @@ def captures(shared):
     return [(row["category"], row["description"], np.load(folder / f"{row['name']}.npz")["joints"]) for row in rows]
 
 
-def test_the_right_description_has_more_evidence_than_the_others(captures):
-    evidence = [JUDGE.evidence(joints) for _, _, joints in captures]
+def test_the_right_description_is_detected_at_a_higher_strictness_than_the_others(captures):
+    strictness = [JUDGE.max_strictness(joints) for _, _, joints in captures]
     areas = {}
     for category, actions in ACTIONS_OF.items():
-        told = np.array([max(found.get(action, 0.0) for action in actions) for found in evidence])
+        highest = np.array([max(found.get(action, 0.0) for action in actions) for found in strictness])
         right = np.array([own == category for own, *_ in captures])
         wrong = np.array([own != category and own not in ALSO.get(category, ()) for own, *_ in captures])
-        areas[category] = mannwhitneyu(told[right], told[wrong]).statistic / (right.sum() * wrong.sum())
+        areas[category] = mannwhitneyu(highest[right], highest[wrong]).statistic / (right.sum() * wrong.sum())
     assert np.mean(list(areas.values())) >= 0.92, areas
 
 
 def test_left_and_right_change_places_in_a_mirror(captures):
-    told = []
+    is_mirrored = []
     for _, _, joints in captures:
         seen, mirrored = JUDGE.detect(joints), JUDGE.detect(mirror_joints(joints))
         if any(event.action.endswith(("_left", "_right")) for event in seen):
-            told.append([_turned(event.action) for event in seen] == [event.action for event in mirrored])
-    assert len(told) >= 30 and np.mean(told) >= 0.95
+            is_mirrored.append([_turned(event.action) for event in seen] == [event.action for event in mirrored])
+    assert len(is_mirrored) >= 30 and np.mean(is_mirrored) >= 0.95
 
 
 def test_a_walk_played_backwards_is_told_from_one_forwards(captures):
-    told = defaultdict(list)
+    is_right = defaultdict(list)
     for category, description, joints in captures:
         if category == "walk" and "diagonally" not in description and "around" not in description:
             way, other = ("backward", "forward") if "backward" in description else ("forward", "backward")
-            for name, clip, wanted in (("as it is", joints, way), ("reversed", joints[::-1], other)):
+            for name, clip, direction in (("as it is", joints, way), ("reversed", joints[::-1], other)):
                 walks = {event.action for event in JUDGE.detect(clip) if event.action.startswith("walk_")}
-                told[name].append(walks == {f"walk_{wanted}"})
-    assert len(told["reversed"]) >= 25
-    assert np.mean(told["as it is"]) >= 0.9 and np.mean(told["reversed"]) >= 0.9
+                is_right[name].append(walks == {f"walk_{direction}"})
+    assert len(is_right["reversed"]) >= 25
+    assert np.mean(is_right["as it is"]) >= 0.9 and np.mean(is_right["reversed"]) >= 0.9
 
 
 def _turned(action: str) -> str:

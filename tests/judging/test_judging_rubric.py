@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from atom.errors import AtomError
 from atom.events import ACTIONS, TASKS, Event
-from atom.judging.rubric import exact, matches, merge_repeats, score
+from atom.judging.rubric import exact, match_actions, merge_repeats, score
 
 NAMES = ["jump_up", "walk_forward", "wave_left", "squat", "clap"]
 
 
 @dataclass(frozen=True)
-class Seen:
+class Detected:
     action: str
     count: int = 1
 
@@ -26,19 +26,21 @@ def _event(action: str, count: int) -> Event:
 
 
 events = st.builds(_event, st.sampled_from(NAMES), st.integers(1, 5))
-asked_lists = st.lists(events, min_size=1, max_size=4)
-seen_lists = st.lists(events, max_size=8)
-different = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True).map(lambda n: [Seen(a) for a in n])
+expected_lists = st.lists(events, min_size=1, max_size=4)
+detected_lists = st.lists(events, max_size=8)
+different = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True).map(
+    lambda n: [Detected(a) for a in n]
+)
 
 
-@given(st.sampled_from(TASKS), asked_lists, seen_lists)
-def test_scores_stay_between_1_and_5(task, asked, seen):
-    assert 1 <= score(task, asked, seen) <= 5
+@given(st.sampled_from(TASKS), expected_lists, detected_lists)
+def test_scores_stay_between_1_and_5(task, expected, detected):
+    assert 1 <= score(task, expected, detected) <= 5
 
 
-@given(st.sampled_from(TASKS), asked_lists)
-def test_exactly_what_was_asked_scores_5(task, asked):
-    assert exact(asked, asked) and score(task, asked, asked) == 5
+@given(st.sampled_from(TASKS), expected_lists)
+def test_exactly_what_was_asked_scores_5(task, expected):
+    assert exact(expected, expected) and score(task, expected, expected) == 5
 
 
 def totals(events):
@@ -49,15 +51,15 @@ def totals(events):
     return found
 
 
-@given(asked_lists, seen_lists)
-def test_5_only_if_the_matter_of_the_task_is_right(asked, seen):
-    names = [[action for action, _ in merge_repeats(side)] for side in (asked, seen)]
-    if score("temporal", asked, seen) == 5:
+@given(expected_lists, detected_lists)
+def test_5_only_if_the_matter_of_the_task_is_right(expected, detected):
+    names = [[action for action, _ in merge_repeats(side)] for side in (expected, detected)]
+    if score("temporal", expected, detected) == 5:
         assert names[0] == names[1]
-    if score("integrity", asked, seen) == 5:
+    if score("integrity", expected, detected) == 5:
         assert sorted(names[0]) == sorted(names[1])
-    if score("frequency", asked, seen) == 5:
-        assert totals(asked) == totals(seen)
+    if score("frequency", expected, detected) == 5:
+        assert totals(expected) == totals(detected)
 
 
 def test_walking_in_two_places_is_more_often_than_in_one():
@@ -66,71 +68,73 @@ def test_walking_in_two_places_is_more_often_than_in_one():
     assert score("frequency", walks, walks[1:]) == 4  # half of the walks, every jump
 
 
-@given(st.sampled_from(TASKS), asked_lists)
-def test_nothing_seen_scores_1(task, asked):
-    assert score(task, asked, []) == 1
+@given(st.sampled_from(TASKS), expected_lists)
+def test_nothing_seen_scores_1(task, expected):
+    assert score(task, expected, []) == 1
 
 
 @given(st.sampled_from(TASKS), different, st.data())
-def test_a_missing_event_costs(task, asked, data):
-    place = data.draw(st.integers(0, len(asked) - 1))
-    assert score(task, asked, asked[:place] + asked[place + 1 :]) < score(task, asked, asked)
+def test_a_missing_event_costs(task, expected, data):
+    place = data.draw(st.integers(0, len(expected) - 1))
+    assert score(task, expected, expected[:place] + expected[place + 1 :]) < score(task, expected, expected)
 
 
 @given(st.sampled_from(TASKS), different, st.integers(1, 4), st.data())
-def test_every_extra_event_costs(task, asked, extras, data):
-    place = data.draw(st.integers(0, len(asked)))
-    strangers = [Seen("bow"), Seen("lunge_left"), Seen("bow"), Seen("lunge_left")]
-    scores = [score(task, asked, asked[:place] + strangers[:n] + asked[place:]) for n in range(extras + 1)]
+def test_every_extra_event_costs(task, expected, extras, data):
+    place = data.draw(st.integers(0, len(expected)))
+    strangers = [Detected("bow"), Detected("lunge_left"), Detected("bow"), Detected("lunge_left")]
+    scores = [score(task, expected, expected[:place] + strangers[:n] + expected[place:]) for n in range(extras + 1)]
     assert all(more < fewer for fewer, more in pairwise(scores))
 
 
 @given(st.integers(1, 5))
-def test_frequency_falls_with_the_distance_from_the_told_count(told):
-    asked = [Seen("jump_up", told), Seen("walk_forward")]
-    scores = {n: score("frequency", asked, [Seen("jump_up", n), asked[1]]) for n in range(1, 12)}
-    above = [scores[n] for n in range(told, 12)]
-    below = [scores[n] for n in range(told, 0, -1)]
+def test_frequency_falls_with_the_distance_from_the_told_count(count):
+    expected = [Detected("jump_up", count), Detected("walk_forward")]
+    scores = {n: score("frequency", expected, [Detected("jump_up", n), expected[1]]) for n in range(1, 12)}
+    above = [scores[n] for n in range(count, 12)]
+    below = [scores[n] for n in range(count, 0, -1)]
     for side in (above, below):
         assert all(near > far for near, far in pairwise(side))
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_doing_everything_does_not_win(task):
-    asked = [Seen("jump_up"), Seen("bow"), Seen("clap")]
-    everything = [Seen(name) for name in ACTIONS]
-    assert score(task, asked, everything) < score(task, asked, asked[:2])
-    assert score(task, asked, everything + everything + everything) < 3.3
+    expected = [Detected("jump_up"), Detected("bow"), Detected("clap")]
+    everything = [Detected(name) for name in ACTIONS]
+    assert score(task, expected, everything) < score(task, expected, expected[:2])
+    assert score(task, expected, everything + everything + everything) < 3.3
 
 
 def test_temporal_follows_the_rule_of_the_paper():
-    a, b, c = Seen("jump_up"), Seen("bow"), Seen("clap")
-    asked = [a, b, c]
-    assert score("temporal", asked, [a, b, c]) == 5
-    assert 3.5 < score("temporal", asked, [c, b, a]) < score("temporal", asked, [a, c, b]) <= 4
-    assert score("temporal", asked, [a, c]) == 3
-    assert score("temporal", asked, [b]) == 2
-    assert score("temporal", asked, [Seen("squat")]) == 1
+    a, b, c = Detected("jump_up"), Detected("bow"), Detected("clap")
+    expected = [a, b, c]
+    assert score("temporal", expected, [a, b, c]) == 5
+    assert 3.5 < score("temporal", expected, [c, b, a]) < score("temporal", expected, [a, c, b]) <= 4
+    assert score("temporal", expected, [a, c]) == 3
+    assert score("temporal", expected, [b]) == 2
+    assert score("temporal", expected, [Detected("squat")]) == 1
 
 
 def test_repeats_in_a_row_are_one_event():
-    assert merge_repeats([Seen("jump_up", 2), Seen("jump_up", 1), Seen("walk_forward"), Seen("walk_forward")]) == [
+    assert merge_repeats(
+        [Detected("jump_up", 2), Detected("jump_up", 1), Detected("walk_forward"), Detected("walk_forward")]
+    ) == [
         ("jump_up", 3),
         ("walk_forward", 1),
     ]
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=6), st.lists(st.sampled_from("abc"), max_size=6))
-def test_matching_pairs_every_action_as_often_as_both_have_it(asked, seen):
-    pairs = matches(asked, seen)
-    assert len(pairs) == sum(min(asked.count(x), seen.count(x)) for x in "abc")
+def test_matching_pairs_every_action_as_often_as_both_have_it(expected, detected):
+    pairs = match_actions(expected, detected)
+    assert len(pairs) == sum(min(expected.count(x), detected.count(x)) for x in "abc")
     assert len({i for i, _, _ in pairs}) == len({j for _, j, _ in pairs}) == len(pairs)
     ordered = [j for _, j, in_order in pairs if in_order]
-    assert ordered == sorted(ordered) and all(asked[i] == seen[j] for i, j, _ in pairs)
+    assert ordered == sorted(ordered) and all(expected[i] == detected[j] for i, j, _ in pairs)
 
 
 def test_unknown_task_and_nothing_asked_are_refused():
     with pytest.raises(AtomError, match="known tasks"):
-        score("beauty", [Seen("bow")], [])
+        score("beauty", [Detected("bow")], [])
     with pytest.raises(AtomError, match="at least one"):
-        score("integrity", [], [Seen("bow")])
+        score("integrity", [], [Detected("bow")])

@@ -29,7 +29,7 @@ def start_mock():
 
 @pytest.fixture
 def ask(tmp_path):
-    """`ask(address, work, **service settings)` runs `work(service)` on a new client and gives what it gives."""
+    """`ask(address, work, **service settings)` runs `work(service)` on a new client and returns its result."""
 
     def run(address, work, key=None, account="test", **settings):
         settings = {"requests_per_minute": 60_000, "poll_seconds": 0.05} | settings
@@ -37,7 +37,7 @@ def ask(tmp_path):
         journal = Journal(tmp_path / "answers.sqlite")
         kind = BatchClient if config.mode == "batch" else LiveClient
 
-        async def asked():
+        async def ask_and_close():
             service = kind(config, key, journal, account)
             try:
                 return await work(service)
@@ -45,7 +45,7 @@ def ask(tmp_path):
                 await service.close()
 
         try:
-            return asyncio.run(asked())
+            return asyncio.run(ask_and_close())
         finally:
             journal.close()
 

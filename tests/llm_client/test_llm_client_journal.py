@@ -1,4 +1,4 @@
-"""The journal keeps every answer and knows what was spent, whoever asks and whatever crashes."""
+"""The journal keeps every answer and all spending, with several processes and after a crash."""
 
 import multiprocessing
 import os
@@ -87,16 +87,16 @@ def test_a_kill_loses_no_answer_that_was_added(tmp_path):
     context = multiprocessing.get_context("spawn")
     for round_ in range(3):
         path = tmp_path / f"answers-{round_}.sqlite"
-        here, there = context.Pipe()
-        process = context.Process(target=write_until_killed, args=(path, there))
+        receiver, sender = context.Pipe()
+        process = context.Process(target=write_until_killed, args=(path, sender))
         process.start()
         last = -1
         while last < 20 + 7 * round_:
-            last = here.recv()
+            last = receiver.recv()
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-        while here.poll():
-            last = here.recv()
+        while receiver.poll():
+            last = receiver.recv()
         journal = Journal(path)
         assert all(journal.find(f"k{number}").text == f"answer {number}" for number in range(last + 1))
         assert len(journal) in (last + 1, last + 2)

@@ -1,4 +1,4 @@
-"""An answer is taken only in the wanted shape; a bad one is asked about once more in another form, then given up."""
+"""An answer must match its schema; an invalid one is retried once in another form."""
 
 import asyncio
 import json
@@ -20,31 +20,31 @@ def answer(text, finish_reason="stop", refusal=None):
 
 
 class Scripted:
-    """Answers in turn with what it was given; an exception is raised. `asked` keeps the requests."""
+    """A client that returns the given answers in turn, or raises those that are exceptions, and keeps the requests."""
 
     def __init__(self, *answers, form="schema"):
-        self.answers, self.form, self.asked = list(answers), form, []
+        self.answers, self.form, self.requests = list(answers), form, []
 
     def choose_form(self, request):
         return self.form
 
     async def ask(self, request):
-        self.asked.append(request)
-        said = self.answers.pop(0)
-        if isinstance(said, Exception):
-            raise said
-        return said
+        self.requests.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
-def told(service, check=lambda _: None):
-    return asyncio.run(ask_structured(service, Request("m", "system", ("how many?",), max_tokens=50), Shape, check))
+def ask(client, check=lambda _: None):
+    return asyncio.run(ask_structured(client, Request("m", "system", ("how many?",), max_tokens=50), Shape, check))
 
 
 @pytest.mark.parametrize(
     "text", ['{"number": 3}', '```json\n{"number": 3}\n```', 'Sure! {"number": 3} I hope this helps.']
 )
 def test_an_object_is_found_in_what_is_around_it(text):
-    found = told(Scripted(answer(text)))
+    found = ask(Scripted(answer(text)))
     assert found.value == Shape(number=3) and found.error is None and len(found.answers) == 1
 
 
@@ -58,11 +58,11 @@ def test_an_object_is_found_in_what_is_around_it(text):
         (answer("", "content_filter"), {"form": "text"}),
     ],
 )
-def test_a_bad_answer_is_asked_about_once_more_in_another_form(bad, changed):
-    service = Scripted(bad, answer('{"number": 3}'))
-    found = told(service)
+def test_a_bad_answer_is_retried_once_in_another_form(bad, changed):
+    client = Scripted(bad, answer('{"number": 3}'))
+    found = ask(client)
     assert found.value == Shape(number=3) and len(found.answers) == 2
-    first, second = service.asked
+    first, second = client.requests
     assert first.key != second.key
     assert {name: getattr(second, name) for name in changed} == changed
     assert (second.system == first.system) == (bad.refusal is None)
@@ -77,25 +77,25 @@ def test_a_bad_answer_is_asked_about_once_more_in_another_form(bad, changed):
         (answer("", refusal="I can't\nhelp"), "refused: I can't help"),
     ],
 )
-def test_a_second_bad_answer_is_told_with_its_reason_and_both_are_kept(bad, reason):
-    found = told(Scripted(bad, bad))
+def test_a_second_bad_answer_is_an_error_with_its_reason_and_both_are_kept(bad, reason):
+    found = ask(Scripted(bad, bad))
     assert found.value is None and reason in found.error and "\n" not in found.error and len(found.answers) == 2
 
 
 def test_a_check_can_refuse_what_has_the_right_shape():
-    found = told(Scripted(answer('{"number": 9}'), answer('{"number": 2}')), lambda v: "too many" * (v.number > 5))
+    found = ask(Scripted(answer('{"number": 9}'), answer('{"number": 2}')), lambda v: "too many" * (v.number > 5))
     assert found.value == Shape(number=2)
 
 
-def test_a_request_that_failed_is_told_and_what_concerns_all_is_raised():
-    assert told(Scripted(RequestFailed("too large"))).error == "too large"
-    late = told(Scripted(answer("bad"), RequestFailed("gone")))
+def test_a_failed_request_is_an_error_and_a_failed_service_is_raised():
+    assert ask(Scripted(RequestFailed("too large"))).error == "too large"
+    late = ask(Scripted(answer("bad"), RequestFailed("gone")))
     assert late.error == "gone" and len(late.answers) == 1
     with pytest.raises(BudgetSpent):
-        told(Scripted(BudgetSpent("spent")))
+        ask(Scripted(BudgetSpent("spent")))
 
 
 def test_a_server_without_schemas_is_asked_in_its_own_form():
-    service = Scripted(answer(json.dumps({"number": 1})), form="json")
-    told(service)
-    assert service.asked[0].response_format == {"type": "json_object"}
+    client = Scripted(answer(json.dumps({"number": 1})), form="json")
+    ask(client)
+    assert client.requests[0].response_format == {"type": "json_object"}

@@ -18,7 +18,7 @@ EVENTS = {
 
 
 class RenderedMotion:
-    """A corpus motion and its picture."""
+    """A motion of the corpus and its picture."""
 
     def __init__(self, events, seed):
         self.events = events
@@ -35,4 +35,4 @@ def motions():
 
 @pytest.fixture
 def index(motions):
-    return MotionIndex((shown.picture.data, shown.joints) for shown in motions.values())
+    return MotionIndex((motion.picture.data, motion.joints) for motion in motions.values())

@@ -1,4 +1,4 @@
-"""Talking to a running mock through the real SDK."""
+"""Clients of a running mock service, which use the real SDK."""
 
 import asyncio
 import json
@@ -16,10 +16,10 @@ async def client(mock, key="test-key"):
         yield opened
 
 
-def question(shown, events=None, **fields):
-    """The decomposed question about a motion."""
-    text = build_events_question(events or shown.events, len(shown.joints))
-    return Request("gpt-4o", SYSTEM, (shown.picture, text), **{"schema": EventsAnswer, **fields})
+def question(motion, events=None, **fields):
+    """The question about the events of a motion."""
+    text = build_events_question(events or motion.events, len(motion.joints))
+    return Request("gpt-4o", SYSTEM, (motion.picture, text), **{"schema": EventsAnswer, **fields})
 
 
 def body(request, **more):
@@ -28,7 +28,7 @@ def body(request, **more):
 
 
 def ask(mock, *requests, key="test-key", **more):
-    """The completions of requests that are asked at the same time; one alone where one is given."""
+    """The completions of requests that are sent at the same time; a single one for a single request."""
 
     async def gathered():
         async with client(mock, key) as opened:

@@ -1,4 +1,4 @@
-"""What the mock says to each kind of question: what the kinematic judge sees, spoiled only as far as it is told."""
+"""Answers of the mock service to each kind of question: what the kinematic judge detects, and the noise."""
 
 import numpy as np
 import pytest
@@ -12,10 +12,10 @@ from atom.judging.vision.questions import (
     ComparisonAnswer,
     EventsAnswer,
     RatingAnswer,
-    list_actions,
     build_comparison_question,
     build_rating_question,
-    said,
+    list_actions,
+    plain_phrase,
 )
 from atom.judging.vision.vision_judge import FIRST_MOTION, SECOND_MOTION, to_detected_events
 from atom.llm_client.request import Picture, Request
@@ -29,8 +29,8 @@ def pairs(events):
     return [(event.action, event.count) for event in events]
 
 
-def rating(shown, text, task="integrity"):
-    return Request("gpt-4o", SYSTEM, (shown.picture, build_rating_question(text, task)), schema=RatingAnswer)
+def rating(motion, text, task="integrity"):
+    return Request("gpt-4o", SYSTEM, (motion.picture, build_rating_question(text, task)), schema=RatingAnswer)
 
 
 def comparison(first, second, text, task="integrity"):
@@ -53,11 +53,11 @@ def prompts(number=0):
 
 def test_events_are_those_that_the_kinematic_judge_sees(motions, index):
     with run_in_thread(MockServiceSettings(), index) as mock:
-        for shown in motions.values():
-            answer = EventsAnswer.model_validate(value(ask(mock, question(shown))))
-            seen = to_detected_events(answer, list_actions(shown.events), len(shown.joints))
-            found = KinematicJudge().detect(shown.joints)
-            assert pairs(seen) == pairs(found) == pairs(shown.events)
+        for motion in motions.values():
+            answer = EventsAnswer.model_validate(value(ask(mock, question(motion))))
+            seen = to_detected_events(answer, list_actions(motion.events), len(motion.joints))
+            found = KinematicJudge().detect(motion.joints)
+            assert pairs(seen) == pairs(found) == pairs(motion.events)
             assert [(event.start, event.end) for event in seen] == [(event.start, event.end) for event in found]
             assert answer.others == []
 
@@ -67,7 +67,7 @@ def test_what_was_not_listed_is_named_as_other_and_what_is_not_there_has_no_plac
         answer = value(ask(mock, question(motions["jumps"], [Event("jump_up", 5), Event("kick_left")])))
     places = {entry["number"]: entry["occurrences"] for entry in answer["actions"]}
     assert [place["times"] for place in places[1]] == [2] and places[2] == []
-    assert answer["others"] == [said("wave_left")]
+    assert answer["others"] == [plain_phrase("wave_left")]
     assert "jumps" in answer["description"] and "waves" in answer["description"]
 
 
@@ -105,8 +105,8 @@ def test_with_noise_every_prompt_tells_something_else_than_it_claims(index):
     with run_in_thread(MockServiceSettings(noise=1), index) as mock:
         for completion in ask(mock, *(prompts(number) for number in range(8))):
             first, second = PromptsAnswer.model_validate(value(completion)).prompts
-            told = pairs(parse_events(first.text).events)
-            assert told in (
+            described = pairs(parse_events(first.text).events)
+            assert described in (
                 [("bow", 2), ("walk_forward", 1)],
                 [("bow", 4), ("walk_forward", 1)],
                 [("walk_forward", 1), ("bow", 3)],
@@ -116,9 +116,9 @@ def test_with_noise_every_prompt_tells_something_else_than_it_claims(index):
 
 
 def test_noise_drops_and_invents_and_miscounts(motions, index):
-    asked = question(motions["jumps"], [Event("jump_up", 2), Event("kick_left")])
+    request = question(motions["jumps"], [Event("jump_up", 2), Event("kick_left")])
     with run_in_thread(MockServiceSettings(noise=1), index) as mock:
-        actions = value(ask(mock, asked))["actions"]
+        actions = value(ask(mock, request))["actions"]
         assert actions[0]["occurrences"] == [] and [o["times"] for o in actions[1]["occurrences"]] == [1]
         for place in actions[1]["occurrences"]:
             assert 0 <= place["first_frame"] <= place["last_frame"] < len(motions["jumps"].joints)
@@ -144,15 +144,15 @@ def test_the_same_request_always_gets_the_same_answer_and_another_one_its_own(mo
 @pytest.mark.parametrize("form", ["schema", "json", "text"])
 def test_each_form_of_answer(motions, index, form):
     with run_in_thread(MockServiceSettings(), index) as mock:
-        said = ask(mock, question(motions["jumps"], form=form)).choices[0].message.content
-    assert said.startswith("```json") == (form == "text")
-    assert EventsAnswer.model_validate_json(said.removeprefix("```json").removesuffix("```")).others == []
+        content = ask(mock, question(motions["jumps"], form=form)).choices[0].message.content
+    assert content.startswith("```json") == (form == "text")
+    assert EventsAnswer.model_validate_json(content.removeprefix("```json").removesuffix("```")).others == []
 
 
-def test_other_questions_are_told_that_this_is_a_mock_service():
+def test_other_questions_learn_that_this_is_a_mock_service():
     with run_in_thread() as mock:
         completion = ask(mock, Request("gpt-4o", "Be kind.", ("Hello!",)))
-        assert "test mock" in completion.choices[0].message.content
+        assert "mock judge service" in completion.choices[0].message.content
         assert completion.system_fingerprint == "atom-double" and completion.model == "gpt-4o"
 
 
@@ -177,25 +177,25 @@ def test_a_long_answer_is_cut_at_the_token_limit(motions, index, name):
 def test_pictures_of_a_store_are_known_as_soon_as_they_are_there(motions, tmp_path):
     store = Store(str(tmp_path / "store"))
     with run_in_thread(MockServiceSettings(), MotionIndex(store=store)) as mock:
-        for number, (name, shown) in enumerate(motions.items()):
-            _put(store, name, shown, number)
-            answer = value(ask(mock, question(shown)))
+        for number, (name, motion) in enumerate(motions.items()):
+            _put(store, name, motion, number)
+            answer = value(ask(mock, question(motion)))
             assert any(entry["occurrences"] for entry in answer["actions"]), name
         stray = Picture(b"nobody knows it", "image/png")
-        shown = motions["jumps"]
-        asked = question(shown)
-        assert not value(ask(mock, asked.with_changes(parts=(stray, asked.parts[-1]))))["others"]
+        motion = motions["jumps"]
+        request = question(motion)
+        assert not value(ask(mock, request.with_changes(parts=(stray, request.parts[-1]))))["others"]
 
 
 def test_a_damaged_artifact_leaves_the_others_known(motions, tmp_path):
     store = Store(str(tmp_path / "store"))
-    for number, (name, shown) in enumerate(motions.items()):
-        _put(store, name, shown, number)
+    for number, (name, motion) in enumerate(motions.items()):
+        _put(store, name, motion, number)
     damaged = store.keys("pictures")[0]
     (part,) = (tmp_path / "store" / "pictures" / damaged).glob("*.parquet")
     part.write_bytes(b"x" * part.stat().st_size)
     index = MotionIndex(store=store)
-    index.look(since=0.0)
+    index.refresh(since=0.0)
     assert len(index) == 1
 
 
@@ -204,29 +204,29 @@ def test_findings_are_computed_once(motions, monkeypatch):
     monkeypatch.setattr(KinematicJudge, "detect", lambda self, joints: calls.append(joints) or [])
     index = MotionIndex([(b"picture", motions["jumps"].joints)])
     picture = Picture(b"picture", "image/png").sha256
-    assert index.find(["unknown", picture]).seen == index.find([picture]).seen == ()
+    assert index.find(["unknown", picture]).events == index.find([picture]).events == ()
     assert len(calls) == 1
 
 
 def test_a_still_body_does_nothing():
     joints = np.repeat(make_motion([Event("bow")], np.random.default_rng(0)).joints[:1], 40, axis=0)
     index = MotionIndex([(b"still", joints)])
-    assert index.find([Picture(b"still", "image/png").sha256]).seen == ()
+    assert index.find([Picture(b"still", "image/png").sha256]).events == ()
 
 
-def _put(store, name, shown, number):
-    motion = {
+def _put(store, name, motion, number):
+    row = {
         "motion_id": name,
         "prompt_id": "p",
         "sample": 0,
         "seed": number,
         "tokens": [],
-        "frames": len(shown.joints),
-        "joints": shown.joints,
+        "frames": len(motion.joints),
+        "joints": motion.joints,
         "stop_reason": "end",
     }
     with store.write(Recipe("motions", 1, MOTIONS, seed=number)) as writer:
-        writer.rows([motion])
-    picture = {"label": shown.picture.label, "media_type": "image/jpeg", "frames": [0], "data": shown.picture.data}
+        writer.rows([row])
+    picture = {"label": motion.picture.label, "media_type": "image/jpeg", "frames": [0], "data": motion.picture.data}
     with store.write(Recipe("pictures", 1, PICTURES, inputs=[writer.ref.key])) as written:
         written.rows([{"motion_id": name, "prompt_id": "p", "shown": [picture]}])

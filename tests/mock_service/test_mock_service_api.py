@@ -1,4 +1,4 @@
-"""Keys, addresses, bad requests, statistics, and the command: the mock as a service."""
+"""The HTTP API of the mock service: keys, endpoints, invalid requests, statistics, and its command."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ from atom.commands.serve_mock import serve_mock
 from atom.errors import AtomError
 from atom.llm_client.request import Request
 from atom.mock_service import MockServiceSettings, run_in_thread
-from atom.mock_service.statistics import Window
+from atom.mock_service.statistics import PeakCounter
 
 HELLO = Request("gpt-4o", "Be kind.", ("Hello!",))
 
@@ -122,10 +122,10 @@ def test_statistics_tell_a_clients_manners(motions, index):
 def test_a_window_slides(monkeypatch):
     times = [0, 10, 59, 61, 200]
     monkeypatch.setattr("atom.mock_service.statistics.time.monotonic", lambda: times.pop(0))
-    window = Window(60)
+    window = PeakCounter(60)
     while times:
         window.add(2)
-    assert window.most == 6  # at 59 as at 61
+    assert window.peak == 6  # at 59 as at 61
 
 
 def test_only_this_machine_can_reach_it():

@@ -50,7 +50,7 @@ def with_client(mock, work):
 
 def test_a_batch_goes_through_its_states_and_answers_every_line(motions, index):
     async def work(opened):
-        lines = [line(name, question(shown)) for name, shown in motions.items()]
+        lines = [line(name, question(motion)) for name, motion in motions.items()]
         batch, states = await end_of(opened, await send(opened, lines, atom="tag"))
         return batch, states, await lines_of(opened, batch.output_file_id)
 

@@ -1,4 +1,4 @@
-"""Each way to fail, seen through the SDK as a client sees it, and counted as paid or not."""
+"""Each fault as a client sees it through the SDK, and whether it counts as paid."""
 
 import json
 import time
@@ -104,7 +104,7 @@ def test_rates_are_shares_of_the_requests(motions, index):
     assert 50 <= spoiled["wrong_schema"] <= 90  # half of what was not refused
 
 
-def test_requests_beyond_the_limit_of_a_minute_are_told_when_there_is_room(motions, index):
+def test_requests_over_the_limit_of_a_minute_learn_when_to_retry(motions, index):
     with run_in_thread(MockServiceSettings(requests_per_minute=3), index) as mock:
         ask(mock, *(question(motions["jumps"]) for _ in range(3)))
         with pytest.raises(openai.RateLimitError) as caught:

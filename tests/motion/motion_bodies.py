@@ -1,4 +1,4 @@
-"""Bodies that stand and move, made without any file."""
+"""Synthetic bodies that stand and move."""
 
 import numpy as np
 

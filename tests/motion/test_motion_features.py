@@ -137,7 +137,7 @@ def test_poses_without_an_answer_stay_finite():
     joints = np.repeat(moving_body(5, frames=1), 10, axis=0)
     joints[3, 15] = joints[3, 12]  # a head inside the neck
     joints[4, 5] = joints[4, 2] + (0, 0.4, 0)  # a thigh that points straight up
-    joints[5, [1, 2, 16, 17]] = joints[5, 0]  # no hips and shoulders to tell the facing from
+    joints[5, [1, 2, 16, 17]] = joints[5, 0]  # hips and shoulders coincide, so the frame has no heading
     assert np.isfinite(joints_to_features(joints)).all()
     assert np.isfinite(joints_to_features(joints[4:], SYMMETRIC_OFFSETS)).all()
 

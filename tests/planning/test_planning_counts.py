@@ -1,14 +1,14 @@
-"""How much a run makes, counted before it starts."""
+"""How much a run makes, computed from its config."""
 
 import pytest
 
 from atom.config import load_config
-from atom.planning.counts import count
-from atom.planning.llm_usage import asked_of_models, asking, count_picture_tokens, shown
+from atom.planning.counts import count_run
+from atom.planning.llm_usage import count_model_requests, count_picture_tokens, estimate_llm_usage, measure_question
 
 
 def counts_of(*overrides, **known):
-    return count(load_config(overrides=overrides), **known)
+    return count_run(load_config(overrides=overrides), **known)
 
 
 def test_a_run_is_counted_as_it_is_made():
@@ -23,11 +23,11 @@ def test_a_run_is_counted_as_it_is_made():
     assert counts.prompts == 960 and counts.judged == counts.compared == 0
 
 
-def test_what_comes_from_elsewhere_is_not_generated():
-    scored = counts_of("external.candidates=a", imported=500)
+def test_external_motions_and_preferences_are_not_generated():
+    scored = counts_of("external.candidates=a", external=500)
     assert scored.generated == scored.steps == 0 and scored.stored == 500
     tuned = counts_of(
-        "external.preferences=p", "rounds=1", "on_policy.steps=0", "evaluation.baselines=[]", imported_pairs=160
+        "external.preferences=p", "rounds=1", "on_policy.steps=0", "evaluation.baselines=[]", external_pairs=160
     )
     assert tuned.generated == 2 * 720 + 2 * 120 and tuned.steps == 10
 
@@ -60,7 +60,7 @@ def test_models_are_asked_about_each_motion_vote_and_model():
     assert (counts.judged, counts.compared) == (240, 60)
     assert counts_of(*vision, "judging.vision.votes=3", "judging.vision.second_model=gpt-4.1").judged == 240 * 6
     config = load_config(overrides=[*vision, "evaluation.judges=[vision]"])
-    assert [one.requests for one in asked_of_models(config, count(config))] == [240 + 2 * 30 * 2 // 2, 60]
+    assert [one.requests for one in count_model_requests(config, count_run(config))] == [240 + 2 * 30 * 2 // 2, 60]
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,17 @@ def test_pictures_cost_what_openai_says(size, high):
     assert count_picture_tokens(*size) == (85, high)
 
 
-def test_money_follows_the_prices_and_the_budget_is_told():
+def test_the_cost_follows_the_prices_and_the_budget_is_shown():
     config = load_config(overrides=["judging.judge=vision", "on_policy.steps=0", "service.budget_dollars=1"])
-    told = {estimate.what: estimate for estimate in asking(config, count(config))}
-    assert "where it will stop" in told["money"].how
-    low, high = shown(config).tokens
+    estimates = {estimate.name: estimate for estimate in estimate_llm_usage(config, count_run(config))}
+    assert "where the run will stop" in estimates["cost"].basis
+    low, high = measure_question(config).tokens
     assert 0 < low < high
     batch = load_config(overrides=["judging.judge=vision", "on_policy.steps=0", "service.mode=batch"])
     dollars = [
-        float(estimates["money"].amount.split()[0].strip("$").replace(",", ""))
-        for estimates in (told, {e.what: e for e in asking(batch, count(batch))})
+        float(each["cost"].amount.split()[0].strip("$").replace(",", ""))
+        for each in (estimates, {e.name: e for e in estimate_llm_usage(batch, count_run(batch))})
     ]
     assert dollars[1] == pytest.approx(dollars[0] / 2, abs=0.01)
     unknown = load_config(overrides=["judging.judge=vision", "on_policy.steps=0", "judging.vision.model=mine"])
-    assert {e.what: e for e in asking(unknown, count(unknown))}["money"].amount == "not known"
+    assert {e.name: e for e in estimate_llm_usage(unknown, count_run(unknown))}["cost"].amount == "not known"

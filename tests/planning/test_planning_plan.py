@@ -1,4 +1,4 @@
-"""`atom run --check`: what is missing is named, what is there is described, and nothing is started."""
+"""`atom run --check` describes the inputs, names the missing ones and starts nothing."""
 
 import json
 
@@ -20,9 +20,9 @@ SMALL = (
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def external_motions(tmp_path_factory):
     """Two motions of a generator without a codebook."""
-    folder = tmp_path_factory.mktemp("made")
+    folder = tmp_path_factory.mktemp("motions")
     rows = []
     for number in range(2):
         np.save(folder / f"{number}.npy", make_motion((Event("jump_up", 2),), np.random.default_rng(number)).joints)
@@ -39,10 +39,10 @@ def test_the_default_run_lacks_nothing_and_every_estimate_says_how_it_was_found(
     plan = plan_of()
     assert plan.problems == []
     assert [what for what, _ in plan.found] == ["generator", "evaluation.metrics"]
-    told = {estimate.what: estimate for estimate in plan.estimates}
-    assert told.keys() == {"what is made", "time of generation", "time of tuning", "memory of the device", "disk"}
-    assert all(estimate.how for estimate in plan.estimates)
-    assert "21 prompts, 372 motions" in told["what is made"].amount
+    estimates = {estimate.name: estimate for estimate in plan.estimates}
+    assert estimates.keys() == {"size of the run", "generation time", "tuning time", "device memory", "disk"}
+    assert all(estimate.basis for estimate in plan.estimates)
+    assert "21 prompts, 372 motions" in estimates["size of the run"].amount
 
 
 def test_all_that_is_missing_is_named_at_once(tmp_path):
@@ -57,21 +57,21 @@ def test_all_that_is_missing_is_named_at_once(tmp_path):
     places = [problem.split(": ")[0] for problem in plan.problems]
     assert places == ["generator", "external.preferences", "evaluation.metrics", "evaluation.metrics.dataset"]
     assert not any("\n" in problem for problem in plan.problems)
-    assert {estimate.what for estimate in plan.estimates} == {"what is made", "disk"}
+    assert {estimate.name for estimate in plan.estimates} == {"size of the run", "disk"}
 
 
-def test_motions_of_elsewhere_are_counted_and_tuned_on_only_with_tokens(made):
-    plan = plan_of(f"external.candidates={made}")
+def test_external_motions_are_counted_and_tuned_on_only_with_tokens(external_motions):
+    plan = plan_of(f"external.candidates={external_motions}")
     assert plan.problems == [] and ("external.candidates", "2 motions, 0 set aside") in plan.found
     assert "generator" not in dict(plan.found)
-    (problem,) = plan_of(f"external.candidates={made}", "external.tune=true").problems
+    (problem,) = plan_of(f"external.candidates={external_motions}", "external.tune=true").problems
     assert "no codebook tokens" in problem
 
 
 def test_the_command_ends_with_status_2_when_something_is_missing(atom, tmp_path):
     settings = [argument for override in SMALL for argument in ("--set", override)]
     status, said, _ = atom("run", "--check", "--store", tmp_path / "store", *settings)
-    assert status == 0 and "time of generation" in said
+    assert status == 0 and "generation time" in said
     status, said, complaint = atom(
         "run", "--check", "--store", tmp_path / "store", *settings, "--set", "generation.checkpoint=nowhere"
     )

@@ -1,4 +1,4 @@
-"""Near ties that a comparison decides, and pairs on which a second judge disagrees."""
+"""Near ties that a comparison decides, and pairs about which a second judge disagrees."""
 
 from dataclasses import replace
 
@@ -26,19 +26,19 @@ def test_near_ties_are_the_best_motions_that_are_too_close_to_make_a_pair():
     assert near_ties([A, B], CONFIG, 0) == []
 
 
-def shown(first, second, better):
+def comparison(first, second, better):
     return {"first_motion_id": first, "second_motion_id": second, "better": better}
 
 
 @pytest.mark.parametrize(
     ("rows", "decided"),
     [
-        ([shown("a", "b", "first"), shown("b", "a", "second")], {("a", "b"): "a"}),
-        ([shown("b", "a", "first"), shown("a", "b", "second")], {("a", "b"): "b"}),
-        ([shown("a", "b", "first"), shown("b", "a", "first")], {}),  # it prefers whatever comes first
-        ([shown("a", "b", "neither"), shown("b", "a", "neither")], {}),
-        ([shown("a", "b", "first"), shown("b", "a", None)], {}),
-        ([shown("a", "b", "first")], {}),
+        ([comparison("a", "b", "first"), comparison("b", "a", "second")], {("a", "b"): "a"}),
+        ([comparison("b", "a", "first"), comparison("a", "b", "second")], {("a", "b"): "b"}),
+        ([comparison("a", "b", "first"), comparison("b", "a", "first")], {}),  # it prefers whatever comes first
+        ([comparison("a", "b", "neither"), comparison("b", "a", "neither")], {}),
+        ([comparison("a", "b", "first"), comparison("b", "a", None)], {}),
+        ([comparison("a", "b", "first")], {}),
     ],
 )
 def test_only_the_same_motion_in_both_orders_decides(rows, decided):

@@ -1,4 +1,4 @@
-"""Exports to AToM, Hugging Face datasets and TRL: read back they are the same, by us and by those they are for."""
+"""Exports to AToM, Hugging Face datasets and TRL: this package and the tools they are for read them back unchanged."""
 
 import json
 from dataclasses import replace
@@ -19,11 +19,11 @@ from atom.motion.features import joints_to_features
 from atom.preferences.exporting import export_preferences
 from atom.preferences.importing import import_preferences
 from atom.preferences.labels import DEGREE, read_labels, write_labels
-from atom.preferences.motion_strings import motion_string, parse_motion_string
-from atom.preferences.training_rows import atom_training_rows
+from atom.preferences.motion_strings import format_motion_string, parse_motion_string
+from atom.preferences.training_rows import build_atom_training_rows
 from storage import PREFERENCES, StoreError
 
-FORMS = ("atom", "datasets", "trl")
+FORMATS = ("atom", "datasets", "trl")
 ABOUT = {"name": "A set", "generator": "builtin", "judge": "kinematic"}
 EVENTS = [{"action": "jump_up", "phrase": "jumps", "count": 2}]
 
@@ -64,45 +64,45 @@ ROWS = [
     row(4, split="val", degree="Negligibly better/unsure"),
     row(5, split="test", task="integrity"),
 ]
-STORED = PREFERENCES.from_rows(ROWS).to_pylist()  # as the store gives them: scores are float32
+STORED = PREFERENCES.from_rows(ROWS).to_pylist()  # as read from the store, with scores rounded to float32
 
 
 @pytest.fixture(scope="module")
 def motions():
-    made = [make_motion([Event("jump_up", 1 + i % 2)], np.random.default_rng(i)).joints for i in range(3)]
+    joints = [make_motion([Event("jump_up", 1 + i % 2)], np.random.default_rng(i)).joints for i in range(3)]
     names = [name for each in ROWS for name in (each["chosen_motion_id"], each["rejected_motion_id"])]
-    return {name: np.asarray(made[i % 3][: 12 + i], dtype=np.float32) for i, name in enumerate(names)}
+    return {name: np.asarray(joints[i % 3][: 12 + i], dtype=np.float32) for i, name in enumerate(names)}
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_an_export_read_back_is_identical(form, tmp_path):
-    export_preferences(ROWS, tmp_path / "out", form, about=ABOUT)
-    found = import_preferences(tmp_path / "out")
-    assert found.rows == STORED
-    assert (found.quarantined, found.skipped) == ([], 0)
+@pytest.mark.parametrize("export_format", FORMATS)
+def test_an_export_read_back_is_identical(export_format, tmp_path):
+    export_preferences(ROWS, tmp_path / "out", export_format, about=ABOUT)
+    imported = import_preferences(tmp_path / "out")
+    assert imported.rows == STORED
+    assert (imported.quarantined, imported.skipped) == ([], 0)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_the_digest_is_that_of_the_content_whatever_the_form(tmp_path):
+def test_the_digest_depends_on_the_content_and_not_on_the_format(tmp_path):
     digests = set()
-    for form in FORMS:
-        export_preferences(ROWS, tmp_path / form, form, about=ABOUT)
-        digests.add(import_preferences(tmp_path / form).digest)
+    for export_format in FORMATS:
+        export_preferences(ROWS, tmp_path / export_format, export_format, about=ABOUT)
+        digests.add(import_preferences(tmp_path / export_format).digest)
     assert len(digests) == 1
     np.save(tmp_path / "atom/tokens/0_1_token.npy", np.array([[17]]))
     assert import_preferences(tmp_path / "atom").digest not in digests
 
 
-@pytest.mark.parametrize("form", ["atom", "datasets"])
-def test_motions_go_along_and_a_generator_without_codebook_needs_no_tokens(form, motions, tmp_path):
+@pytest.mark.parametrize("export_format", ["atom", "datasets"])
+def test_motions_are_exported_and_a_generator_without_codebook_needs_no_tokens(export_format, motions, tmp_path):
     bare = [each | {"chosen_tokens": [], "rejected_tokens": []} for each in ROWS[:2]]
     rows = bare + ROWS[2:]
-    export_preferences(rows, tmp_path / "out", form, about=ABOUT, motions=motions)
-    found = import_preferences(tmp_path / "out")
-    assert found.rows == PREFERENCES.from_rows(rows).to_pylist()
+    export_preferences(rows, tmp_path / "out", export_format, about=ABOUT, motions=motions)
+    imported = import_preferences(tmp_path / "out")
+    assert imported.rows == PREFERENCES.from_rows(rows).to_pylist()
     with pytest.raises(AtomError, match="row 0, chosen_tokens"):
-        export_preferences(rows, tmp_path / "other", form, about=ABOUT)
-    if form == "datasets":
+        export_preferences(rows, tmp_path / "other", export_format, about=ABOUT)
+    if export_format == "datasets":
         frame = pd.read_parquet(tmp_path / "out/data/train-00000.parquet")
         for kind, shape in (("joints", (-1, 22, 3)), ("features", (-1, 263))):
             stored = frame[f"rejected_{kind}"][3].reshape(shape)
@@ -116,17 +116,17 @@ def test_motions_go_along_and_a_generator_without_codebook_needs_no_tokens(form,
         assert np.array_equal(np.load(tmp_path / f"out/features/3_{place}.npy"), joints_to_features(motions["m3-b"]))
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_hugging_face_opens_every_form_by_its_card(form, tmp_path, monkeypatch):
+@pytest.mark.parametrize("export_format", FORMATS)
+def test_hugging_face_opens_every_format_by_its_card(export_format, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    export_preferences(ROWS, tmp_path / "out", form, about=ABOUT)
+    export_preferences(ROWS, tmp_path / "out", export_format, about=ABOUT)
     opened = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
-    if form == "atom":
+    if export_format == "atom":
         assert opened["train"]["id"][:] == list(range(6))
         return
     assert {name: len(part) for name, part in opened.items()} == {"train": 4, "validation": 1, "test": 1}
     assert opened["train"]["prompt"][:] == [each["prompt"] for each in ROWS[:4]]
-    if form == "datasets":
+    if export_format == "datasets":
         assert opened["train"].to_list() == STORED[:4]
     else:
         assert opened["test"][0]["chosen"] == "<motion_id_512><motion_id_5><motion_id_2><motion_id_3><motion_id_513>"
@@ -135,15 +135,15 @@ def test_hugging_face_opens_every_form_by_its_card(form, tmp_path, monkeypatch):
 
 def test_atoms_loader_trains_on_the_chosen_side(tmp_path):
     export_preferences(ROWS, tmp_path / "out", "atom", about=ABOUT)
-    rows = atom_training_rows(read_labels(tmp_path / "out").pairs, 2222, add_unsure=True)
-    by_id = {found["id"]: found for found in rows.train + rows.eval}
+    rows = build_atom_training_rows(read_labels(tmp_path / "out").pairs, 2222, add_unsure=True)
+    by_id = {imported["id"]: imported for imported in rows.train + rows.eval}
     assert set(by_id) == set(range(6))
     for number, each in enumerate(ROWS):
-        assert by_id[number]["chosen"] == motion_string(each["chosen_tokens"])
-        assert by_id[number]["rejected"] == motion_string(each["rejected_tokens"])
+        assert by_id[number]["chosen"] == format_motion_string(each["chosen_tokens"])
+        assert by_id[number]["rejected"] == format_motion_string(each["rejected_tokens"])
 
 
-def test_the_place_of_a_sample_does_not_tell_which_is_better(tmp_path):
+def test_the_order_of_the_samples_does_not_reveal_which_is_better(tmp_path):
     rows = [row(number) for number in range(200)]
     export_preferences(rows, tmp_path / "out", "atom", about=ABOUT)
     turned = [
@@ -169,13 +169,13 @@ def test_a_new_annotation_turns_the_pair_round(tmp_path):
     other = {"sample_1": "sample_2", "sample_2": "sample_1"}[pair.choice]
     added = [*pair.line["chosen"], {"choice": other, DEGREE: "Much better", "user": "ann"}]
     write_labels(tmp_path / "new", [replace(pair, line=pair.line | {"chosen": added})])
-    (found,) = import_preferences(tmp_path / "new").rows
-    assert found["chosen_motion_id"] == "m0-b" and found["chosen_tokens"] == [511, 0]
-    assert (found["decided_by"], found["degree"]) == ("annotator", "Much better")
-    assert found["chosen_score"] == pytest.approx(3.3) and found["margin"] == pytest.approx(-1.7)
+    (imported,) = import_preferences(tmp_path / "new").rows
+    assert imported["chosen_motion_id"] == "m0-b" and imported["chosen_tokens"] == [511, 0]
+    assert (imported["decided_by"], imported["degree"]) == ("annotator", "Much better")
+    assert imported["chosen_score"] == pytest.approx(3.3) and imported["margin"] == pytest.approx(-1.7)
 
 
-def test_trl_can_be_given_the_generators_wording(tmp_path):
+def test_the_trl_format_takes_a_prompt_template(tmp_path):
     export_preferences(ROWS, tmp_path / "out", "trl", about=ABOUT, template="Generate motion: {}")
     first = json.loads((tmp_path / "out/train.jsonl").read_text().splitlines()[0])
     assert first["prompt"] == "Generate motion: a person jumps 0 times"
@@ -188,14 +188,14 @@ def test_trl_can_be_given_the_generators_wording(tmp_path):
         ([], {}, "no preferences"),
         ([row(rejected_tokens=[512])], {}, "row 0, rejected_tokens: token 512"),
         ([row(chosen_tokens=[])], {"motions": {"m0-a": np.zeros((8, 22, 3)), "m0-b": np.zeros((8, 22, 3))}}, "row 0"),
-        ([row()], {"motions": {}}, "'m0-a' is not among"),
-        ([row()], {"form": "trl", "motions": {}}, "no place for motions"),
-        ([row()], {"form": "trl", "template": "Generate"}, "holds {}"),
-        ([row()], {"form": "csv"}, "unknown form 'csv'"),
+        ([row()], {"motions": {}}, "'m0-a' is missing"),
+        ([row()], {"export_format": "trl", "motions": {}}, "can't hold motions"),
+        ([row()], {"export_format": "trl", "template": "Generate"}, "one {}"),
+        ([row()], {"export_format": "csv"}, "unknown format 'csv'"),
     ],
 )
-def test_what_can_not_be_exported_is_said_before_anything_is_written(rows, options, words, tmp_path):
-    options = {"form": "datasets"} | options
+def test_invalid_exports_are_refused_before_anything_is_written(rows, options, words, tmp_path):
+    options = {"export_format": "datasets"} | options
     with pytest.raises(AtomError, match=words):
         export_preferences(rows, tmp_path / "out", about=ABOUT, **options)
     assert list(tmp_path.iterdir()) == []
@@ -203,15 +203,15 @@ def test_what_can_not_be_exported_is_said_before_anything_is_written(rows, optio
         export_preferences([row(prompt=None)], tmp_path / "out", "trl", about=ABOUT)
 
 
-@pytest.mark.parametrize("form", ["atom", "datasets"])
-def test_a_failure_in_the_middle_leaves_nothing(form, motions, tmp_path):
+@pytest.mark.parametrize("export_format", ["atom", "datasets"])
+def test_a_failure_in_the_middle_leaves_nothing(export_format, motions, tmp_path):
     broken = motions | {"m1-b": np.zeros((8, 22, 3), dtype=np.float32)}  # a body without legs
     with pytest.raises(AtomError, match="leg"):
-        export_preferences(ROWS, tmp_path / "out", form, about=ABOUT, motions=broken)
+        export_preferences(ROWS, tmp_path / "out", export_format, about=ABOUT, motions=broken)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_export_mixes_with_what_is_there(tmp_path):
+def test_an_export_needs_an_empty_folder(tmp_path):
     (tmp_path / "out").mkdir()
     export_preferences(ROWS, tmp_path / "out", "trl", about=ABOUT)
     with pytest.raises(AtomError, match="not empty"):
@@ -222,17 +222,21 @@ def header(card):
     return yaml.safe_load(card.split("---\n")[1])
 
 
-def test_the_card_tells_what_is_there(tmp_path):
+def test_the_card_describes_the_pairs(tmp_path):
     about = {"name": "A set", "license": "cc-by-4.0", "judge": "kinematic", "least gap of scores": 0.5, "model": None}
     export_preferences(ROWS, tmp_path / "out", "datasets", about=about)
     card = (tmp_path / "out/README.md").read_text()
-    found = header(card)
-    assert (found["pretty_name"], found["license"], found["size_categories"]) == ("A set", "cc-by-4.0", ["n<1K"])
-    assert found["configs"][0]["data_files"][1] == {"split": "validation", "path": "data/val-00000.parquet"}
+    metadata = header(card)
+    assert (metadata["pretty_name"], metadata["license"], metadata["size_categories"]) == (
+        "A set",
+        "cc-by-4.0",
+        ["n<1K"],
+    )
+    assert metadata["configs"][0]["data_files"][1] == {"split": "validation", "path": "data/val-00000.parquet"}
     assert "| judge | kinematic |" in card and "| least gap of scores | 0.5 |" in card and "| model |" not in card
     assert "6 pairs of 6 prompts: 4 by the gap of a judge's scores, 1 by a comparison" in card
     assert "| task | integrity | temporal | frequency | not told |" in card
-    assert "| Better | 1 | 1 | 1 | 0 |" in card and "| degree not told | 0 | 0 | 0 | 1 |" in card
+    assert "| Better | 1 | 1 | 1 | 0 |" in card and "| no degree | 0 | 0 | 0 | 1 |" in card
     assert "| chosen longer by, tokens | +1.00 | +1.00 | +1.00 | +1.00 |" in card
     assert all(f"| {name} |" in card for name in PREFERENCES.schema.names)
 
@@ -249,7 +253,7 @@ def test_text_from_outside_stays_text_in_the_card(tmp_path):
     assert all("\\<script\\>\\[a\\](b)" in line and len(line) < 300 for line in cells)
 
 
-# What others made
+# Tables of other tools
 
 
 def write_lines(path, *lines):
@@ -257,14 +261,14 @@ def write_lines(path, *lines):
     path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
 
 
-GOOD = {"prompt": "a person waves", "chosen": motion_string([1, 2]), "rejected": [3, 4]}
+GOOD = {"prompt": "a person waves", "chosen": format_motion_string([1, 2]), "rejected": [3, 4]}
 
 
-def test_a_plain_table_of_others_becomes_rows(tmp_path):
+def test_a_plain_table_of_another_tool_is_imported(tmp_path):
     write_lines(tmp_path / "pairs.jsonl", GOOD, GOOD | {"score_chosen": 4, "score_rejected": 1.5, "id": 9})
-    found = import_preferences(tmp_path / "pairs.jsonl")
-    assert [each["decided_by"] for each in found.rows] == ["annotator", "score"]
-    first, second = found.rows
+    imported = import_preferences(tmp_path / "pairs.jsonl")
+    assert [each["decided_by"] for each in imported.rows] == ["annotator", "score"]
+    first, second = imported.rows
     assert (first["chosen_tokens"], first["rejected_tokens"]) == ([1, 2], [3, 4])
     for name in ("task", "chosen_score", "margin", "degree"):
         assert first[name] is None
@@ -275,7 +279,9 @@ def test_a_plain_table_of_others_becomes_rows(tmp_path):
 
 def test_the_split_is_that_of_the_files_name(tmp_path):
     for name in ("test-00000", "validation-00000", "train-00000", "training_extra"):
-        pd.DataFrame([GOOD | {"rejected": motion_string([3]), "prompt": name}]).to_parquet(tmp_path / f"{name}.parquet")
+        pd.DataFrame([GOOD | {"rejected": format_motion_string([3]), "prompt": name}]).to_parquet(
+            tmp_path / f"{name}.parquet"
+        )
     rows = import_preferences(tmp_path).rows
     assert [(each["prompt"], each["split"]) for each in rows] == [
         ("train-00000", "train"),
@@ -286,8 +292,8 @@ def test_the_split_is_that_of_the_files_name(tmp_path):
 
 
 BAD_ROWS = {
-    "no JSON": ("{", "no JSON object"),
-    "no object": ("3", "no JSON object"),
+    "no JSON": ("{", "not a JSON object"),
+    "no object": ("3", "not a JSON object"),
     "no prompt": (GOOD | {"prompt": None}, "prompt None"),
     "no answer": (GOOD | {"chosen": None}, "chosen: None is neither"),
     "messages": (GOOD | {"chosen": [{"role": "assistant", "content": "x"}]}, "chosen: "),
@@ -301,8 +307,8 @@ BAD_ROWS = {
     "truth": (GOOD | {"rejected": [True]}, "whole numbers"),
     "other scale": (GOOD | {"score_chosen": 87.0, "score_rejected": 3.0}, "chosen_score 87 is not from 1 to 5"),
     "other margin": (GOOD | {"margin": 1e300}, "margin 1e+300 is not from -4 to 4"),
-    "not finite": (GOOD | {"margin": float("nan")}, "margin nan is no number"),
-    "score in words": (GOOD | {"score_chosen": "high"}, "chosen_score 'high' is no number"),
+    "not finite": (GOOD | {"margin": float("nan")}, "margin nan is not a number"),
+    "score in words": (GOOD | {"score_chosen": "high"}, "chosen_score 'high' is not a number"),
     "unknown task": (GOOD | {"task": "style"}, "unknown task 'style'"),
     "unknown degree": (GOOD | {"degree": "Best"}, "unknown degree 'Best'"),
     "odd events": (GOOD | {"events": [{"action": "wave"}]}, "phrase"),
@@ -311,27 +317,30 @@ BAD_ROWS = {
 
 
 @pytest.mark.parametrize("fault", BAD_ROWS)
-def test_a_bad_row_is_set_aside_with_its_reason(fault, tmp_path):
+def test_a_bad_row_is_quarantined_with_its_reason(fault, tmp_path):
     bad, reason = BAD_ROWS[fault]
     write_lines(tmp_path / "train.jsonl", bad, GOOD)
-    found = import_preferences(tmp_path)
-    assert len(found.rows) == 1
-    ((place, said),) = found.quarantined
-    assert place == "line 1" and reason in said and "\n" not in said
+    imported = import_preferences(tmp_path)
+    assert len(imported.rows) == 1
+    ((place, message),) = imported.quarantined
+    assert place == "line 1" and reason in message and "\n" not in message
 
 
-def test_skipped_pairs_are_counted_and_odd_keys_of_ours_set_aside(tmp_path):
+def test_skipped_pairs_are_counted_and_invalid_extensions_quarantined(tmp_path):
     export_preferences(ROWS, tmp_path / "out", "atom", about=ABOUT)
     pairs = read_labels(tmp_path / "out").pairs
     skipped = replace(pairs[0], line=pairs[0].line | {"chosen": [{"choice": "skipped", DEGREE: "skipped"}]})
-    odd = [replace(pairs[1], line=pairs[1].line | {"atom": own}) for own in ({"scores": [1]}, {"events": 3}, [1])]
+    odd = [
+        replace(pairs[1], line=pairs[1].line | {"atom": extension})
+        for extension in ({"scores": [1]}, {"events": 3}, [1])
+    ]
     write_labels(tmp_path / "new", [skipped, *odd, pairs[2]])
-    found = import_preferences(tmp_path / "new")
-    assert found.rows == STORED[2:3] and found.skipped == 1
-    assert [place for place, _ in found.quarantined] == ["pair 1"] * 3
+    imported = import_preferences(tmp_path / "new")
+    assert imported.rows == STORED[2:3] and imported.skipped == 1
+    assert [place for place, _ in imported.quarantined] == ["pair 1"] * 3
 
 
-def test_what_is_no_set_of_pairs_is_refused_in_one_line(tmp_path):
+def test_an_invalid_file_or_folder_is_refused_in_one_line(tmp_path):
     (tmp_path / "empty").mkdir()
     write_lines(tmp_path / "bad.jsonl", GOOD | {"chosen": ""})
     write_lines(tmp_path / "both/train.jsonl", GOOD)
@@ -339,21 +348,21 @@ def test_what_is_no_set_of_pairs_is_refused_in_one_line(tmp_path):
     pd.DataFrame([{"text": "x"}]).to_parquet(tmp_path / "other.parquet")
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "other.parquet").read_bytes()[:-9])
     for name, words in {
-        "none": "no folder",
+        "none": "not a folder",
         "empty": "no preference_labels.jsonl",
-        "bad.jsonl": "0 skipped by annotators, 1 at fault",
+        "bad.jsonl": "0 skipped by annotators, 1 invalid",
         "both": "name the file",
         "other.parquet": "no column 'prompt'",
-        "cut.parquet": "not a Parquet file",
+        "cut.parquet": "not a readable Parquet file",
     }.items():
         with pytest.raises(AtomError, match=words) as error:
             import_preferences(tmp_path / name)
         assert name in str(error.value) and "\n" not in str(error.value)
 
 
-def test_damage_inside_of_a_parquet_file_is_said(tmp_path):
+def test_a_damaged_parquet_file_is_refused(tmp_path):
     path = tmp_path / "pairs.parquet"
-    pd.DataFrame([GOOD | {"rejected": motion_string([i % 500] * 50)} for i in range(500)]).to_parquet(path)
+    pd.DataFrame([GOOD | {"rejected": format_motion_string([i % 500] * 50)} for i in range(500)]).to_parquet(path)
     data = bytearray(path.read_bytes())
     data[200 : len(data) // 2] = bytes(len(data) // 2 - 200)
     path.write_bytes(data)
@@ -363,8 +372,8 @@ def test_damage_inside_of_a_parquet_file_is_said(tmp_path):
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 511), min_size=1, max_size=80))
-def test_motion_strings_are_those_of_the_generator_and_come_back(codes):
-    text = motion_string(codes)
+def test_motion_strings_are_those_of_the_generator_and_are_parsed_back(codes):
+    text = format_motion_string(codes)
     assert text == MotionVocabulary(0, 512).text(codes)
     assert parse_motion_string(text) == tuple(codes)
     assert parse_motion_string(f" {text[len('<motion_id_512>') :]}\n") == tuple(codes)

@@ -1,4 +1,4 @@
-"""AToM's labels file: what is read, what is set aside and why, and what AToM's own loader makes of it."""
+"""AToM's labels file: what is read, what is quarantined and why, and the rows that AToM's loader makes of it."""
 
 import json
 import os
@@ -9,8 +9,8 @@ import transformers
 from datasets import Dataset
 
 from atom.errors import AtomError
-from atom.preferences.labels import DEGREE, LabelledPair, read_labels, token_file, write_labels
-from atom.preferences.training_rows import DEGREES_OF_TYPE, SMOOTHING, UNSURE, atom_training_rows
+from atom.preferences.labels import DEGREE, LabelledPair, get_token_path, read_labels, write_labels
+from atom.preferences.training_rows import DEGREES_OF_TYPE, SMOOTHING, UNSURE, build_atom_training_rows
 
 WORDS = [*SMOOTHING]
 
@@ -35,7 +35,7 @@ def pair(number, *annotations, tokens=((1, 2), (3,)), **more):
     return LabelledPair(line, tokens)
 
 
-def test_what_is_written_is_read_back_with_all_that_others_put_into_it(tmp_path):
+def test_written_labels_are_read_back_with_the_keys_of_other_tools(tmp_path):
     pairs = [
         pair(7, annotation("sample_2", "Much better"), annotation("skipped", "skipped"), notes={"seen": [1, "ü"]}),
         pair(8, annotation(degree=UNSURE), annotation("sample_2", "Slightly better", "b"), tokens=((511,), (0, 0))),
@@ -71,15 +71,15 @@ def test_the_peers_sample_keeps_every_row(shared, tmp_path):
         ("a/features/features.npy", "a/tokens/tokens_token.npy"),
     ],
 )
-def test_where_the_tokens_lie(features, tokens):
-    assert token_file(features) == tokens
+def test_paths_of_token_files(features, tokens):
+    assert get_token_path(features) == tokens
 
 
 BAD_LINES = {
-    "cut off": ('{"id": 1, "prompt": "a', "no JSON object"),
-    "no object": ("[1, 2]", "no JSON object"),
-    "deep": ("[" * 100_000, "no JSON object"),
-    "no text": (b'{"id": 1, "prompt": "\xff"}', "no JSON object"),
+    "cut off": ('{"id": 1, "prompt": "a', "not a JSON object"),
+    "no object": ("[1, 2]", "not a JSON object"),
+    "deep": ("[" * 100_000, "not a JSON object"),
+    "no text": (b'{"id": 1, "prompt": "\xff"}', "not a JSON object"),
     "no id": (pair(None).line, "id None"),
     "empty prompt": (pair(1, prompt=" ").line, "prompt"),
     "no sample": (pair(1, sample_2=None).line, "sample_2"),
@@ -89,28 +89,28 @@ BAD_LINES = {
     "odd choice": (pair(1, annotation(["sample_1"])).line, "unknown choice"),
     "unknown degree": (pair(1, annotation(degree="Best")).line, "unknown degree of preference 'Best'"),
     "no token file": (pair(1).line, "tokens/1_1_token.npy is missing"),
-    "above": (pair(1, sample_1=sample("../../1_1")).line, "leads out"),
-    "absolute": (pair(1, sample_1={"features": "/features/1.npy"}).line, "leads out"),
-    "drive": (pair(1, sample_1={"features": "C:\\features\\1.npy"}).line, "leads out"),
-    "no name": (pair(1, sample_1={"features": "a\0b.npy"}).line, "leads out"),
-    "linked": (pair(1, sample_1={"features": "link/features/0_1.npy"}).line, "leads out"),
+    "above": (pair(1, sample_1=sample("../../1_1")).line, "is outside of"),
+    "absolute": (pair(1, sample_1={"features": "/features/1.npy"}).line, "is outside of"),
+    "drive": (pair(1, sample_1={"features": "C:\\features\\1.npy"}).line, "is outside of"),
+    "no name": (pair(1, sample_1={"features": "a\0b.npy"}).line, "is outside of"),
+    "linked": (pair(1, sample_1={"features": "link/features/0_1.npy"}).line, "is outside of"),
 }
 
 
 @pytest.mark.parametrize("fault", BAD_LINES)
-def test_a_bad_line_is_set_aside_with_its_reason(tmp_path, fault):
+def test_a_bad_line_is_quarantined_with_its_reason(tmp_path, fault):
     folder = tmp_path / "labels"
     write_labels(folder, [pair(0)])
-    (folder / "link").symlink_to(tmp_path / "elsewhere")
-    write_labels(tmp_path / "elsewhere", [pair(0)])
+    (folder / "link").symlink_to(tmp_path / "outside")
+    write_labels(tmp_path / "outside", [pair(0)])
     line, reason = BAD_LINES[fault]
     data = line if isinstance(line, bytes) else (line if isinstance(line, str) else json.dumps(line)).encode()
     with (folder / "preference_labels.jsonl").open("ab") as file:
         file.write(b"\n" + data + b"\n")
     found = read_labels(folder)
     assert found.pairs == [pair(0)]
-    ((number, said),) = found.quarantined
-    assert number == 3 and reason in said and "\n" not in said
+    ((number, message),) = found.quarantined
+    assert number == 3 and reason in message and "\n" not in message
 
 
 class Trap:
@@ -143,7 +143,7 @@ BAD_TOKENS = {
 
 
 @pytest.mark.parametrize("fault", [*BAD_TOKENS, "trap"])
-def test_a_bad_token_file_sets_its_line_aside_and_runs_nothing(tmp_path, fault):
+def test_a_bad_token_file_quarantines_its_line_and_runs_no_code(tmp_path, fault):
     write_labels(tmp_path, [pair(0), pair(1)])
     path = tmp_path / "tokens/1_2_token.npy"
     content, reason = BAD_TOKENS.get(fault, (None, "not a NumPy array"))
@@ -155,8 +155,8 @@ def test_a_bad_token_file_sets_its_line_aside_and_runs_nothing(tmp_path, fault):
         np.save(path, content)
     found = read_labels(tmp_path)
     assert found.pairs == [pair(0)] and not (tmp_path / "mark").exists()
-    ((number, said),) = found.quarantined
-    assert number == 2 and "1_2_token.npy" in said and reason in said
+    ((number, message),) = found.quarantined
+    assert number == 2 and "1_2_token.npy" in message and reason in message
 
 
 def test_a_file_without_a_usable_line_is_refused(tmp_path):
@@ -170,13 +170,13 @@ def test_a_file_without_a_usable_line_is_refused(tmp_path):
         read_labels(tmp_path)
 
 
-def test_only_what_can_be_read_back_is_written(tmp_path):
-    with pytest.raises(AtomError, match="leads out"):
+def test_only_valid_lines_are_written(tmp_path):
+    with pytest.raises(AtomError, match="is outside of"):
         write_labels(tmp_path / "a", [pair(0), pair(1, sample_1=sample("../../1"))])
     with pytest.raises(AtomError, match="unknown choice"):
         write_labels(tmp_path / "a", [pair(1, annotation("both"))])
     same = [pair(0), pair(1, sample_1=sample("0_1"), tokens=((9,), (3,)))]
-    with pytest.raises(AtomError, match="pair 1: other tokens"):
+    with pytest.raises(AtomError, match="pair 1: another pair has other tokens"):
         write_labels(tmp_path / "a", same)
     assert not (tmp_path / "a").exists()
 
@@ -187,7 +187,7 @@ def test_the_loaders_rows_are_atoms(shared):
     runs = json.loads((folder / "expected.json").read_text())["runs"]
     assert len(runs) == 10
     for run in runs:
-        rows = atom_training_rows(
+        rows = build_atom_training_rows(
             pairs,
             run["seed"],
             add_unsure=run["add_unsure"],
@@ -215,7 +215,7 @@ def test_the_rows_are_those_of_hugging_face_datasets_and_pandas(count, preferenc
     decided = [each for each in pairs if each.choice != "skipped"]
     by_place = Dataset.from_dict({"place": list(range(len(decided)))})
     parts = by_place.train_test_split(test_size=0.1, shuffle=True, seed=seed)
-    rows = atom_training_rows(pairs, seed, preference_type=preference_type)
+    rows = build_atom_training_rows(pairs, seed, preference_type=preference_type)
     transformers.set_seed(seed)
     for part, found, written in (("train", rows.train, "train"), ("test", rows.eval, "eval")):
         assert rows.ids[written] == [str(decided[place].id) for place in parts[part]["place"]]
@@ -225,8 +225,8 @@ def test_the_rows_are_those_of_hugging_face_datasets_and_pandas(count, preferenc
         assert [row["id"] for row in found] == [decided[place].id for place in frame["place"]]
 
 
-def test_what_the_loader_can_not_take_is_told():
+def test_pairs_that_the_loader_can_not_use_are_refused():
     with pytest.raises(AtomError, match="at least 2"):
-        atom_training_rows([pair(0), pair(1, annotation("skipped", "skipped"))], 0)
+        build_atom_training_rows([pair(0), pair(1, annotation("skipped", "skipped"))], 0)
     with pytest.raises(AtomError, match="pair 1 has no tokens"):
-        atom_training_rows([pair(0), pair(1, tokens=None)], 0)
+        build_atom_training_rows([pair(0), pair(1, tokens=None)], 0)

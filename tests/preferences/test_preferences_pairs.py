@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from atom.config import PreferenceConfig
 from atom.errors import AtomError
-from atom.preferences.pairs import LENGTH_SLACK, ROUNDING, ScoredMotion, build_pairs, classify_margin, summarise
+from atom.preferences.pairs import (
+    LENGTH_SLACK,
+    ROUNDING,
+    ScoredMotion,
+    build_pairs,
+    classify_margin,
+    summarise_selection,
+)
 
 NO_GUARD = PreferenceConfig(length_tolerance=None)
 
@@ -145,14 +152,14 @@ def length_biased(prompts, bias, seed=0):
 
 def test_the_guard_keeps_the_mean_length_difference_near_zero():
     motions = length_biased(100, bias=1.5)
-    free, held = (
-        summarise(motions, build_pairs(motions, PreferenceConfig(length_tolerance=tolerance)))["overall"]
+    free, limited = (
+        summarise_selection(motions, build_pairs(motions, PreferenceConfig(length_tolerance=tolerance)))["overall"]
         for tolerance in (None, 0.0)
     )
     assert free["longer_by"] > 2
-    assert abs(held["longer_by"]) < 0.1
-    assert held["pairs"] > 0.8 * free["pairs"]
-    assert held["chosen_exact"] > 0.6
+    assert abs(limited["longer_by"]) < 0.1
+    assert limited["pairs"] > 0.8 * free["pairs"]
+    assert limited["chosen_exact"] > 0.6
 
 
 def test_the_summary_counts_what_is_there():
@@ -162,7 +169,7 @@ def test_the_summary_counts_what_is_there():
         motion("0", 4.0, [1], "q", task="temporal"),
         motion("1", 4.0, [2], "q", task="temporal"),
     ]
-    summary = summarise(motions, build_pairs(motions, NO_GUARD))
+    summary = summarise_selection(motions, build_pairs(motions, NO_GUARD))
     assert list(summary) == ["overall", "integrity", "temporal"]
     assert summary["integrity"] == {
         "prompts": 1,
@@ -177,7 +184,7 @@ def test_the_summary_counts_what_is_there():
     }
     assert summary["temporal"]["pairs"] == summary["temporal"]["longer_by"] == 0
     assert (summary["overall"]["prompts"], summary["overall"]["prompts_with_pairs"]) == (2, 1)
-    assert summarise([], [])["overall"]["pairs"] == 0
+    assert summarise_selection([], [])["overall"]["pairs"] == 0
 
 
 def test_a_prompt_whose_motions_disagree_on_its_text_is_refused():
@@ -198,7 +205,7 @@ def test_a_task_gives_no_more_pairs_than_allowed():
     assert len(build_pairs(motions, NO_GUARD.model_copy(update={"pairs_per_prompt": 2}))) == 12
 
 
-def test_motions_without_a_codebook_are_paired_and_their_frames_tell_the_length():
+def test_motions_without_a_codebook_are_paired_by_their_frames():
     one, other = (
         ScoredMotion(name, "p", "text", "integrity", "train", (), "end", score, False, frames=frames)
         for name, score, frames in (("a", 5.0, 80), ("b", 2.0, 40))

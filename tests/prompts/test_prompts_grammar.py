@@ -9,7 +9,7 @@ import pytest
 from atom.config import PromptConfig
 from atom.corpus.composition import make_motion
 from atom.errors import AtomError
-from atom.events import ACTIONS, TASKS, composition_key, postures_fit, assign_split
+from atom.events import ACTIONS, TASKS, assign_split, composition_key, postures_fit
 from atom.motion.skeleton import MAX_FRAMES
 from atom.prompts.grammar import expected_frames, expected_length, prompt_id, sample_events, write_prompts
 from atom.prompts.parsing import parse_events
@@ -62,10 +62,10 @@ def test_limits_are_kept():
 
 def test_single_events_cover_every_action_that_can_start():
     rng = np.random.default_rng(4)
-    seen = Counter(sample_events(rng, max_events=1) for _ in range(4000))
-    actions = {events[0].action for events in seen}
+    drawn = Counter(sample_events(rng, max_events=1) for _ in range(4000))
+    actions = {events[0].action for events in drawn}
     assert actions == {name for name, action in ACTIONS.items() if action.starts != "low"}
-    assert any(events[0].count == 1 for events in seen if ACTIONS[events[0].action].countable)
+    assert any(events[0].count == 1 for events in drawn if ACTIONS[events[0].action].countable)
 
 
 def test_the_length_budget_is_a_parameter():
@@ -77,16 +77,16 @@ def test_the_length_budget_is_a_parameter():
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "arguments",
     [
         {"task": "temporal", "max_events": 1},
         {"task": "frequency", "max_count": 1},
         {"task": "frequency", "split": "test", "max_events": 1},
     ],
 )
-def test_what_cannot_be_composed_is_an_error(wanted):
+def test_what_cannot_be_composed_is_an_error(arguments):
     with pytest.raises(AtomError, match="no composition"):
-        sample_events(np.random.default_rng(0), **wanted)
+        sample_events(np.random.default_rng(0), **arguments)
 
 
 def test_prompts_are_as_many_as_asked(prompts):

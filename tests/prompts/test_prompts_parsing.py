@@ -7,7 +7,7 @@ from atom.errors import AtomError
 from atom.events import ACTIONS, MAX_COUNT, TASKS, Event
 from atom.prompts.grammar import sample_events
 from atom.prompts.lexicon import LOOKALIKES, SYNONYMS, phrasings
-from atom.prompts.parsing import _DROPPED, _base_forms, parse_events
+from atom.prompts.parsing import _STOP_WORDS, _base_forms, parse_events
 from atom.prompts.wording import caption
 
 
@@ -125,7 +125,7 @@ def test_events_carry_their_words():
 def test_patterns_use_only_words_that_reach_them():
     patterns = [*LOOKALIKES, *(pattern for patterns in SYNONYMS.values() for pattern in patterns)]
     words = {word for pattern in patterns for slot in pattern.split() for word in slot.rstrip("?").split("|")}
-    assert not words & _DROPPED
+    assert not words & _STOP_WORDS
     assert all(_base_forms().get(word, word) == word for word in words)
 
 

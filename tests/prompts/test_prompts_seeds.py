@@ -1,4 +1,4 @@
-"""Seed texts say which actions prompts are made of; what can't be read is an error that says what to do."""
+"""Seed texts decide the actions of prompts; an unreadable one is an error that says what to do."""
 
 from collections import Counter
 from itertools import pairwise

@@ -9,10 +9,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from atom.events import ACTIONS, MAX_COUNT, TASKS, Event
-from atom.judging.vision.questions import said
+from atom.judging.vision.questions import plain_phrase
 from atom.prompts.grammar import sample_events
 from atom.prompts.parsing import parse_events
-from atom.prompts.validation import LONGEST, Duplicates, claims_differ, fault, listed, with_phrases
+from atom.prompts.validation import (
+    MAX_CHARACTERS,
+    DuplicateFilter,
+    assign_phrases,
+    find_claim_mismatch,
+    find_fault,
+    format_events,
+)
 from atom.prompts.wording import caption
 
 JUMP_AND_WAVE = (Event("jump_up", 2), Event("wave_left"))
@@ -36,8 +43,8 @@ def written(seed, task):
 @given(seeds, tasks)
 def test_every_caption_of_the_grammar_is_accepted(seed, task):
     text, events = written(seed, task)
-    assert fault(text, events, task) is None
-    assert fault(text[0].upper() + text[1:] + ".", events, task) is None
+    assert find_fault(text, events, task) is None
+    assert find_fault(text[0].upper() + text[1:] + ".", events, task) is None
 
 
 @settings(max_examples=300, deadline=None)
@@ -63,7 +70,7 @@ def test_a_caption_is_refused_for_other_events(seed, task, data):
     else:
         other = list(events)
         other[place] = Event(data.draw(st.sampled_from(sorted(set(ACTIONS) - {event.action for event in events}))))
-    reason = fault(text, tuple(other), task)
+    reason = find_fault(text, tuple(other), task)
     assert reason
     expected = {
         "left out": ["not asked for"],
@@ -78,7 +85,7 @@ def test_a_caption_is_refused_for_other_events(seed, task, data):
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_gets_a_verdict_and_no_exception(text):
-    assert fault(text, JUMP_AND_WAVE, "temporal")
+    assert find_fault(text, JUMP_AND_WAVE, "temporal")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +94,7 @@ def test_any_text_gets_a_verdict_and_no_exception(text):
         ("", "empty"),
         ("  \n ", "empty"),
         ("...", "empty"),
-        ("a person " + "slowly " * 50 + "jumps twice and then waves with the left hand", f"at most {LONGEST}"),
+        ("a person " + "slowly " * 50 + "jumps twice and then waves with the left hand", f"at most {MAX_CHARACTERS}"),
         ("a person jumps twice,\nthen waves with the left hand", "more than one line"),
         ("a person does jump_up twice, then waves with the left hand", "'_'"),
         ("a person jumps {twice}, then waves with the left hand", "'{' '}'"),
@@ -102,7 +109,7 @@ def test_any_text_gets_a_verdict_and_no_exception(text):
     ],
 )
 def test_what_is_no_plain_sentence_is_refused(text, reason):
-    assert reason in fault(text, JUMP_AND_WAVE, "integrity")
+    assert reason in find_fault(text, JUMP_AND_WAVE, "integrity")
 
 
 @pytest.mark.parametrize(
@@ -131,20 +138,20 @@ def test_what_is_no_plain_sentence_is_refused(text, reason):
     ],
 )
 def test_the_reason_says_what_to_mend(text, reason):
-    assert fault(text, JUMP_AND_WAVE, "integrity") == reason
+    assert find_fault(text, JUMP_AND_WAVE, "integrity") == reason
 
 
 def test_counts_of_one_action_in_two_places_are_told_apart():
     events = (Event("jump_up"), Event("bow"), Event("jump_up", 2))
-    assert fault("he jumps, bows and jumps twice", events, "integrity") is None
-    reason = fault("he jumps twice, bows and jumps", events, "integrity")
+    assert find_fault("he jumps, bows and jumps twice", events, "integrity") is None
+    reason = find_fault("he jumps twice, bows and jumps", events, "integrity")
     assert reason == "wrong count: jumps x2 and x1 instead of x1 and x2"
 
 
 def test_repeats_in_a_row_are_one_event():
     text = "a person jumps, then jumps again and finally waves with the left hand"
-    assert fault(text, JUMP_AND_WAVE, "temporal") is None
-    worded = with_phrases(text, JUMP_AND_WAVE)
+    assert find_fault(text, JUMP_AND_WAVE, "temporal") is None
+    worded = assign_phrases(text, JUMP_AND_WAVE)
     assert worded == JUMP_AND_WAVE
     assert [event.phrase for event in worded] == ["jumps, jumps", "waves with the left hand"]
 
@@ -159,27 +166,27 @@ def test_repeats_in_a_row_are_one_event():
     ],
 )
 def test_a_temporal_text_tells_the_order_in_words(text):
-    assert fault(text, THREE, "temporal") is None
+    assert find_fault(text, THREE, "temporal") is None
 
 
 @pytest.mark.parametrize(
     "text", ["he bows, claps three times and turns right", "he bows, claps three times, then turns right"]
 )
 def test_an_order_by_commas_alone_is_not_told(text):
-    assert fault(text, THREE, "integrity") is None
-    assert fault(text, THREE, "temporal").startswith("order not told")
+    assert find_fault(text, THREE, "integrity") is None
+    assert find_fault(text, THREE, "temporal").startswith("order not told")
 
 
 @pytest.mark.parametrize("text", ["he bows while clapping", "as he bows, he claps", "he bows and claps simultaneously"])
 def test_events_that_happen_at_once_are_no_sequence(text):
-    assert "at once" in fault(text, (Event("bow"), Event("clap")), "integrity")
+    assert "at once" in find_fault(text, (Event("bow"), Event("clap")), "integrity")
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_claims_are_read_in_the_words_of_the_list(action):
     count = 2 if ACTIONS[action].countable else 1
-    assert claims_differ([Claim(said(action), count)], (Event(action, count),)) is None
-    assert said(action) in claims_differ([], (Event(action, count),))
+    assert find_claim_mismatch([Claim(plain_phrase(action), count)], (Event(action, count),)) is None
+    assert plain_phrase(action) in find_claim_mismatch([], (Event(action, count),))
 
 
 @pytest.mark.parametrize(
@@ -195,18 +202,18 @@ def test_claims_are_read_in_the_words_of_the_list(action):
     ],
 )
 def test_other_claims_are_a_fault(claimed, reason):
-    assert reason in claims_differ([Claim(*claim) for claim in claimed], JUMP_AND_WAVE)
+    assert reason in find_claim_mismatch([Claim(*claim) for claim in claimed], JUMP_AND_WAVE)
 
 
 def test_events_are_listed_in_plain_words():
-    assert listed(JUMP_AND_WAVE) == "jumps x2; waves with the left hand x1"
+    assert format_events(JUMP_AND_WAVE) == "jumps x2; waves with the left hand x1"
 
 
 @settings(max_examples=100, deadline=None)
 @given(seeds, tasks)
 def test_events_get_their_words_from_the_text(seed, task):
     text, events = written(seed, task)
-    worded = with_phrases(text, events)
+    worded = assign_phrases(text, events)
     assert worded == events
     assert [event.phrase for event in worded] == [event.phrase for event in parse_events(text).events]
 
@@ -224,23 +231,23 @@ FIRST = "A person jumps twice, then waves with the left hand."
     ],
 )
 def test_a_text_that_is_nearly_another_is_its_twin(text):
-    taken = Duplicates()
-    assert taken.twin(text, JUMP_AND_WAVE) is None
-    taken.add(FIRST, JUMP_AND_WAVE)
-    assert taken.twin(text, JUMP_AND_WAVE) == FIRST
+    accepted = DuplicateFilter()
+    assert accepted.find_duplicate(text, JUMP_AND_WAVE) is None
+    accepted.add(FIRST, JUMP_AND_WAVE)
+    assert accepted.find_duplicate(text, JUMP_AND_WAVE) == FIRST
 
 
 def test_many_common_rows_of_words_make_a_twin():
     events = (Event("pick_up"), Event("wave_left"), Event("sit_down"), Event("get_up"))
     text = "a man picks something up from the floor, then waves with the left hand, then sits down on a chair, then {}"
-    taken = Duplicates()
-    taken.add(text.format("stands up"), events)
-    assert taken.twin(text.format("gets up"), events) == text.format("stands up")
+    accepted = DuplicateFilter()
+    accepted.add(text.format("stands up"), events)
+    assert accepted.find_duplicate(text.format("gets up"), events) == text.format("stands up")
 
 
 def test_other_words_and_other_events_are_no_twin():
-    taken = Duplicates()
-    taken.add(FIRST, JUMP_AND_WAVE)
-    assert taken.twin("Before waving the left hand, a man does two jumps in place.", JUMP_AND_WAVE) is None
+    accepted = DuplicateFilter()
+    accepted.add(FIRST, JUMP_AND_WAVE)
+    assert accepted.find_duplicate("Before waving the left hand, a man does two jumps in place.", JUMP_AND_WAVE) is None
     right = (Event("jump_up", 2), Event("wave_right"))
-    assert taken.twin(FIRST.replace("left", "right"), right) is None
+    assert accepted.find_duplicate(FIRST.replace("left", "right"), right) is None

@@ -1,4 +1,4 @@
-"""Captions: few words, a known order, and exactly the events that were asked for."""
+"""Captions: few words, a known order, and exactly the given events."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A model's texts become prompts when they tell their events; what doesn't is asked for again, with the reason."""
+"""The LLM writer: texts that describe their events become prompts, others are requested again with the reason."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from atom.llm_client.request import Answer
 from atom.prompts.grammar import prompt_id, sample_balanced_compositions
 from atom.prompts.parsing import parse_events
 from atom.prompts.seeds import read_seeds
-from atom.prompts.validation import fault
+from atom.prompts.validation import find_fault
 from atom.prompts.wording import caption
 from atom.prompts.writer import EXAMPLES, LISTS_HEADING, write_prompts_with_llm
 
@@ -87,8 +87,8 @@ def changed(**llm):
     return SMALL.model_copy(update={"llm": SMALL.llm.model_copy(update=llm)})
 
 
-def write(model, config=SMALL, seed=0, told=lambda done, total: None):
-    return asyncio.run(write_prompts_with_llm(model, config, seed, told))
+def write(model, config=SMALL, seed=0, on_progress=lambda done, total: None):
+    return asyncio.run(write_prompts_with_llm(model, config, seed, on_progress))
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +98,13 @@ def written():
 
 def test_good_texts_become_prompts(written):
     assert [(prompt.split, prompt.task) for prompt in written.prompts] == [
-        (split, task) for split, wanted in (("train", 12), ("test", 5)) for task in TASKS for _ in range(wanted)
+        (split, task)
+        for split, num_prompts in (("train", 12), ("test", 5))
+        for task in TASKS
+        for _ in range(num_prompts)
     ]
     for prompt in written.prompts:
-        assert fault(prompt.text, prompt.events, prompt.task) is None
+        assert find_fault(prompt.text, prompt.events, prompt.task) is None
         assert assign_split(prompt.events) == prompt.split
         assert all(event.phrase in prompt.text for event in prompt.events)
         assert prompt.prompt_id == prompt_id(prompt.text, prompt.task, prompt.events)
@@ -111,10 +114,10 @@ def test_good_texts_become_prompts(written):
 
 def test_the_compositions_are_those_that_we_drew(written):
     weights = read_seeds(None).weights
-    for split_number, (split, wanted) in enumerate((("train", 12), ("test", 5))):
+    for split_number, (split, num_prompts) in enumerate((("train", 12), ("test", 5))):
         for task_number, task in enumerate(TASKS):
             rng = np.random.default_rng([0, split_number, task_number])
-            events = list(sample_balanced_compositions(rng, task, split, wanted, SMALL, weights))
+            events = list(sample_balanced_compositions(rng, task, split, num_prompts, SMALL, weights))
             mine = [p.events for p in written.prompts if (p.split, p.task) == (split, task)]
             assert mine == events
 
@@ -147,7 +150,7 @@ def test_what_it_took_is_counted():
 
 def test_progress_grows_to_the_whole():
     heard = []
-    write(Model(), told=lambda done, total: heard.append((done, total)))
+    write(Model(), on_progress=lambda done, total: heard.append((done, total)))
     assert {total for _, total in heard} == {51}
     done = [done for done, _ in heard]
     assert (done[0], done[-1]) == (0, 51)
@@ -169,12 +172,12 @@ def test_a_bad_text_is_asked_for_again_with_the_reason(bad, reason):
     model = Model(lambda number, task, events, attempt: (bad if attempt == 1 else good)(number, task, events, attempt))
     written = write(model)
     assert len(written.prompts) >= 50  # a second text may happen to be a twin
-    first = [no for no in written.rejected if no.attempt == 1]
+    first = [text for text in written.rejected if text.attempt == 1]
     assert len(first) == 51
-    for no in first:
-        assert re.search(reason, no.reason), no.reason
-        assert json.loads(no.answer)["prompts"] is not None
-        assert no.prompt_id == prompt_id(no.text, no.task, no.events)
+    for text in first:
+        assert re.search(reason, text.reason), text.reason
+        assert json.loads(text.answer)["prompts"] is not None
+        assert text.prompt_id == prompt_id(text.text, text.task, text.events)
     again = [request for request in model.requests if request.vote == 1]
     for request in again:
         for number, *_ in lists(request):
@@ -185,7 +188,7 @@ def test_a_bad_text_is_asked_for_again_with_the_reason(bad, reason):
 def test_a_swapped_order_is_not_taken():
     written = write(Model(swapped), changed(min_accepted_fraction=0))
     assert all(len(prompt.events) == 1 or prompt.events == prompt.events[::-1] for prompt in written.prompts)
-    assert "wrong order" in {no.reason.split(":")[0] for no in written.rejected}
+    assert "wrong order" in {text.reason.split(":")[0] for text in written.rejected}
 
 
 def test_what_cannot_be_composed_is_found_out_before_anything_is_asked():
@@ -210,9 +213,9 @@ def test_twins_are_sent_back(tmp_path):
     )
     by_events = Counter(prompt.events for prompt in written.prompts)
     assert set(by_events.values()) == {1}
-    twins = [no for no in written.rejected if no.reason.startswith("too much like another text")]
+    twins = [text for text in written.rejected if text.reason.startswith("too much like another text")]
     assert twins
-    assert all(no.events in by_events for no in twins)
+    assert all(text.events in by_events for text in twins)
     assert {event.action for prompt in written.prompts for event in prompt.events} <= {
         "bow",
         "clap",
@@ -231,9 +234,9 @@ def test_a_number_that_was_not_asked_for_or_came_before_is_left_out():
 
     written = write(Model(say))
     assert len(written.prompts) == 51
-    reasons = Counter(no.reason for no in written.rejected)
+    reasons = Counter(text.reason for text in written.rejected)
     assert reasons == {"answered twice: number 1": 12, "not asked for: number 77": 12}
-    assert all(no.events == () for no in written.rejected if "77" in no.reason)
+    assert all(text.events == () for text in written.rejected if "77" in text.reason)
 
 
 def test_an_answer_of_another_shape_rejects_its_compositions():
@@ -244,8 +247,8 @@ def test_an_answer_of_another_shape_rejects_its_compositions():
     written = write(Model(whole=lambda request: "no JSON"), changed(min_accepted_fraction=0, attempts=1))
     assert written.prompts == []
     assert len(written.rejected) == 51
-    assert written.requests == 24  # each was asked once more in another form
-    assert {no.answer for no in written.rejected} == {"no JSON"}
+    assert written.requests == 24  # each was retried once in another form
+    assert {text.answer for text in written.rejected} == {"no JSON"}
 
 
 def test_a_failed_request_costs_only_its_own_compositions():
@@ -258,8 +261,8 @@ def test_a_failed_request_costs_only_its_own_compositions():
 
     written = write(Failing())
     assert len(written.prompts) == 51
-    lost = [no for no in written.rejected if no.reason == "refused with 400: too long"]
-    assert (len(lost), {no.task for no in lost}, {no.answer for no in lost}) == (17, {"temporal"}, {""})
+    lost = [text for text in written.rejected if text.reason == "refused with 400: too long"]
+    assert (len(lost), {text.task for text in lost}, {text.answer for text in lost}) == (17, {"temporal"}, {""})
 
 
 @pytest.mark.parametrize("error", [BudgetSpent("the budget is spent"), ServiceError("it is down")])
@@ -325,6 +328,6 @@ def test_seed_texts_with_too_few_actions_are_an_error_before_anything_is_asked(t
 @pytest.mark.parametrize("task", TASKS)
 def test_our_own_examples_are_good(task):
     for events, text in EXAMPLES[task]:
-        assert fault(text, events, task) is None
+        assert find_fault(text, events, task) is None
         assert assign_split(events) == "train"
         assert parse_events(text).unknown == []

@@ -1,4 +1,4 @@
-"""Contact sheets and clips: layout, labels, formats, and what happens when ffmpeg can't."""
+"""Contact sheets and video clips: layout, labels, formats and failures of ffmpeg."""
 
 import re
 import stat
@@ -13,7 +13,7 @@ from atom.errors import AtomError
 from atom.motion.skeleton import JOINT_INDEX, JOINTS
 from atom.rendering import find_ffmpeg, render_contact_sheet, render_grid, write_frames, write_grid, write_video
 from atom.rendering.contact_sheet import GAP, choose_columns, fit_cell_size
-from atom.rendering.labels import render_caption_strip
+from atom.rendering.text_labels import render_caption_strip
 
 
 def motion(frames: int) -> np.ndarray:
@@ -114,11 +114,11 @@ def test_a_grid_has_rows_and_a_title():
         render_grid(panes, columns=0)
 
 
-def test_long_labels_are_cut_and_odd_ones_do_no_harm():
+def test_long_labels_are_cut_and_unusual_ones_are_drawn():
     wide = render_caption_strip(120, 20, "a person walks " * 30, "9.8 s")
     assert wide.size == (120, 20)
     alone = render_caption_strip(120, 20, "", "9.8 s")
-    assert np.array_equal(np.asarray(wide)[:, 80:], np.asarray(alone)[:, 80:])  # nothing runs into the time
+    assert np.array_equal(np.asarray(wide)[:, 80:], np.asarray(alone)[:, 80:])  # the text ends before the time
     for text in ("", "line\nbreak", "größer ✓"):
         render_caption_strip(120, 20, text)
 
@@ -149,7 +149,7 @@ def test_grids_are_near_square_and_waste_little():
     assert [choose_columns(cells) for cells in (1, 3, 4, 8, 16, 25)] == [1, 3, 2, 3, 4, 5]
 
 
-def test_the_largest_cell_fills_its_sheet_and_no_more():
+def test_the_fitted_cell_is_the_largest_that_fits():
     for columns, rows in ((1, 1), (3, 2), (4, 4), (2, 7)):
         size = fit_cell_size(768, 1024, columns, rows)
         sheet = render_contact_sheet(motion(columns * rows), every=1, size=size, columns=columns)
@@ -220,7 +220,7 @@ def test_places_that_cannot_be_written_are_named(tmp_path, name):
         write_video(tmp_path / name, motion(2), size=64)
 
 
-def test_nothing_to_show_is_an_error(tmp_path):
+def test_an_empty_clip_is_an_error(tmp_path):
     with pytest.raises(AtomError, match="at least one motion"):
         write_grid(tmp_path / "clip.mp4", [])
     with pytest.raises(AtomError, match="at least one frame"):

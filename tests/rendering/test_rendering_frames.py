@@ -1,4 +1,4 @@
-"""What a drawn frame shows, and that it is the same each time."""
+"""The content of drawn frames, and their reproducibility."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from atom.rendering.floor_path import stroke_alphas, trace_floor_path
 
 
 def standing(frames: int = 1, heading: float = 0.0, scale: float = 1.0) -> np.ndarray:
-    """A body that hangs its arms a little apart and faces `heading` radians from +Z towards +X, (frames, 22, 3)."""
+    """A standing body (frames, 22, 3) that faces `heading` radians from +Z towards +X, its arms a little apart."""
     offsets = TARGET_OFFSETS.astype(np.float64)
     offsets[JOINT_INDEX["head"]] = [0, BONE_LENGTHS[JOINT_INDEX["head"]], 0]
     for side, sign in (("l", 1), ("r", -1)):
@@ -69,7 +69,7 @@ def test_same_joints_give_same_bytes():
     assert first.tobytes() == again.tobytes()
 
 
-def test_a_frame_does_not_depend_on_the_others_asked_for():
+def test_a_frame_does_not_depend_on_the_other_frames_drawn():
     joints = walking(20)
     everything = list(render_frames(joints, size=64))
     chosen = list(render_frames(joints, [17, 3, 3], 64))
@@ -88,11 +88,11 @@ def test_left_is_orange_on_the_viewers_right_whatever_the_heading(heading):
 def test_mirrored_sides_show_a_back_without_a_face():
     front = standing()
     back = np.concatenate([front, standing(heading=np.pi)])  # the camera stays in front of the first frame
-    seen_front, seen_back = picture(back, 0, 256), picture(back, 1, 256)
+    front_image, back_image = picture(back, 0, 256), picture(back, 1, 256)
     head = slice(0, 58)
-    skin = [(abs(image[head] - (205, 180, 160)).max(axis=-1) < 40).sum() for image in (seen_front, seen_back)]
+    skin = [(abs(image[head] - (205, 180, 160)).max(axis=-1) < 40).sum() for image in (front_image, back_image)]
     assert skin[0] > 2 * skin[1]
-    assert middle_column(orange(seen_back)) < middle_column(blue(seen_back))
+    assert middle_column(orange(back_image)) < middle_column(blue(back_image))
 
 
 @pytest.mark.parametrize("scale", [0.6, 1.0, 1.4])
@@ -104,8 +104,8 @@ def test_a_standing_body_of_any_size_fills_seven_tenths(scale):
     top = parts[0, :, [1, 4]].max() + 0.1 * scale
     ends = np.array([[*camera.ground[0], 0.0], [*camera.ground[0], top]])[:, [0, 2, 1]] - camera.positions[0]
     up, depth = ends @ camera.axes[0, 1], ends @ camera.axes[0, 2]
-    share = np.ptp(FOCAL * up / depth)
-    assert 0.62 < share < 0.78
+    fraction = np.ptp(FOCAL * up / depth)
+    assert 0.62 < fraction < 0.78
 
 
 def test_everything_stays_in_the_frame():
@@ -114,9 +114,9 @@ def test_everything_stays_in_the_frame():
     joints[:, :, 1] += np.abs(np.sin(np.arange(40) / 4))[:, None]
     joints[:, list(LEFT_JOINTS)] += rng.normal(0, 0.2, (40, 1, 3))
     for image in render_frames(joints, range(0, 40, 3), 96):
-        seen = figure(image.astype(int))
-        assert seen.any()
-        assert not (seen[0].any() or seen[-1].any() or seen[:, 0].any() or seen[:, -1].any())
+        body_mask = figure(image.astype(int))
+        assert body_mask.any()
+        assert not (body_mask[0].any() or body_mask[-1].any() or body_mask[:, 0].any() or body_mask[:, -1].any())
 
 
 def test_the_floor_is_a_checker_that_stays_while_the_body_moves():
@@ -194,26 +194,26 @@ def test_joints_are_projected_to_where_they_are_drawn():
             assert mask[row - 4 : row + 5, column - 4 : column + 5].any(), (frame, name)
 
 
-def test_the_side_view_stands_square_to_the_movement():
-    def bearing_off(joints):
+def test_the_side_view_is_at_a_right_angle_to_the_movement():
+    def relative_bearing(joints):
         return np.rad2deg(
             side_view_bearing(joints, find_first_heading(joints) + camera_module.AZIMUTH) - find_first_heading(joints)
         )
 
     ahead = walking(40)
-    assert np.isclose(bearing_off(ahead), -90, atol=2)  # from its right, so that it goes rightwards
+    assert np.isclose(relative_bearing(ahead), -90, atol=2)  # from its right, so that it goes rightwards
     sideways = standing(40)
     sideways[:, :, 0] += 0.05 * np.arange(40)[:, None]
-    assert np.isclose(bearing_off(sideways), 0, atol=2)  # from its front
+    assert np.isclose(relative_bearing(sideways), 0, atol=2)  # from its front
     punching = standing(40)
     punching[:, JOINT_INDEX["r_wrist"], 2] += 0.3 * (1 - np.cos(np.arange(40)))
-    assert np.isclose(bearing_off(punching), -90, atol=2)
-    assert np.isclose(bearing_off(standing(40)), np.rad2deg(camera_module.AZIMUTH))  # nothing moves
+    assert np.isclose(relative_bearing(punching), -90, atol=2)
+    assert np.isclose(relative_bearing(standing(40)), np.rad2deg(camera_module.AZIMUTH))  # nothing moves
     angle = np.linspace(0, 2 * np.pi, 80)[:, None]
     circling = standing(80)
     circling[:, :, 0] += np.sin(angle)
     circling[:, :, 2] += np.cos(angle)
-    assert np.isclose(bearing_off(circling), np.rad2deg(camera_module.AZIMUTH))  # no direction stands out
+    assert np.isclose(relative_bearing(circling), np.rad2deg(camera_module.AZIMUTH))  # no direction stands out
 
 
 def test_a_fixed_camera_sees_the_floor_lie_still():
@@ -273,7 +273,7 @@ def test_lying_flat_lies_on_the_floor():
     ],
     ids=["origin", "one point", "under the floor", "teleport", "tiny", "noise"],
 )
-def test_nonsense_motions_are_drawn_without_harm(joints):
+def test_nonsense_motions_are_drawn_without_errors(joints):
     for image in render_frames(joints, size=64):
         assert image.shape == (64, 64, 3)
         assert (image[0, 0] > 150).all()
@@ -282,7 +282,7 @@ def test_nonsense_motions_are_drawn_without_harm(joints):
 def test_left_and_right_differ_for_people_who_see_no_red_or_no_green():
     image = picture(standing(), size=256)
     left, right = (image[mask].mean(axis=0) for mask in (orange(image), blue(image)))
-    assert abs(left[2] - right[2]) > 80  # blue is seen by both
+    assert abs(left[2] - right[2]) > 80  # both kinds of colour blindness see blue
     assert abs(left @ [0.3, 0.59, 0.11] - right @ [0.3, 0.59, 0.11]) > 25  # and without any colour one is darker
 
 
@@ -297,7 +297,7 @@ def test_left_and_right_differ_for_people_who_see_no_red_or_no_green():
         (np.full((2, 22, 3), 1e9), "metres"),
     ],
 )
-def test_bad_joints_are_named_at_once(joints, words):
+def test_bad_joints_are_refused_at_the_call(joints, words):
     with pytest.raises(AtomError, match=words):
         render_frames(joints)
 
@@ -322,9 +322,9 @@ def test_real_motion_is_drawn(shared):
     with np.load(shared / "data/real_motion/dm_backflip.npz", allow_pickle=False) as clip:
         joints = clip["joints"]
     for image in render_frames(joints, range(0, len(joints), 6), 96):
-        seen = figure(image.astype(int))
-        assert seen.sum() > 150
-        assert not (seen[0].any() or seen[-1].any())
+        body_mask = figure(image.astype(int))
+        assert body_mask.sum() > 150
+        assert not (body_mask[0].any() or body_mask[-1].any())
 
 
 def test_importing_the_package_does_not_import_numba():

@@ -1,4 +1,4 @@
-"""Twelve motions look as they did when somebody looked at them."""
+"""Twelve motions look like their approved pictures."""
 
 import sys
 from pathlib import Path
@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 sys.path.append(str(Path(__file__).parent))
-from golden_motions import MOTIONS, drawn, golden
+from golden_motions import MOTIONS, draw_frames, golden_path
 
 
 @pytest.mark.parametrize("name", MOTIONS)
-def test_a_motion_looks_as_it_did(name):
+def test_a_motion_matches_its_golden_picture(name):
     """Another processor may round differently, so single pixels on edges may differ."""
-    with Image.open(golden(name)) as picture:
+    with Image.open(golden_path(name)) as picture:
         expected = np.asarray(picture.convert("RGB")).astype(int)
-    off = np.abs(drawn(name).astype(int) - expected).max(axis=-1)
-    assert (off > 12).mean() < 0.002, f"{name}: {np.count_nonzero(off > 12)} pixels differ"
+    difference = np.abs(draw_frames(name).astype(int) - expected).max(axis=-1)
+    assert (difference > 12).mean() < 0.002, f"{name}: {np.count_nonzero(difference > 12)} pixels differ"

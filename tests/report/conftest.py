@@ -1,4 +1,4 @@
-"""Finished runs for all tests of reports, made once. They are only read."""
+"""Finished runs for all tests of reports, computed once and only read."""
 
 import pytest
 from report_runs import evaluated_run, paired_run

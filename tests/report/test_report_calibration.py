@@ -16,7 +16,7 @@ UNKNOWN = {"value": None, "interval": None}
 
 def group(kappa=0.8, interval=(0.7, 0.9), events=True, **changes):
     figures = {name: {"value": 0.9, "interval": [0.85, 0.95]} for name in (*AGREEMENT, *ERRORS)}
-    told = {"value": 0.1, "interval": [0.05, 0.15], "n": 40} if events else UNKNOWN | {"n": 0}
+    error_figure = {"value": 0.1, "interval": [0.05, 0.15], "n": 40} if events else UNKNOWN | {"n": 0}
     kappa = {"value": kappa, "interval": list(interval) if interval else None}
     return {
         "n": 40,
@@ -25,7 +25,7 @@ def group(kappa=0.8, interval=(0.7, 0.9), events=True, **changes):
         "confusion": [[2] * 5] * 5,
         **figures,
         "weighted_kappa": kappa,
-        **{name: told for name in EVENT_ERRORS},
+        **{name: error_figure for name in EVENT_ERRORS},
     } | changes
 
 
@@ -52,8 +52,8 @@ def test_the_best_is_named_first_and_the_difference_told_from_intervals():
     assert "too few prompts to tell" in few
 
 
-@pytest.mark.parametrize(("verdict", "said"), [("better", "more than noise"), ("within noise", "within noise")])
-def test_a_paired_difference_goes_before_intervals(verdict, said):
+@pytest.mark.parametrize(("verdict", "expected"), [("better", "more than noise"), ("within noise", "within noise")])
+def test_a_paired_difference_goes_before_intervals(verdict, expected):
     difference = {
         "judges": ["b", "a"],
         "n": 38,
@@ -63,7 +63,7 @@ def test_a_paired_difference_goes_before_intervals(verdict, said):
         "verdict": verdict,
     }
     page = render_calibration_page({"a": result(kappa=0.75), "b": result()}, {}, [difference])
-    assert f"b is ahead by 0.05 (95 % interval 0.01 to 0.09): {said}." in page and "Judge against judge" in page
+    assert f"b is ahead by 0.05 (95 % interval 0.01 to 0.09): {expected}." in page and "Judge against judge" in page
 
 
 def test_errors_about_events_are_told_in_words_where_they_are_known():

@@ -5,7 +5,7 @@ from report_runs import SCRIPT
 
 from atom.errors import AtomError
 from atom.report.report_builder import build_report
-from atom.report.run_comparison import differences, render_comparison
+from atom.report.run_comparison import find_config_differences, render_comparison
 from atom.report.run_tables import RunTables
 
 
@@ -14,20 +14,20 @@ def reports(finished):
     return [build_report(RunTables(finished, finished.run(name))) for name in ("evaluated", "bolder", "paired")]
 
 
-def test_only_what_differs_is_told():
-    one = {"name": "a", "tuning": {"beta": 0.1, "rank": 16}, "metrics": {"texts": 3}}
-    other = {"name": "b", "tuning": {"beta": 0.1, "rank": 8}, "metrics": None}
-    found = differences([one, other, one])
+def test_only_fields_that_differ_are_listed():
+    one = {"name": "a", "tuning": {"beta": 0.1, "r": 16}, "metrics": {"texts": 3}}
+    other = {"name": "b", "tuning": {"beta": 0.1, "r": 8}, "metrics": None}
+    found = find_config_differences([one, other, one])
     assert found["name"] == ["a", "b", "a"] and found["tuning.r"] == [16, 8, 16] and "tuning.beta" not in found
     assert found["metrics.texts"] == [3, None, 3]
-    assert differences([one, one]) == {}
+    assert find_config_differences([one, one]) == {}
 
 
 def test_the_page_sets_gains_and_configs_side_by_side(reports):
     page = render_comparison(reports[:2])
     assert "tuning.beta" in page and ">0.1<" in page and ">0.5<" in page and "tuning.r" not in page
     gain = f"{reports[0].gains['kinematic']['overall'].gain:+.3f}"
-    assert page.count(f">{gain}<") >= 2 and "All of them answered the same prompts" in page
+    assert page.count(f">{gain}<") >= 2 and "All runs have the same prompts" in page
     assert page.count('role="img"') == 2 and SCRIPT not in page and "<script" not in page
 
 
@@ -43,11 +43,11 @@ def test_two_different_runs_are_needed(reports):
 
 
 def test_the_command(atom, finished, tmp_path):
-    status, said, _ = atom(
+    status, output, _ = atom(
         "report", "compare", "evaluated", "bolder", "--store", finished.root, "-o", tmp_path / "c.html"
     )
-    assert status == 0 and "2 runs compared" in said and "<html" in (tmp_path / "c.html").read_text()
-    status, _, said = atom(
+    assert status == 0 and "2 runs compared" in output and "<html" in (tmp_path / "c.html").read_text()
+    status, _, output = atom(
         "report", "compare", "evaluated", "bolder", "--store", finished.root, "-o", tmp_path / "no/c.html"
     )
-    assert status == 2 and "folder that is there" in said
+    assert status == 2 and "existing folder" in output

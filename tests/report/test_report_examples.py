@@ -1,4 +1,4 @@
-"""Examples are chosen by the rules that the report states, and tell what the judge saw."""
+"""Examples follow the rules that the report states, and show what the judge saw."""
 
 import numpy as np
 import pytest
@@ -47,14 +47,14 @@ def test_evidence_is_what_the_judge_found_missing_and_too_much(tables):
 
 
 def test_evidence_in_words():
-    assert Evidence(action="squat", asked=2, seen=1, start=8, end=24, countable=True).in_words == (
+    assert Evidence(action="squat", asked=2, seen=1, start=8, end=24, countable=True).description == (
         "asked twice, seen once, 0.4 to 1.2 s (frames 8 to 23)"
     )
     assert Evidence(action="squat", asked=2, seen=1, start=8, end=24, countable=True).state == "miscounted"
     walk = Evidence(action="walk_forward", asked=2, seen=1, start=0, end=20, countable=False)
-    assert (walk.state, walk.in_words) == ("found", "asked, seen, 0.0 to 1.0 s (frames 0 to 19)")
+    assert (walk.state, walk.description) == ("found", "asked, seen, 0.0 to 1.0 s (frames 0 to 19)")
     extra = Evidence(action="bow", asked=None, seen=3, start=0, end=20, countable=True)
-    assert (extra.state, extra.in_words) == ("not asked", "seen 3 times, 0.0 to 1.0 s (frames 0 to 19)")
+    assert (extra.state, extra.description) == ("not asked", "seen 3 times, 0.0 to 1.0 s (frames 0 to 19)")
 
 
 def test_without_an_evaluation_pairs_are_shown(paired):

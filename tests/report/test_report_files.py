@@ -1,4 +1,4 @@
-"""`atom report` writes all that tells of a run from its record and store, and says what is missing."""
+"""`atom report` writes the files of a report from the record and the store, and names what is missing."""
 
 import json
 import shutil
@@ -89,26 +89,26 @@ def test_a_report_in_a_remote_store(tmp_path):
 
 
 def test_the_commands(atom, copied, tmp_path):
-    status, said, _ = atom("report", "write", "paired", "--store", copied.root)
-    assert status == 0 and "report.html" in said
-    assert (tmp_path / "store/runs/paired/report.json").is_file() and "adapter" not in said
-    status, said, _ = atom("report", "show", "paired", "--store", copied.root, "--json")
-    assert status == 0 and json.loads(said)["preferences"]["pairs"] == 3
-    status, said, _ = atom("report", "show", "evaluated", "--store", copied.root)
-    assert status == 0 and "Summary" in said and "Win rates" in said
-    status, _, said = atom("report", "write", "nobody", "--store", copied.root)
-    assert status == 2 and "nobody" in said and said.count("\n") == 1
+    status, output, _ = atom("report", "write", "paired", "--store", copied.root)
+    assert status == 0 and "report.html" in output
+    assert (tmp_path / "store/runs/paired/report.json").is_file() and "adapter" not in output
+    status, output, _ = atom("report", "show", "paired", "--store", copied.root, "--json")
+    assert status == 0 and json.loads(output)["preferences"]["pairs"] == 3
+    status, output, _ = atom("report", "show", "evaluated", "--store", copied.root)
+    assert status == 0 and "Summary" in output and "Win rates" in output
+    status, _, output = atom("report", "write", "nobody", "--store", copied.root)
+    assert status == 2 and "nobody" in output and output.count("\n") == 1
     (tmp_path / "file").write_text("")
-    status, _, said = atom("report", "write", "paired", "--store", copied.root, "-o", tmp_path / "file")
-    assert status == 2 and "choose another folder" in said and said.count("\n") == 1
+    status, _, output = atom("report", "write", "paired", "--store", copied.root, "-o", tmp_path / "file")
+    assert status == 2 and "choose another folder" in output and output.count("\n") == 1
 
 
 def test_what_is_gone_is_told_with_a_remedy_that_works(atom, copied):
     scores = copied.run("evaluated")["stages"][-2]["keys"][0]
     copied.files.remove(f"preferences/{scores}/manifest.json")
-    status, _, said = atom("report", "write", "evaluated", "--store", copied.root)
-    assert status == 2 and said.count("\n") == 1
-    assert "preferences" in said and "`atom run` with the same config" in said and "--resume" not in said
+    status, _, output = atom("report", "write", "evaluated", "--store", copied.root)
+    assert status == 2 and output.count("\n") == 1
+    assert "preferences" in output and "`atom run` with the same config" in output and "--resume" not in output
 
 
 def test_a_run_that_failed_early_has_a_report_too(copied, tmp_path):
@@ -117,5 +117,5 @@ def test_a_run_that_failed_early_has_a_report_too(copied, tmp_path):
     copied.save_run("early", record | {"stages": record["stages"][:1]})
     write_report(RunTables(copied, copied.run("early")), tmp_path / "early")
     text = (tmp_path / "early/report.md").read_text()
-    assert "The run is failed; the last of its stages is 'prompts'" in text
+    assert "The run is failed; its last stage is 'prompts'" in text
     assert not (tmp_path / "early/adapter").exists()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from report_runs import SCRIPT
 
-from atom.report.html_report import render_example_viewer, render_report
-from atom.report.plots import gains
+from atom.report.html_report import render_example_viewer, render_html_report
+from atom.report.plots import plot_gains
 from atom.report.report_builder import build_report
 from atom.report.report_files import load_drawable_joints
 from atom.report.run_tables import RunTables
@@ -24,7 +24,7 @@ PALETTE = Path(__file__).resolve().parents[2] / "atom/report/templates/page.css"
 
 @pytest.fixture(scope="session")
 def page(tables, report):
-    return render_report(report, build_sections(report), load_drawable_joints(tables, report))
+    return render_html_report(report, build_sections(report), load_drawable_joints(tables, report))
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given(page):
     assert "None" not in re.sub(r"<pre.*?</pre>", "", page, flags=re.DOTALL)
 
 
-def test_all_that_a_report_tells_has_its_place(page):
+def test_the_page_has_all_sections(page):
     titles = re.findall(r"<h2[^>]*>([^<]*)</h2>", page)
     assert titles == [
         "Summary",
@@ -75,7 +75,7 @@ def test_all_that_a_report_tells_has_its_place(page):
 
 
 def test_a_name_like_a_script_is_text_in_plots_too(report):
-    assert SCRIPT not in gains(SCRIPT, report.gains["kinematic"]).svg
+    assert SCRIPT not in plot_gains(SCRIPT, report.gains["kinematic"]).svg
 
 
 def test_headings_are_in_order_and_everything_has_a_name(page):
@@ -101,7 +101,7 @@ def test_colours_of_text_stand_out_from_the_page_in_light_and_dark():
 
 
 def contrast(one, other):
-    """As WCAG 2 reckons it."""
+    """The contrast ratio of WCAG 2."""
 
     def luminance(colour):
         channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
@@ -120,7 +120,7 @@ def test_a_motion_that_can_not_be_drawn_keeps_its_evidence(report):
 
 def test_a_run_that_only_made_pairs_shows_them(paired):
     report = build_report(paired)
-    page = render_report(report, build_sections(report), load_drawable_joints(paired, report))
+    page = render_html_report(report, build_sections(report), load_drawable_joints(paired, report))
     assert "3 pairs of 3 of 3 prompts were built" in page and "Largest margins" in page
     assert page.count('class="motion-viewer"') == 4 and "--until preferences" in page
     assert not re.search(r"<h2[^>]*>Gains", page)
@@ -136,8 +136,8 @@ def test_the_motions_play_in_3d_and_the_timeline_goes_along(browser, file):
     page.wait(f"{left} !== '{at}'")
     assert page.evaluate(f"{viewers}[0].querySelectorAll('canvas').length") == 2
     assert not page.events("Runtime.exceptionThrown")
-    asked = [event["request"]["url"] for event in page.events("Network.requestWillBeSent")]
-    assert all(url.startswith(("file:", "data:")) for url in asked)
+    urls = [event["request"]["url"] for event in page.events("Network.requestWillBeSent")]
+    assert all(url.startswith(("file:", "data:")) for url in urls)
     page.close()
 
 
@@ -193,8 +193,8 @@ def test_axe_finds_nothing_to_mend(browser, file, media, width):
         pytest.skip("axe-core is not here: unpack `npm pack axe-core` and name the folder of axe.min.js in AXE_CORE")
     page = browser.page(file, width=width, media=media | {"prefers-reduced-motion": "reduce"})
     page.evaluate(axe.read_text())
-    told = "found.violations.map(rule => [rule.id, rule.nodes.map(node => node.html.slice(0, 200))])"
-    assert page.evaluate(f"axe.run().then(found => {told})") == []
+    violations = "found.violations.map(rule => [rule.id, rule.nodes.map(node => node.html.slice(0, 200))])"
+    assert page.evaluate(f"axe.run().then(found => {violations})") == []
     page.close()
 
 
@@ -207,5 +207,5 @@ def test_figures_without_intervals_are_shown_without_them(tables):
     }
     few = RunTables(tables.store, record | {"evaluation": judges})
     report = build_report(few)
-    page = render_report(report, build_sections(report), {})
+    page = render_html_report(report, build_sections(report), {})
     assert "too few prompts" in page and "None" not in re.sub(r"<pre.*?</pre>", "", page, flags=re.DOTALL)

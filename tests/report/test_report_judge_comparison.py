@@ -1,4 +1,4 @@
-"""Judges held against each other, on scores whose agreement is known."""
+"""The comparison of judges, on scores whose agreement is known."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a run made is found through its record alone."""
+"""The tables of a run are found through its record alone."""
 
 import numpy as np
 import pytest
@@ -96,18 +96,25 @@ def test_joints_of_a_motion(tables):
         tables.joints("z")
 
 
-def test_what_the_run_did_not_make_is_empty(tables):
-    assert tables.preferences == tables.curves() == tables.rewards() == tables.metrics == tables.training_prompts == []
+def test_tables_that_the_run_did_not_compute_are_empty(tables):
+    assert (
+        tables.preferences
+        == tables.tuning_curve()
+        == tables.on_policy_curve()
+        == tables.metrics
+        == tables.training_prompts
+        == []
+    )
     assert tables.adapter is None
     assert tables.evaluation.empty
 
 
-def test_what_is_gone_is_named_with_its_remedy(tables):
+def test_a_missing_artifact_is_named_with_a_command(tables):
     tables.record["stages"].append({"name": "preferences", "stored": "preferences", "keys": ["0" * 64]})
-    with pytest.raises(AtomError, match=r"1 artifacts of preferences of run r are gone.*--resume r"):
+    with pytest.raises(AtomError, match=r"1 artifacts of preferences of run r are missing.*--resume r"):
         _ = tables.preferences
     tables.record["state"] = "completed"
-    with pytest.raises(AtomError, match="`atom run` with the same config makes them again"):
+    with pytest.raises(AtomError, match="`atom run` with the same config computes them again"):
         tables.refs("preferences")
     del tables.record["stages"][0]["stored"]
     with pytest.raises(AtomError, match="an older version wrote it"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
-from headless_browser import opened_browser
+from headless_browser import open_browser
 from report_runs import paired_run
 
 from atom.errors import AtomError
@@ -143,7 +143,7 @@ def test_a_link_that_leads_out_of_the_store_is_refused(tmp_path):
     store = Store(str(tmp_path / "store"))
     filled(store)
     (tmp_path / "secret.png").write_bytes(b"secret")
-    Path(store.files.full("runs/20260102-000000-000-new/away.png")).symlink_to(tmp_path / "secret.png")
+    Path(store.files.full_path("runs/20260102-000000-000-new/away.png")).symlink_to(tmp_path / "secret.png")
     client = TestClient(make_app(store), base_url="http://127.0.0.1")
     assert client.get("/runs/20260102-000000-000-new/away.png").status_code == 404
 
@@ -217,7 +217,7 @@ def test_over_http_the_3d_view_runs_and_no_other_script_does(listening, tmp_path
     foreign = b"<script>window.foreign = 1</script><img src='data:,' onerror='window.foreign = 2'></main>"
     report = store.files.read("runs/paired/report.html")
     store.files.write("runs/paired/report.html", report.replace(b"</main>", foreign))
-    with opened_browser(tmp_path / "profile") as browser:
+    with open_browser(tmp_path / "profile") as browser:
         page = browser.page(report_url(address, "paired"))
         page.evaluate("document.querySelector('.motion-viewer').scrollIntoView()")
         page.wait("Number(document.querySelector('.motion-viewer').dataset.frame) > 2")

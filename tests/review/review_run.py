@@ -1,4 +1,4 @@
-"""A small run in a store, made by hand, for people to judge."""
+"""A small run in a store, without a generator, for people to judge."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ EVENTS = [{"action": "jump_up", "phrase": "jumps twice", "count": 2}, {"action":
 def make_run(
     store: Store, texts: Sequence[str], samples: int = 1, frames: int = 12, shard: int = 160
 ) -> dict[str, Any]:
-    """The record of a run, saved: a prompt for each text, in turn of each task, with test motions "base-PROMPT-SAMPLE"
-    and "tuned-PROMPT-SAMPLE" and a pair of candidates, "better-PROMPT" and "worse-PROMPT"."""
+    """Saves a run and returns its record. Each text is a prompt, of the tasks in turn, with the test motions
+    "base-PROMPT-SAMPLE" and "tuned-PROMPT-SAMPLE" and the candidates "better-PROMPT" and "worse-PROMPT"."""
     names = [f"prompt{number}" for number in range(len(texts))]
     places = [(name, sample) for name in names for sample in range(samples)]
     prompts = [
@@ -75,7 +75,7 @@ def _stage(store: Store, name: str, table: TableSchema, shards: list[list[dict[s
 
 
 def _motion(motion_id: str, prompt_id: str, sample: int, frames: int) -> dict[str, Any]:
-    """Somebody who stands and trembles, each motion in its own way."""
+    """A standing person who trembles, each motion in its own way."""
     place = np.zeros((22, 3))
     for joint, parent in enumerate(PARENTS[1:], start=1):
         place[joint] = place[parent] + TARGET_OFFSETS[joint]

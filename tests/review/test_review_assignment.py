@@ -36,7 +36,7 @@ def clock():
 
 @pytest.fixture
 def dealing(tmp_path, clock):
-    """Assignments on one book, as servers that were started one after the other, or run at once."""
+    """Assignments on one store, as servers that were started one after the other, or run at once."""
 
     def make(count=6, pair=True, **options):
         return Assignment(VoteStore(tmp_path / "votes.sqlite"), items(count, pair), clock=clock, **options)
@@ -87,7 +87,7 @@ def test_a_choice_means_the_motion_not_the_place(dealing):
     for pressed in ["left", "right", "tie", "skip"] * 10:
         shown = assignment.next("ann")
         assignment.cast("ann", shown.item.item_id, pressed)
-        vote = assignment.book.votes()[-1]
+        vote = assignment.store.votes()[-1]
         places.add((pressed, vote.swapped, vote.choice))
         assert vote.swapped == shown.swapped and vote.motion_ids == shown.item.motion_ids
     assert places == {
@@ -110,7 +110,7 @@ def test_after_a_restart_everybody_is_where_they_were(dealing, clock):
     assert {voter: again.next(voter) for voter in before} == before
 
 
-def test_two_servers_deal_from_one_book(dealing):
+def test_two_servers_assign_from_one_store(dealing):
     servers = dealing(20, shared=0), dealing(20, shared=0)
     dealt = {servers[number % 2].next(f"voter {number}").item.item_id for number in range(20)}
     assert len(dealt) == 20 and servers[0].next("late") is None
@@ -131,7 +131,7 @@ def test_a_late_vote_counts_as_well(dealing, clock):
     assignment.next("bob")
     assignment.cast("bob", item_id, "left")
     assignment.cast("ann", item_id, "right")
-    assert len(assignment.book.votes()) == 2 and assignment.book.votes()[1].seconds == RESERVATION_SECONDS + 1
+    assert len(assignment.store.votes()) == 2 and assignment.store.votes()[1].seconds == RESERVATION_SECONDS + 1
 
 
 def test_what_somebody_skipped_goes_to_others_and_never_back(dealing):
@@ -151,7 +151,7 @@ def test_undo_goes_back_vote_by_vote_and_keeps_the_place(dealing):
         back = assignment.undo("ann")
         assert (back.item, back.swapped, back.note) == (shown[place].item, shown[place].swapped, note)
         assert assignment.next("ann").item == back.item and assignment.next("bob").item != back.item
-    assert assignment.undo("ann") is None and assignment.book.votes() == []
+    assert assignment.undo("ann") is None and assignment.store.votes() == []
 
 
 def test_undo_leaves_votes_of_another_review_in_the_same_file(dealing):
@@ -179,18 +179,18 @@ def test_undo_leaves_votes_of_another_review_in_the_same_file(dealing):
 def test_what_is_no_answer_is_refused(dealing, pair, answer):
     assignment = dealing(pair=pair)
     item_id = assignment.next("ann").item.item_id
-    with pytest.raises(AtomError, match="no answer"):
+    with pytest.raises(AtomError, match="not an answer"):
         assignment.cast("ann", item_id, **answer)
     with pytest.raises(AtomError, match="not shown to you"):
         assignment.cast("bob", item_id, **answer)
-    assert assignment.book.votes() == []
+    assert assignment.store.votes() == []
 
 
 def test_clips_are_scored_with_what_was_seen_or_skipped(dealing):
     assignment = dealing(2, pair=False)
     assignment.cast("ann", assignment.next("ann").item.item_id, score=4, seen=(True, False))
     assignment.cast("ann", assignment.next("ann").item.item_id, "skip")
-    scored, skipped = assignment.book.votes()
+    scored, skipped = assignment.store.votes()
     assert (scored.score, scored.seen, scored.choice, scored.swapped) == (4, (True, False), None, False)
     assert (skipped.score, skipped.seen, skipped.choice) == (None, None, None)
     assert assignment.progress("ann").judged == 1
@@ -204,10 +204,10 @@ STEPS = st.lists(st.tuples(st.sampled_from(["next", "left", "skip", "undo", "wai
 @given(steps=STEPS, count=st.integers(1, 6), people=st.integers(1, 3), shared=st.sampled_from([0.0, 0.3, 1.0]))
 def test_whatever_people_do_the_rule_holds(steps, count, people, shared):
     with tempfile.TemporaryDirectory() as folder:
-        clock, book = Clock(), VoteStore(Path(folder) / "votes.sqlite")
+        clock, store = Clock(), VoteStore(Path(folder) / "votes.sqlite")
 
         def started():
-            return Assignment(book, items(count), people, shared, clock=clock)
+            return Assignment(store, items(count), people, shared, clock=clock)
 
         assignment, on_screen, since, standing = started(), {}, {}, defaultdict(dict)
         for step, voter in steps:
@@ -247,7 +247,7 @@ def test_whatever_people_do_the_rule_holds(steps, count, people, shared):
                 assignment.cast(voter, item_id := on_screen.pop(voter), step)
                 standing[voter].pop(item_id, None)
                 standing[voter][item_id] = step
-        assert {(vote.voter, vote.item_id) for vote in book.votes()} == {
+        assert {(vote.voter, vote.item_id) for vote in store.votes()} == {
             (voter, item_id) for voter, votes in standing.items() for item_id in votes
         }
         # In the end every item has as many judges as it needs, from those who are left to judge it.
@@ -255,10 +255,10 @@ def test_whatever_people_do_the_rule_holds(steps, count, people, shared):
         for voter in ("eve", "fay", "gus"):
             everything(assignment, voter)
         judges = defaultdict(set)
-        for vote in book.votes():
+        for vote in store.votes():
             if vote.choice != "skip":
                 judges[vote.item_id].add(vote.voter)
         assert all(len(judges[item_id]) >= people for item_id in assignment.items)
         assert all({"eve", "fay", "gus"} <= judges[item_id] for item_id in assignment.shared)
         assert assignment.progress("ann").judged == count
-        book.close()
+        store.close()

@@ -1,4 +1,4 @@
-"""What of a run people are asked about."""
+"""The items of a run that people judge."""
 
 import pytest
 from review_run import TASKS, make_run
@@ -41,12 +41,15 @@ def test_clips_are_single_test_motions_with_the_asked_events_in_words(tables):
 
 def test_tasks_and_most_choose_and_a_larger_number_keeps_the_smaller_choice(tables):
     some, more = (
-        {item.item_id for item in collect_review_items(tables, tasks=["temporal", "integrity"], most=most, seed=3)}
-        for most in (2, 4)
+        {
+            item.item_id
+            for item in collect_review_items(tables, tasks=["temporal", "integrity"], max_per_task=number, seed=3)
+        }
+        for number in (2, 4)
     )
     assert len(some) == 4 and len(more) == 8 and some < more
     assert {item.task for item in collect_review_items(tables, tasks=["temporal"])} == {"temporal"}
-    others = [{item.item_id for item in collect_review_items(tables, most=2, seed=seed)} for seed in range(5)]
+    others = [{item.item_id for item in collect_review_items(tables, max_per_task=2, seed=seed)} for seed in range(5)]
     assert len(set(map(frozenset, others))) > 1
 
 
@@ -59,14 +62,14 @@ def test_ids_are_the_items_own_and_tell_nothing(tables):
     ]
 
 
-def test_what_cannot_be_seen_is_left_out(tables):
+def test_empty_and_missing_motions_are_left_out(tables):
     tables.motions.loc["tuned-prompt0-0", "frames"] = 0
     assert len(collect_review_items(tables)) == 17 and len(collect_review_items(tables, "clips")) == 35
     tables.motions.drop(index="worse-prompt1", inplace=True)
     assert len(collect_review_items(tables, "training")) == 8
 
 
-def test_nothing_to_judge_is_told(tables):
+def test_nothing_to_judge_is_an_error(tables):
     with pytest.raises(AtomError, match="unknown task 'speed'"):
         collect_review_items(tables, tasks=["speed"])
     tables.record["stages"] = [stage for stage in tables.record["stages"] if stage["name"] != "test motions tuned"]

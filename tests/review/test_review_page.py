@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from headless_browser import PATIENCE
+from headless_browser import TIMEOUT
 from review_run import make_run
 
 from atom.review.vote_store import VoteStore
@@ -98,7 +98,7 @@ def test_a_session_by_keyboard(reviewing):
     votes = review.votes("Ann")
     assert stored(review, "Ann") == [(item, meant(key, vote)) for item, key, vote in zip(seen, pressed, votes)]
     assert text(page, "#mine-told") == "6 of 6" and text(page, "#all-told") == "5 of 6"
-    assert all(0 < vote.seconds < PATIENCE for vote in votes)
+    assert all(0 < vote.seconds < TIMEOUT for vote in votes)
     assert page.events("Log.entryAdded") == page.events("Runtime.exceptionThrown") == []
     page.close()
 
@@ -132,7 +132,7 @@ def test_undo_goes_back_to_the_item_and_its_note(reviewing):
     assert [vote.note for vote in review.votes("Ann")] == ["1 u2"]
     judged(page, lambda: page.press("u"))
     assert text(page) == first and page.evaluate("document.querySelector('#note').value") == "1 u2"
-    assert text(page, "#told") == "The last vote is taken back." and review.votes("Ann") == []
+    assert text(page, "#told") == "Your last vote was undone." and review.votes("Ann") == []
     judged(page, lambda: page.press("0"))
     assert stored(review, "Ann") == [(first, "tie")]
     page.close()
@@ -285,7 +285,7 @@ def test_on_a_phone_motions_and_answers_are_in_sight(reviewing, what, scheme):
     for place, (x, y, right, bottom, height) in enumerate(boxes):
         assert x >= 0 and right <= 390 and y >= 0 and height >= 44
         assert bottom <= 800 or place < motions
-    assert (page.picture()[4, 4].mean() > 128) == (scheme == "light")
+    assert (page.screenshot()[4, 4].mean() > 128) == (scheme == "light")
     page.close()
 
 

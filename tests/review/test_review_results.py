@@ -7,12 +7,17 @@ import pytest
 from review_votes import NO_JUDGE, clip_vote, judge, noisy_people, pair_vote
 
 from atom.evaluation.agreement import krippendorff_alpha
-from atom.review.tally import aggregate_pair_votes, aggregate_judge_scores, pair_votes, aggregate_people_scores
-from atom.review.vote_results import results
+from atom.review.tally import (
+    aggregate_judge_scores,
+    aggregate_pair_votes,
+    aggregate_people_scores,
+    tabulate_pair_votes,
+)
+from atom.review.vote_results import summarise_votes
 
 
 def found_in(votes, judged=NO_JUDGE, prompts=None):
-    found = results(votes, judged, prompts, resamples=300)
+    found = summarise_votes(votes, judged, prompts, resamples=300)
     json.dumps(found, allow_nan=False)
     return found
 
@@ -51,13 +56,13 @@ def test_tasks_stand_beside_the_whole_and_other_arms_by_themselves():
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says():
-    held = 0
+    covered = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
         votes = [pair_vote("a", n, "tuned" if rng.random() < 0.7 else "base") for n in range(40)]
         low, high = found_in(votes)["win_rates"][0]["overall"]["win_rate"]["interval"]
-        held += low <= 0.7 <= high
-    assert held >= 51  # of 60; 57 are expected
+        covered += low <= 0.7 <= high
+    assert covered >= 51  # of 60; 57 are expected
 
 
 def test_of_several_votes_of_one_person_on_one_item_the_last_counts():
@@ -88,12 +93,12 @@ def test_a_motion_is_exact_by_people_when_more_than_half_gave_it_five():
 def test_agreement_among_people_is_that_of_their_ratings():
     votes = noisy_people(seed=1)
     pairs = found_in(votes)["among_people"]["pairs"]
-    cast = pair_votes(votes)
-    ratings = cast.pivot(index="voter", columns="item_id", values="outcome").to_numpy()
+    rows = tabulate_pair_votes(votes)
+    ratings = rows.pivot(index="voter", columns="item_id", values="outcome").to_numpy()
     assert pairs["krippendorff_alpha"]["value"] == pytest.approx(krippendorff_alpha(ratings, "nominal"), abs=1e-4)
     low, high = pairs["krippendorff_alpha"]["interval"]
     assert low < pairs["krippendorff_alpha"]["value"] < high
-    fleiss, raters = pairs["fleiss_kappa"], cast.groupby("item_id").size()
+    fleiss, raters = pairs["fleiss_kappa"], rows.groupby("item_id").size()
     assert (fleiss["raters"], fleiss["items"]) == (3, (raters == 3).sum())
     assert fleiss["left_out"] == (raters == 2).sum() > 0 and fleiss["value"] is not None
     assert pairs["items"] == fleiss["items"] + fleiss["left_out"]
@@ -146,7 +151,7 @@ def test_people_against_a_judge_on_clips():
 
 
 def test_a_judge_that_scored_nothing_people_saw_is_not_told_of():
-    assert found_in([pair_vote("a", 0, "base")], judge({"elsewhere": 3.0}))["judges"] == {}
+    assert found_in([pair_vote("a", 0, "base")], judge({"unknown": 3.0}))["judges"] == {}
     assert found_in([pair_vote("a", 0, "base")], judge({"base0": np.nan, "tuned0": 2.0}))["judges"] == {}
 
 

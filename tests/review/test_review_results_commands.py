@@ -6,7 +6,7 @@ import re
 import duckdb
 import numpy as np
 import pytest
-from headless_browser import opened_browser
+from headless_browser import open_browser
 from review_votes import clip_vote, pair_vote
 from small_run import RUN, SCRIPT, TEST, small_run
 from typer.testing import CliRunner
@@ -81,7 +81,7 @@ def test_the_page_stands_alone_escapes_what_it_is_given_and_shows_disagreements_
     motions = {tuple(row["motion_ids"]) for row in disputed}
     assert page.count('class="motion-viewer"') == len(motions) < len(disputed), "judges that say the same share a view"
     (tmp_path / "people.html").write_text(page)
-    with opened_browser(tmp_path / "profile") as browser:
+    with open_browser(tmp_path / "profile") as browser:
         opened = browser.page(tmp_path / "people.html", width=390, media={"prefers-color-scheme": "dark"})
         assert opened.evaluate("document.documentElement.scrollWidth") == 390
         widths = "[...document.querySelectorAll('.bar')][0].querySelectorAll('i')"
@@ -95,13 +95,13 @@ def test_the_page_stands_alone_escapes_what_it_is_given_and_shows_disagreements_
         assert not opened.events("Runtime.exceptionThrown")
 
 
-def test_the_page_shows_no_more_than_the_furthest_apart(store):
+def test_the_page_shows_the_largest_disagreements_only(store):
     call("results", "--store", store.root, "--write")
     found = json.loads(store.files.read(f"runs/{RUN}/human.json"))
     row = found["disagreements"][0]
     found["disagreements"] = [row | {"motion_ids": [f"m{number}"]} for number in range(30)]
     page = render_people_page(RUN, found, lambda motion_id: np.random.default_rng(0).uniform(0, 1.7, (4, 22, 3)))
-    assert page.count('class="motion-viewer"') == MAX_DISPUTES_SHOWN and "30 found, the 12 furthest apart" in page
+    assert page.count('class="motion-viewer"') == MAX_DISPUTES_SHOWN and "30 found, the 12 largest" in page
 
 
 @pytest.mark.parametrize(("decided_as", "pairs", "by_people"), [("human", 8, 8), ("judge", 3, 0), ("corrected", 3, 1)])
@@ -112,7 +112,7 @@ def test_pairs_for_tuning(store, tmp_path, decided_as, pairs, by_people):
     rows = import_preferences(tmp_path / "out").rows
     assert len(rows) == pairs and sum(row["decided_by"] == "annotator" for row in rows) == by_people
     card = (tmp_path / "out" / "README.md").read_text()
-    assert ("A person did not check the pairs" in card) == (decided_as == "judge")
+    assert ("Nobody checked the pairs" in card) == (decided_as == "judge")
 
 
 def test_votes_as_a_table_that_duckdb_opens(store, tmp_path):

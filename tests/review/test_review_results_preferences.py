@@ -116,8 +116,8 @@ def test_the_labels_hold_what_each_person_said_before_what_counts(tables, tmp_pa
     rows = preferences_from_votes("human", VOTES, tables)
     export_preferences(rows, tmp_path / "out", "atom", about={}, annotations=annotations_from_votes(VOTES))
     first, second = read_labels(tmp_path / "out").pairs
-    said = [(each["user"], each["choice"]) for each in first.line["chosen"]]
-    assert said == [(user, first.choice) for user in (*"abc", "annotator")]
+    choices = [(each["user"], each["choice"]) for each in first.line["chosen"]]
+    assert choices == [(user, first.choice) for user in (*"abc", "annotator")]
     assert first.line["atom"]["motion_ids"][int(first.choice[-1]) - 1] == "t0-1"
     tied = second.line["chosen"][2]
     assert (tied["user"], tied["choice"], tied["degree of preference"]) == ("c", "skipped", "skipped")

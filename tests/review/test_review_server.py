@@ -1,4 +1,4 @@
-"""The review's server answers those who have its address, and tells nobody who made which motion."""
+"""The review server answers those who have its address, and does not reveal which model made which motion."""
 
 import http.client
 import json
@@ -22,7 +22,7 @@ from storage import Store
 
 HERE = "http://127.0.0.1:4290"
 TOKEN = "t0ken"
-TOLD = (
+REVEALING_WORDS = (
     "base",
     "tuned",
     "chosen",
@@ -75,7 +75,7 @@ def test_nothing_is_answered_without_the_token(opened, path, given):
         assert answer.status_code == 403 and "address" in answer.text
     client.cookies.set("atom-review-4290", "wrong")
     assert client.get(path).status_code == 403
-    assert list(assignment.book.acts()) == []
+    assert list(assignment.store.events()) == []
 
 
 def test_a_wrong_token_counts_more_than_a_right_cookie(opened):
@@ -120,7 +120,7 @@ def test_requests_of_other_hosts_and_pages_are_refused(opened):
             assert client.post(path, json={"voter": "ann"}, headers={"Origin": origin}).status_code == 403
     del client.headers["Origin"]
     assert client.post("/next", json={"voter": "ann"}).status_code == 403
-    assert list(assignment.book.acts()) == []
+    assert list(assignment.store.events()) == []
 
 
 def test_only_the_reviews_own_methods(opened):
@@ -161,10 +161,10 @@ def test_what_is_too_long_or_wrong_is_refused(opened):
         assert client.post("/cast", json=sound | wrong).status_code == 422, wrong
     assert client.post("/cast", content=b"[" * 100, headers={"Content-Type": "application/json"}).status_code == 422
     assert client.post("/cast", content=b" " * (MAX_BODY_BYTES + 1)).status_code == 413
-    assert client.post("/cast", content=iter([b" " * 10])).status_code == 411  # of a length that is not told
-    assert assignment.book.votes() == []
+    assert client.post("/cast", content=iter([b" " * 10])).status_code == 411  # without Content-Length
+    assert assignment.store.votes() == []
     assert client.post("/cast", json=sound).status_code == 200
-    assert [vote.note for vote in assignment.book.votes()] == ["n" * MAX_NOTE_LENGTH]
+    assert [vote.note for vote in assignment.store.votes()] == ["n" * MAX_NOTE_LENGTH]
 
 
 def test_a_name_is_checked_and_shown_as_text(opened):
@@ -176,7 +176,7 @@ def test_a_name_is_checked_and_shown_as_text(opened):
 
 
 @pytest.mark.parametrize("what", ["pairs", "training", "clips"])
-def test_nothing_tells_who_made_which_motion(opened, what):
+def test_nothing_reveals_who_made_which_motion(opened, what):
     client, assignment = opened(what)
     sent = [client.get("/").text, client.get("/judge?voter=ann").text, client.get("/review.js").text]
     turn = client.post("/next", json={"voter": "ann"})
@@ -189,14 +189,14 @@ def test_nothing_tells_who_made_which_motion(opened, what):
     assert len(sent) == 4 + len(assignment.items)
     for text in sent:
         # The viewer's script is the same everywhere, and joints in base64 may hold any word.
-        told = re.sub(r"points&#34;:&#34;[\w+/=]*", "", text.replace(viewer_assets(), "")).lower()
-        assert [word for word in TOLD if word in told.replace("base-uri", "")] == []
+        answer_text = re.sub(r"points&#34;:&#34;[\w+/=]*", "", text.replace(viewer_assets(), "")).lower()
+        assert [word for word in REVEALING_WORDS if word in answer_text.replace("base-uri", "")] == []
 
 
 def test_both_orders_are_shown_and_the_first_motion_is_the_one_that_the_vote_means(opened):
     shown = {}
 
-    def joints(motion_id):  # tells motions apart by their length
+    def joints(motion_id):  # motions that differ in length
         return np.ones((3 if motion_id.startswith("base") else 7, 22, 3)) * np.linspace(0, 1, 22)[:, None]
 
     client, assignment = opened(joints=joints)
@@ -208,7 +208,7 @@ def test_both_orders_are_shown_and_the_first_motion_is_the_one_that_the_vote_mea
         shown = item["view"]
         left, right = (len(part) for part in shown.split("<figcaption>")[:2])
         client.post("/cast", json={"voter": voter, "item": item["id"], "pressed": "left"})
-        vote = assignment.book.votes()[-1]
+        vote = assignment.store.votes()[-1]
         assert ("first" if left < right else "second") == vote.choice
         seen.add(vote.swapped)
     assert seen == {False, True}
@@ -219,7 +219,7 @@ def test_a_motion_that_cannot_be_drawn_can_be_skipped(opened):
     item = client.post("/next", json={"voter": "ann"}).json()["item"]
     assert "skip it" in item["view"]
     assert client.post("/cast", json={"voter": "ann", "item": item["id"], "pressed": "skip"}).status_code == 200
-    assert [vote.choice for vote in assignment.book.votes()] == ["skip"]
+    assert [vote.choice for vote in assignment.store.votes()] == ["skip"]
 
 
 def test_the_command_listens_here_only_and_stores_in_the_runs_folder(tmp_path):
@@ -245,7 +245,7 @@ def test_the_command_listens_here_only_and_stores_in_the_runs_folder(tmp_path):
                 {"Origin": f"http://{address.netloc}", "Content-Type": "application/json"},
             )
             assert json.loads(connection.getresponse().read())["item"]["text"] == "a man jumps"
-            assert [act.act for act in VoteStore(votes).acts()] == ["shown"]
+            assert [event.kind for event in VoteStore(votes).events()] == ["shown"]
         finally:
             process.terminate()
 
@@ -253,13 +253,13 @@ def test_the_command_listens_here_only_and_stores_in_the_runs_folder(tmp_path):
 def test_a_remote_store_needs_a_file_for_the_votes(atom, tmp_path):
     address = f"memory://{tmp_path.name}"
     make_run(Store(address), ["a man jumps"])
-    status, _, said = atom("review", "latest", "--store", address)
-    assert status == 2 and "--votes FILE" in said and said.count("\n") == 1
+    status, _, output = atom("review", "latest", "--store", address)
+    assert status == 2 and "--votes FILE" in output and output.count("\n") == 1
 
 
 def test_what_the_command_cannot_do_is_one_line(atom, tmp_path):
     make_run(Store(str(tmp_path)), ["a man jumps"])
-    for more, told in [(("--task", "speed"), "unknown task"), (("nothing",), "no run 'nothing'")]:
+    for more, expected in [(("--task", "speed"), "unknown task"), (("nothing",), "no run 'nothing'")]:
         arguments = ("review", *(more if more[0] == "nothing" else ("latest", *more)), "--store", tmp_path)
-        status, _, said = atom(*arguments)
-        assert status == 2 and told in said and said.count("\n") == 1
+        status, _, output = atom(*arguments)
+        assert status == 2 and expected in output and output.count("\n") == 1

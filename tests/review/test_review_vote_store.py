@@ -16,9 +16,9 @@ CASTING = """
 import sys
 from atom.review.vote_store import VoteStore
 from atom.review.votes import Vote
-book = VoteStore(sys.argv[1])
+store = VoteStore(sys.argv[1])
 for number in range(int(sys.argv[3])):
-    book.cast(Vote(sys.argv[2], f"item{number}", "p", "temporal", ("a", "b"), ("base", "tuned"), "first"))
+    store.cast(Vote(sys.argv[2], f"item{number}", "p", "temporal", ("a", "b"), ("base", "tuned"), "first"))
     print(number, flush=True)
 """
 
@@ -32,44 +32,44 @@ def casting(path, voter, votes, **options):
 
 
 @pytest.fixture
-def book(tmp_path):
+def store(tmp_path):
     return VoteStore(tmp_path / "votes.sqlite")
 
 
-def test_votes_come_back_as_they_were_cast(book):
+def test_votes_come_back_as_they_were_cast(store):
     pair = vote(swapped=True, note="<b>ä\n", seconds=2.5, cast_at="2026-01-01T00:00:00+00:00")
     clip = Vote("bob", "j", "q", "frequency", ("a",), ("tuned",), score=4, seen=(True, False), cast_at="2026-01-02")
-    book.cast(pair)
-    book.cast(clip)
-    assert book.votes() == VoteStore(book.path).votes() == [pair, clip]
+    store.cast(pair)
+    store.cast(clip)
+    assert store.votes() == VoteStore(store.path).votes() == [pair, clip]
 
 
-def test_a_vote_gets_the_time_when_it_was_cast(book):
-    book.cast(vote())
-    assert book.votes()[0].cast_at.startswith("20")
+def test_a_vote_gets_the_time_when_it_was_cast(store):
+    store.cast(vote())
+    assert store.votes()[0].cast_at.startswith("20")
 
 
-def test_the_later_vote_replaces_and_undo_opens_the_item(book):
+def test_the_later_vote_replaces_and_undo_opens_the_item(store):
     for cast in (vote("i", choice="first"), vote("j"), vote("i", choice="tie"), vote("i", "bob", choice="second")):
-        book.cast(cast)
-    assert [(cast.voter, cast.item_id, cast.choice) for cast in book.votes()] == [
+        store.cast(cast)
+    assert [(cast.voter, cast.item_id, cast.choice) for cast in store.votes()] == [
         ("ann", "j", "first"),
         ("ann", "i", "tie"),
         ("bob", "i", "second"),
     ]
-    assert (book.undo("ann").item_id, book.undo("ann").item_id, book.undo("ann")) == ("i", "j", None)
-    assert book.undo("nobody") is None
-    assert [cast.voter for cast in book.votes()] == ["bob"]
-    book.cast(vote("i", choice="second"))
-    assert book.undo("ann", "j") is None and book.undo("ann", "i").choice == "second"
+    assert (store.undo("ann").item_id, store.undo("ann").item_id, store.undo("ann")) == ("i", "j", None)
+    assert store.undo("nobody") is None
+    assert [cast.voter for cast in store.votes()] == ["bob"]
+    store.cast(vote("i", choice="second"))
+    assert store.undo("ann", "j") is None and store.undo("ann", "i").choice == "second"
 
 
-def test_the_whole_history_stays_in_the_file_and_cannot_be_changed(book):
-    book.cast(vote("i", choice="first"))
-    book.cast(vote("i", choice="tie"))
-    book.undo("ann")
-    book.cast(vote("i", choice="second"))
-    with sqlite3.connect(book.path) as file:
+def test_the_whole_history_stays_in_the_file_and_cannot_be_changed(store):
+    store.cast(vote("i", choice="first"))
+    store.cast(vote("i", choice="tie"))
+    store.undo("ann")
+    store.cast(vote("i", choice="second"))
+    with sqlite3.connect(store.path) as file:
         rows = file.execute("SELECT voter, choice, state, json_extract(arms, '$[1]') FROM votes ORDER BY number")
         assert rows.fetchall() == [
             ("ann", "first", "replaced", "tuned"),
@@ -81,29 +81,29 @@ def test_the_whole_history_stays_in_the_file_and_cannot_be_changed(book):
                 file.execute(change)
 
 
-def test_a_transaction_is_kept_whole_or_not_at_all(book):
-    with pytest.raises(ZeroDivisionError), book.transaction():
-        book.cast(vote())
+def test_a_transaction_is_kept_whole_or_not_at_all(store):
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        store.cast(vote())
         _ = 1 / 0
-    assert book.votes() == [] and list(book.acts()) == []
+    assert store.votes() == [] and list(store.events()) == []
 
 
-def test_acts_tell_what_is_new(book):
-    book.show("ann", "i", swapped=True, at=5.0)
-    book.cast(vote())
-    first, second = book.acts()
-    assert (first.act, first.swapped, first.at, first.vote) == ("shown", True, 5.0, None)
-    assert second.vote.choice == "first" and [act.number for act in book.acts(first.number)] == [second.number]
+def test_acts_tell_what_is_new(store):
+    store.record_shown("ann", "i", swapped=True, at=5.0)
+    store.cast(vote())
+    first, second = store.events()
+    assert (first.kind, first.swapped, first.at, first.vote) == ("shown", True, 5.0, None)
+    assert second.vote.choice == "first" and [event.number for event in store.events(first.number)] == [second.number]
 
 
 def test_processes_and_threads_write_at_once(tmp_path):
     path = tmp_path / "votes.sqlite"  # which they make at once, too
     processes = [casting(path, f"process {number}", 20, stdout=subprocess.DEVNULL) for number in range(3)]
-    book = VoteStore(path)
+    store = VoteStore(path)
 
     def cast(voter):
         for number in range(20):
-            book.cast(vote(f"item{number}", voter))
+            store.cast(vote(f"item{number}", voter))
 
     threads = [threading.Thread(target=cast, args=(f"thread {number}",)) for number in range(3)]
     for thread in threads:
@@ -111,7 +111,7 @@ def test_processes_and_threads_write_at_once(tmp_path):
     for thread in threads:
         thread.join()
     assert [process.wait(60) for process in processes] == [0, 0, 0]
-    assert {(cast.voter, cast.item_id) for cast in book.votes()} == {
+    assert {(cast.voter, cast.item_id) for cast in store.votes()} == {
         (f"{kind} {number}", f"item{item}")
         for kind in ("process", "thread")
         for number in range(3)
@@ -126,11 +126,11 @@ def test_what_was_acknowledged_outlives_kill_9(tmp_path):
     time.sleep(0.05)
     process.kill()
     acknowledged += [int(line) for line in process.stdout.read().splitlines() if line]
-    book = VoteStore(path)
-    stored = [int(cast.item_id.removeprefix("item")) for cast in book.votes()]
+    store = VoteStore(path)
+    stored = [int(cast.item_id.removeprefix("item")) for cast in store.votes()]
     assert stored == list(range(len(stored))) and len(acknowledged) <= len(stored) <= len(acknowledged) + 1
-    book.cast(vote("after"))
-    assert book.votes()[-1].item_id == "after"
+    store.cast(vote("after"))
+    assert store.votes()[-1].item_id == "after"
 
 
 def test_a_file_that_cannot_be_used_is_told(tmp_path):

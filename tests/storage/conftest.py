@@ -1,4 +1,4 @@
-"""A small artifact that every storage test can write, and one row of each table."""
+"""Fixtures of the storage tests: a store, a recipe, and rows of the prompts table."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`atom store` and what garbage collection may take."""
+"""`atom store`, and what garbage collection may delete."""
 
 import os
 import time
@@ -28,7 +28,7 @@ def make_old(store: Store):
         os.utime(path, (long_ago, long_ago))
 
 
-def test_ls_sums_up_each_stage(store, recipe, row):
+def test_ls_shows_the_size_of_each_stage(store, recipe, row):
     write(store, recipe, row)
     write(store, replace(recipe, seed=1), row)
     store.save_run("first", {})
@@ -39,7 +39,7 @@ def test_ls_sums_up_each_stage(store, recipe, row):
     assert "1 runs" in result.output
 
 
-def test_verify_finds_damage_and_says_so_with_its_status(store, recipe, row):
+def test_verify_finds_damage_and_exits_with_status_1(store, recipe, row):
     ref = write(store, recipe, row)
     assert run("verify", store=store).exit_code == 0
     part = Path(store.path(ref, "part-00000.parquet"))
@@ -54,7 +54,7 @@ def test_verify_finds_damage_and_says_so_with_its_status(store, recipe, row):
     assert "manifest.json is missing" in result.output
 
 
-def test_commands_on_no_store_say_so_and_make_none(store):
+def test_commands_without_a_store_fail_and_create_none(store):
     for command in ("ls", "verify", "gc"):
         result = run(command, store=store)
         assert isinstance(result.exception, StoreError)
@@ -62,7 +62,7 @@ def test_commands_on_no_store_say_so_and_make_none(store):
     assert not Path(store.root).exists()
 
 
-def test_gc_shows_first_and_deletes_on_yes(store, recipe, row):
+def test_gc_lists_first_and_deletes_with_yes(store, recipe, row):
     ref = write(store, recipe, row)
     leftover = Path(store.root) / "prompts/.unfinished/dead-1"
     leftover.mkdir()
@@ -71,10 +71,10 @@ def test_gc_shows_first_and_deletes_on_yes(store, recipe, row):
     unfinished.mkdir()
     assert "nothing to free" in run("gc", store=store).output  # both are young
     make_old(store)
-    shown = run("gc", store=store)
-    assert "dead-1" in shown.output
-    assert "f" * 64 in shown.output
-    assert "--yes" in shown.output
+    result = run("gc", store=store)
+    assert "dead-1" in result.output
+    assert "f" * 64 in result.output
+    assert "--yes" in result.output
     assert leftover.exists()
     assert "freed" in run("gc", "--yes", store=store).output
     assert not leftover.exists()
@@ -83,7 +83,7 @@ def test_gc_shows_first_and_deletes_on_yes(store, recipe, row):
     assert "nothing to free" in run("gc", "--yes", store=store).output
 
 
-def test_gc_spares_what_someone_still_writes(store, recipe, row):
+def test_gc_keeps_what_a_writer_is_still_writing(store, recipe, row):
     with store.write(recipe) as writer:
         writer.rows([row()])
         make_old(store)
@@ -94,39 +94,39 @@ def test_gc_spares_what_someone_still_writes(store, recipe, row):
 
 @pytest.fixture(params=["folder", "memory"])
 def two_runs(request, tmp_path, recipe, row):
-    """A store with an old run of an artifact made from another, a newer run, and an artifact of no run."""
+    """A store with an old run of an artifact derived from another, a newer run, and an artifact of no run."""
     store = Store(str(tmp_path / "store") if request.param == "folder" else f"memory://gc-{tmp_path.name}")
     source = write(store, recipe, row)
-    made = write(store, replace(recipe, stage="motions", inputs=[source.key]), row)
+    derived = write(store, replace(recipe, stage="motions", inputs=[source.key]), row)
     new = write(store, replace(recipe, seed=1), row)
     orphan = write(store, replace(recipe, seed=2), row)
-    store.save_run("old", {"stages": [{"keys": [made.key]}], "created_at": "2000-01-01T00:00:00+00:00"})
+    store.save_run("old", {"stages": [{"keys": [derived.key]}], "created_at": "2000-01-01T00:00:00+00:00"})
     store.save_run("new", {"stages": [{"keys": [new.key]}]})
-    return store, source, made, new, orphan
+    return store, source, derived, new, orphan
 
 
-def test_unreferenced_artifacts_go_and_inputs_of_used_ones_stay(two_runs):
-    store, source, made, new, orphan = two_runs
+def test_unreferenced_artifacts_are_deleted_and_inputs_of_used_ones_stay(two_runs):
+    store, source, derived, new, orphan = two_runs
     assert find_garbage(store, older_than=0) == []
     assert find_garbage(store, unreferenced=True) == []  # too young
     garbage = find_garbage(store, older_than=0, unreferenced=True)
     assert [item.path for item in garbage] == [f"prompts/{orphan.key}"]
     remove_garbage(store, garbage)
     assert store.find("prompts", orphan.key) is None
-    assert all(store.find(ref.stage, ref.key) for ref in (source, made, new))
+    assert all(store.find(ref.stage, ref.key) for ref in (source, derived, new))
 
 
-def test_old_runs_go_with_what_only_they_used(two_runs):
-    store, source, made, new, orphan = two_runs
+def test_old_runs_are_deleted_with_the_artifacts_that_only_they_used(two_runs):
+    store, source, derived, new, orphan = two_runs
     garbage = find_garbage(store, older_than=0, keep_runs=1, unreferenced=True)
-    gone = {f"prompts/{source.key}", f"motions/{made.key}", f"prompts/{orphan.key}", "runs/old"}
+    gone = {f"prompts/{source.key}", f"motions/{derived.key}", f"prompts/{orphan.key}", "runs/old"}
     assert {item.path for item in garbage} == gone
     remove_garbage(store, garbage)
     assert [run["run_id"] for run in store.runs()] == ["new"]
     assert store.find("prompts", new.key)
 
 
-def test_gc_takes_old_scratch_that_nobody_uses(store, recipe):
+def test_gc_deletes_old_scratch_folders_that_are_not_in_use(store, recipe):
     with pytest.raises(RuntimeError), store.scratch("prompts", recipe.key):
         raise RuntimeError
     make_old(store)

@@ -1,4 +1,4 @@
-"""The compacted copy of a stage: the same rows, in few parts, brought up to date as a whole."""
+"""The compacted copy of a stage: the same rows in fewer parts, replaced as a whole."""
 
 import os
 import time
@@ -52,10 +52,10 @@ def test_rows_of_completed_runs_with_their_artifact(store, three):
     assert all(store.find(ref.stage, ref.key) for ref in three)
 
 
-def test_inputs_of_what_a_run_names_count_too(store, recipe, row):
+def test_inputs_of_the_artifacts_of_a_run_are_copied_too(store, recipe, row):
     source = write(store, recipe, [row()])
-    made = write(store, replace(recipe, stage="motions", inputs=[source.key]), [row()])
-    store.save_run("done", {"state": "completed", "keys": [made.key]})
+    derived = write(store, replace(recipe, stage="motions", inputs=[source.key]), [row()])
+    store.save_run("done", {"state": "completed", "keys": [derived.key]})
     assert compact(store, "prompts").artifacts == 1
 
 
@@ -77,7 +77,7 @@ def test_a_second_call_writes_nothing_until_something_changes(store, recipe, row
     assert store.files.file_sizes("compact/prompts") == {}
 
 
-def test_parts_are_as_large_as_asked(store, recipe, row):
+def test_parts_have_the_requested_size(store, recipe, row):
     refs = [write(store, replace(recipe, seed=seed), [row(seed)]) for seed in range(10)]
     size = store.manifest("prompts", refs[0].key).parts[0].bytes
     assert compact(store, "prompts", all_artifacts=True, part_bytes=round(2.5 * size)).parts == 4
@@ -109,7 +109,7 @@ def test_columns_keep_their_types_descriptions_and_encoding(store):
     assert "BYTE_STREAM_SPLIT" in encoded.encodings
 
 
-def test_versions_of_a_schema_stand_together(store, recipe, row):
+def test_versions_of_a_schema_are_unified(store, recipe, row):
     wider = TableSchema(
         "prompts", PROMPTS.version + 1, PROMPTS.schema.append(pa.field("mood", pa.string(), nullable=False))
     )
@@ -154,7 +154,7 @@ def test_a_failure_leaves_the_old_copy(store, three, monkeypatch):
     assert find_garbage(store, older_than=0) == []
 
 
-def test_gc_takes_the_copy_on_request_alone(store, three):
+def test_gc_deletes_the_copy_only_on_request(store, three):
     compact(store, "prompts")
     long_ago = time.time() - 7200
     for path in Path(store.root).rglob("*"):
@@ -179,7 +179,7 @@ def test_duckdb_and_datasets_read_the_copy_and_the_stage_alike(store, three, tmp
     assert datasets.Dataset.from_parquet(parts, cache_dir=str(tmp_path / "cache")).num_rows == 6
 
 
-def test_the_command_compacts_all_stages_or_those_named(store, recipe, row, three):
+def test_the_command_compacts_all_stages_or_the_given_ones(store, recipe, row, three):
     def run(*arguments):
         return CliRunner().invoke(store_app, ["compact", *arguments, "--store", store.root], env={"COLUMNS": "100"})
 
@@ -188,7 +188,7 @@ def test_the_command_compacts_all_stages_or_those_named(store, recipe, row, thre
     assert [line.split("│")[2].strip() for line in output.splitlines() if "│ " in line] == ["1", "3"]
     assert "up to date" not in output
     assert run("prompts", "--all").output.count("up to date") == 1
-    assert "no stage elsewhere" in str(run("elsewhere").exception)
+    assert "no stage unknown" in str(run("unknown").exception)
     part = Path(store.path(store.find("motions", store.keys("motions")[0]), "part-00000.parquet"))
     part.write_bytes(b"")
     store.files.remove("compact")

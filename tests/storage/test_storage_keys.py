@@ -71,7 +71,7 @@ def sorted_dicts(value):
     return [sorted_dicts(item) for item in value] if isinstance(value, list) else value
 
 
-def test_tuples_models_and_dataclasses_are_dumped():
+def test_tuples_models_and_dataclasses_are_written_as_plain_json():
     assert canonical_json((1, 2)) == canonical_json([1, 2])
     assert canonical_json(Model()) == canonical_json(Plain()) == '{"beta":0.1,"secret":null}'
 
@@ -98,7 +98,7 @@ def test_tuples_models_and_dataclasses_are_dumped():
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_has_no_exact_form_is_refused_with_its_place(value):
+def test_a_value_without_an_exact_form_is_refused_with_its_path(value):
     with pytest.raises(StoreError, match=r"value\.config\[1\]") as caught:
         canonical_json({"config": [0, value]})
     assert "\n" not in str(caught.value)
@@ -129,13 +129,13 @@ def test_every_part_of_a_recipe_changes_the_key(change):
     assert replace(BASE, **change).key != BASE.key
 
 
-def test_a_key_is_the_same_in_another_process_and_for_ever():
+def test_a_key_is_the_same_in_another_process_and_never_changes():
     program = (
         "from storage import *; print(Recipe('motions', 1, PROMPTS, {'top_k': 50}, 0, {'generator': 'a'}, "
         "['1' * 64, '2' * 64]).key)"
     )
-    there = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert there.stdout.strip() == BASE.key
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == BASE.key
     pinned = {
         "stage": "motions",
         "version": 1,

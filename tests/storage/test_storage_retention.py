@@ -1,4 +1,4 @@
-"""What garbage collection keeps: runs by number and by name, runs in progress, and all that these need."""
+"""What garbage collection keeps: runs by number and by name, runs in progress, and all artifacts that these use."""
 
 import os
 import socket
@@ -31,7 +31,7 @@ def save(store: Store, run_id: str, day: int, keys=(), name="default", state="co
     store.save_run(run_id, record | {"created_at": f"2026-01-{day:02d}T00:00:00.000+00:00"} | more)
 
 
-def gone(store: Store, **options) -> set[str]:
+def garbage_paths(store: Store, **options) -> set[str]:
     return {item.path for item in find_garbage(store, older_than=0, **options)}
 
 
@@ -55,13 +55,11 @@ INPUTS = st.lists(st.lists(st.integers(0, 11), max_size=2, unique=True), min_siz
     unreferenced=st.booleans(),
     abandoned_after=st.sampled_from([0.0, 60.0]),
 )
-def test_whatever_gc_takes_all_that_kept_runs_need_is_whole(
-    made_from, runs, keep_runs, keep_names, unreferenced, abandoned_after
-):
+def test_gc_never_deletes_what_kept_runs_use(made_from, runs, keep_runs, keep_names, unreferenced, abandoned_after):
     store = Store(f"memory://retention-{uuid.uuid4().hex}")
     row = {"prompt_id": "p", "text": "a", "task": "frequency", "events": [], "split": "train", "source": "s", "seed": 0}
     refs = []
-    for number, inputs in enumerate(made_from):  # from artifacts before it alone, as in life
+    for number, inputs in enumerate(made_from):  # inputs are earlier artifacts, as in a real run
         keys = [refs[index].key for index in inputs if index < number]
         recipe = Recipe(STAGES[number % 3], 1, PROMPTS, seed=number, inputs=keys)
         refs.append(write(store, recipe, [row]))
@@ -93,38 +91,38 @@ def test_whatever_gc_takes_all_that_kept_runs_need_is_whole(
 def test_runs_kept_by_name_do_not_count_among_those_kept_by_number(store):
     for day, name in enumerate(["nightly", "trial", "nightly", "trial", "trial"], start=1):
         save(store, f"run{day}", day, name=name)
-    assert gone(store, keep_runs=1) == {"runs/run1", "runs/run2", "runs/run3", "runs/run4"}
-    assert gone(store, keep_runs=1, keep_names=["nightly"]) == {"runs/run2", "runs/run4"}
-    assert gone(store, keep_names=["nightly"]) == set()
+    assert garbage_paths(store, keep_runs=1) == {"runs/run1", "runs/run2", "runs/run3", "runs/run4"}
+    assert garbage_paths(store, keep_runs=1, keep_names=["nightly"]) == {"runs/run2", "runs/run4"}
+    assert garbage_paths(store, keep_names=["nightly"]) == set()
 
 
 def test_while_a_run_is_in_progress_it_and_all_artifacts_stay(store, recipe, row):
     orphan = write(store, recipe, [row()])
     save(store, "working", 1, state="running")
     save(store, "done", 2)
-    assert gone(store, keep_runs=1, unreferenced=True) == set()
+    assert garbage_paths(store, keep_runs=1, unreferenced=True) == set()
     long_ago = time.time() - 2 * 24 * 3600
     for path in Path(store.root).rglob("*"):
         os.utime(path, (long_ago, long_ago))
     abandoned = {"runs/working", f"prompts/{orphan.key}"}
-    assert gone(store, keep_runs=1, unreferenced=True) == abandoned
-    assert gone(store, keep_runs=1, unreferenced=True, abandoned_after=1e6) == set()
+    assert garbage_paths(store, keep_runs=1, unreferenced=True) == abandoned
+    assert garbage_paths(store, keep_runs=1, unreferenced=True, abandoned_after=1e6) == set()
 
 
-def test_a_run_whose_process_was_killed_is_in_progress_no_more(store, recipe, row):
+def test_a_run_whose_process_was_killed_is_not_in_progress(store, recipe, row):
     orphan = f"prompts/{write(store, recipe, [row()]).key}"
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     save(store, "a", 1, state="running", process={"host": socket.gethostname(), "pid": child.pid})
-    assert gone(store, unreferenced=True) == set()
+    assert garbage_paths(store, unreferenced=True) == set()
     child.kill()
     child.communicate()
-    assert gone(store, unreferenced=True) == {orphan}
-    save(store, "a", 1, state="running", process={"host": "elsewhere", "pid": child.pid})
-    assert gone(store, unreferenced=True) == set()
+    assert garbage_paths(store, unreferenced=True) == {orphan}
+    save(store, "a", 1, state="running", process={"host": "another", "pid": child.pid})
+    assert garbage_paths(store, unreferenced=True) == set()
 
 
 @pytest.mark.parametrize("by_yes", [False, True])
-def test_the_command_keeps_by_name_and_tells_of_runs_in_progress(store, recipe, row, by_yes):
+def test_the_command_keeps_by_name_and_reports_runs_in_progress(store, recipe, row, by_yes):
     used, orphan = (write(store, replace(recipe, seed=seed), [row()]) for seed in (0, 1))
     save(store, "old", 1, [used.key], name="nightly")
     save(store, "older", 2)

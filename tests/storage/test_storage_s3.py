@@ -1,4 +1,4 @@
-"""The store on S3, against a server that speaks its protocol on this machine."""
+"""The store on S3, against a local mock server."""
 
 import logging
 import threading
@@ -31,7 +31,7 @@ STALLED, CUT = (0, "stalled"), (0, "cut")
 
 
 class S3Server:
-    """A server on a port of its own that can go away, come back with all it held, and fail on request."""
+    """A local server that can stop, restart with its objects, and fail on request."""
 
     def __init__(self) -> None:
         from moto.server import DomainDispatcherApplication, create_backend_app
@@ -58,7 +58,7 @@ class S3Server:
         self.thread.join()
         self.server.server_close()
 
-    def away(self, seconds: float) -> None:
+    def restart_after(self, seconds: float) -> None:
         self.stop()
         threading.Timer(seconds, self.start).start()
 
@@ -92,7 +92,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def account(server, monkeypatch):
-    """Credentials and endpoint as a user gives them, and a bucket."""
+    """Credentials and endpoint in the environment, as a user sets them, and a bucket."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -108,7 +108,7 @@ def account(server, monkeypatch):
 
 @pytest.fixture
 def reconnect():
-    """Makes the next store connect anew, as a new process would, and forgets it after the test."""
+    """Makes the next store open a new connection, as a new process does, and drops it after the test."""
     forget = fsspec.get_filesystem_class("s3").clear_instance_cache
     forget()
     yield forget
@@ -136,15 +136,19 @@ def test_parts_and_manifest_are_those_of_a_local_store(s3, store, recipe, row):
     ref, local = (write(each, recipe, [row(0), row(1)]) for each in (s3, store))
     assert ref == local == s3.find("prompts", recipe.key)
     assert s3.read(ref) == store.read(ref)
-    with s3.folder(ref) as there, store.folder(ref) as here:
-        names = {path.relative_to(here).as_posix() for path in here.rglob("*") if path.is_file()} - {"manifest.json"}
-        assert {path.relative_to(there).as_posix() for path in there.rglob("*") if path.is_file()} == names
+    with s3.folder(ref) as remote_folder, store.folder(ref) as local_folder:
+        names = {path.relative_to(local_folder).as_posix() for path in local_folder.rglob("*") if path.is_file()} - {
+            "manifest.json"
+        }
+        assert {
+            path.relative_to(remote_folder).as_posix() for path in remote_folder.rglob("*") if path.is_file()
+        } == names
         assert len(names) == 3
-        assert all((here / name).read_bytes() == (there / name).read_bytes() for name in names)
-    assert not there.exists()
-    made, kept = (each.manifest("prompts", ref.key) for each in (s3, store))
-    same_moment = {"created_at": kept.created_at, "seconds": kept.seconds}
-    assert replace(made, **same_moment).to_json() == store.files.read(f"prompts/{ref.key}/manifest.json")
+        assert all((local_folder / name).read_bytes() == (remote_folder / name).read_bytes() for name in names)
+    assert not remote_folder.exists()
+    remote_manifest, local_manifest = (each.manifest("prompts", ref.key) for each in (s3, store))
+    same_moment = {"created_at": local_manifest.created_at, "seconds": local_manifest.seconds}
+    assert replace(remote_manifest, **same_moment).to_json() == store.files.read(f"prompts/{ref.key}/manifest.json")
     raw = s3.files.read(f"prompts/{ref.key}/manifest.json")
     assert Manifest.from_json(raw).to_json() == raw
 
@@ -161,7 +165,7 @@ def test_the_manifest_is_uploaded_last(s3, server, recipe, row):
 
 @pytest.mark.parametrize("name", ["part-00000.parquet", "clips/a.mp4", "manifest.json"])
 @pytest.mark.parametrize("damage", ["gone", "cut", "changed"])
-def test_damage_is_noticed_and_mended(s3, recipe, row, name, damage):
+def test_damage_is_detected_and_repaired(s3, recipe, row, name, damage):
     ref = write(s3, recipe, [row()])
     path, data = object_path(s3, ref, name), s3.files.read(f"prompts/{ref.key}/{name}")
     if damage == "gone":
@@ -177,7 +181,7 @@ def test_damage_is_noticed_and_mended(s3, recipe, row, name, damage):
     assert "part-00001.parquet" not in s3.files.file_sizes(f"prompts/{ref.key}")
 
 
-def test_what_another_machine_wrote_is_seen_at_once(s3, recipe, row, reconnect):
+def test_artifacts_of_another_machine_are_found_at_once(s3, recipe, row, reconnect):
     first = write(s3, recipe, [row()])
     s3.files.write(f"prompts/{'f' * 64}/part-00000.parquet", b"begun")
     reconnect()
@@ -185,10 +189,10 @@ def test_what_another_machine_wrote_is_seen_at_once(s3, recipe, row, reconnect):
     assert other.stages() == ["prompts"] and other.keys("prompts") == [first.key]
     assert other.find("prompts", "f" * 64) is None
     second = write(s3, replace(recipe, seed=1), [row()])
-    made = write(s3, replace(recipe, stage="motions"), [row()])
+    derived = write(s3, replace(recipe, stage="motions"), [row()])
     assert other.stages() == ["motions", "prompts"]
     assert other.keys("prompts") == sorted([first.key, second.key])
-    assert other.read(other.find("motions", made.key)) == s3.read(made)
+    assert other.read(other.find("motions", derived.key)) == s3.read(derived)
     s3.files.remove(f"prompts/{first.key}")
     assert other.find("prompts", first.key) is None
     assert other.folders("prompts") == sorted([second.key, "f" * 64])
@@ -276,7 +280,7 @@ def one_line(caught) -> str:
     return str(caught.value)
 
 
-def test_a_store_that_can_not_be_written_says_why_at_once(s3, server, monkeypatch):
+def test_a_store_that_can_not_be_written_fails_at_once_with_the_cause(s3, server, monkeypatch):
     s3.check_writable()
     assert s3.files.file_sizes("") == {}
     with pytest.raises(StoreError, match=r"bucket does not exist; make the bucket") as caught:
@@ -289,7 +293,7 @@ def test_a_store_that_can_not_be_written_says_why_at_once(s3, server, monkeypatc
     assert server.failures == []
 
 
-def test_no_credentials_are_named_at_once(s3, monkeypatch, reconnect):
+def test_missing_credentials_fail_at_once(s3, monkeypatch, reconnect):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
@@ -302,7 +306,7 @@ def test_no_credentials_are_named_at_once(s3, monkeypatch, reconnect):
     assert time.monotonic() - began < 3
 
 
-def test_an_endpoint_that_is_not_there_is_named_at_once(s3, monkeypatch, reconnect):
+def test_a_wrong_endpoint_fails_at_once(s3, monkeypatch, reconnect):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     reconnect()
     began = time.monotonic()
@@ -329,7 +333,7 @@ def test_the_endpoint_may_be_named_by(s3, server, monkeypatch, variable, reconne
 @pytest.mark.parametrize(
     ("status", "code"), [(503, "SlowDown"), (500, "InternalError"), (503, "ServiceUnavailable"), (502, "BadGateway")]
 )
-def test_an_answer_that_asks_for_patience_is_waited_out(s3, server, recipe, row, status, code):
+def test_a_transient_answer_is_retried(s3, server, recipe, row, status, code):
     server.failures = [(status, code)] * 3
     ref = write(s3, recipe, [row()])
     server.failures = [(status, code)] * 2
@@ -338,18 +342,18 @@ def test_an_answer_that_asks_for_patience_is_waited_out(s3, server, recipe, row,
 
 
 @pytest.mark.parametrize("failure", [STALLED, CUT])
-def test_an_answer_that_stalls_or_is_cut_is_asked_for_again(s3, server, recipe, row, failure, monkeypatch, reconnect):
+def test_a_stalled_or_truncated_answer_is_retried(s3, server, recipe, row, failure, monkeypatch, reconnect):
     ref = write(s3, recipe, [row()])
     reconnect()
     monkeypatch.setattr(fsspec.get_filesystem_class("s3"), "read_timeout", 0.3)
-    patient = Store(s3.root, retry_timeout=10)
-    patient.files.read(f"prompts/{ref.key}/manifest.json")
+    reconnected = Store(s3.root, retry_timeout=10)
+    reconnected.files.read(f"prompts/{ref.key}/manifest.json")
     server.failures = [failure] * 2
-    assert patient.read_file(ref, "clips/a.mp4") == b"video"
+    assert reconnected.read_file(ref, "clips/a.mp4") == b"video"
     assert server.failures == []
 
 
-def test_a_large_file_is_checked_stretch_by_stretch(s3, server, recipe, row, monkeypatch):
+def test_a_large_file_is_hashed_in_chunks(s3, server, recipe, row, monkeypatch):
     with s3.write(recipe) as writer:
         writer.file("large.bin", bytes(range(100)))
     ref = writer.ref
@@ -361,27 +365,27 @@ def test_a_large_file_is_checked_stretch_by_stretch(s3, server, recipe, row, mon
     assert s3.find_problems("prompts", ref.key) == ["large.bin has changed bytes"]
 
 
-def test_a_server_that_goes_away_in_the_middle_is_waited_for(s3, server, recipe, row, caplog):
+def test_a_server_that_restarts_is_retried(s3, server, recipe, row, caplog):
     with s3.write(recipe) as writer:
         writer.rows([row()])
-        server.away(0.6)
+        server.restart_after(0.6)
     assert "trying again" in caplog.text
-    server.away(0.6)
+    server.restart_after(0.6)
     assert s3.find("prompts", recipe.key) == writer.ref
-    server.away(0.6)
+    server.restart_after(0.6)
     assert s3.read(writer.ref).to_pylist() == [row()]
-    server.away(0.6)
+    server.restart_after(0.6)
     s3.save_run("a", {"state": "running"})
     assert len(s3.runs()) == 1
 
 
-def test_a_server_that_stays_away_is_one_line_and_no_reason_to_call_anything_absent(s3, server, recipe, row):
+def test_an_unreachable_server_is_one_line_and_no_artifact_counts_as_absent(s3, server, recipe, row):
     ref = write(s3, recipe, [row()])
     s3.save_run("a", {"stages": [{"keys": [ref.key]}]})
     short = Store(s3.root, retry_timeout=0.3)
     server.stop()
     try:
-        for ask in (
+        for call in (
             lambda: short.find("prompts", ref.key),
             lambda: short.find_problems("prompts", ref.key),
             lambda: short.read(ref),
@@ -393,7 +397,7 @@ def test_a_server_that_stays_away_is_one_line_and_no_reason_to_call_anything_abs
             lambda: find_garbage(short, unreferenced=True),
         ):
             with pytest.raises(StoreUnreachable, match=r"Could not connect.*run again") as caught:
-                ask()
+                call()
             one_line(caught)
     finally:
         server.start()
@@ -402,14 +406,14 @@ def test_a_server_that_stays_away_is_one_line_and_no_reason_to_call_anything_abs
 
 def test_access_denied_on_a_manifest_keeps_gc_from_deleting(s3, server, recipe, row):
     source = write(s3, recipe, [row()])
-    made = write(s3, replace(recipe, seed=1, inputs=[source.key]), [row()])
-    s3.save_run("a", {"stages": [{"keys": [made.key]}]})
-    server.denied = made.key
+    derived = write(s3, replace(recipe, seed=1, inputs=[source.key]), [row()])
+    s3.save_run("a", {"stages": [{"keys": [derived.key]}]})
+    server.denied = derived.key
     with pytest.raises(StoreUnreachable, match="credentials and what they allow"):
         find_garbage(s3, older_than=0, unreferenced=True)
 
 
-def test_a_manifest_that_names_files_elsewhere_is_refused(s3, recipe, row, tmp_path):
+def test_a_manifest_that_names_files_outside_is_refused(s3, recipe, row, tmp_path):
     ref = write(s3, recipe, [row()])
     path = f"prompts/{ref.key}/manifest.json"
     manifest = Manifest.from_json(s3.files.read(path))

@@ -1,4 +1,4 @@
-"""Each table takes its rows, refuses others, and opens as it is where people work."""
+"""Each table accepts its own rows only, and pandas, DuckDB and datasets open it."""
 
 import json
 from pathlib import Path
@@ -12,25 +12,25 @@ import pytest
 from storage import CLIPS, MOTIONS, PROMPTS, SCORES, TABLES, Recipe, Store, StoreError
 
 FILE = {"path": "clips/m0.mp4", "sha256": "0" * 64, "bytes": 123}
-SHOWN = [{"label": "Frame 8:", "media_type": "image/jpeg", "frames": [8], "data": b"\xff\xd8"}]
+PICTURE_CELLS = [{"label": "Frame 8:", "media_type": "image/jpeg", "frames": [8], "data": b"\xff\xd8"}]
 EVENTS = [{"action": "jump_up", "phrase": "jumps", "count": 2}]
-SEEN = [{"action": "jump_up", "count": 2, "start": 3, "end": 40, "confidence": 0.9}]
+DETECTED_EVENTS = [{"action": "jump_up", "count": 2, "start": 3, "end": 40, "confidence": 0.9}]
 VERDICTS = [{"action": "jump_up", "count": 2, "found": True, "seen_count": 2, "start": 3, "end": 40}]
 
 
 def example(field: pa.Field):
     special = {
-        ("events", True): SEEN,
+        ("events", True): DETECTED_EVENTS,
         ("events", False): EVENTS,
         ("verdicts", True): VERDICTS,
         ("video", False): FILE,
         ("sheet", False): FILE,
-        ("shown", False): SHOWN,
+        ("shown", False): PICTURE_CELLS,
         ("answers", False): ['{"choices": []}'],
     }
-    seen = "confidence" in str(field.type) or field.name == "verdicts"
-    if (field.name, seen) in special:
-        return special[field.name, seen]
+    is_detected = "confidence" in str(field.type) or field.name == "verdicts"
+    if (field.name, is_detected) in special:
+        return special[field.name, is_detected]
     if pa.types.is_list(field.type):
         return [1, 2, 3]
     if pa.types.is_string(field.type):
@@ -44,7 +44,7 @@ def rows_of(table, count=3):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """name -> part of an artifact with three rows; where a column may be null it is so in the last row."""
+    """The part of an artifact with three rows, by table; nullable columns are null in the last row."""
     store = Store(str(tmp_path_factory.mktemp("tables")))
     parts = {}
     for name, table in TABLES.items():

@@ -82,7 +82,7 @@ def test_the_table_fits_80_columns(store, filled):
     lines = result.output.splitlines()
     assert max(map(len, lines)) <= 80
     assert "…" not in result.output
-    cells = {line.split()[0]: line.split()[1:] for line in lines[1:4]}
+    cells = {line.split()[0]: line.split()[1:] for line in lines[2:5]}
     assert cells["prompts"][:2] == ["2", "3"]
     assert cells["prompts"][4:7] == ["2", "2", "4"]
     assert "runs: 1 completed, 1 failed" in result.output or "runs: 1 failed, 1 completed" in result.output

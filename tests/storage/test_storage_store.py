@@ -1,4 +1,4 @@
-"""Round trips, damage, crashes, full disks and rivals."""
+"""Round trips, damage, crashes, full disks and concurrent writers."""
 
 import errno
 import json
@@ -55,12 +55,12 @@ def test_what_is_written_is_read(any_store, recipe, row):
         assert (folder / "adapter/config.json").read_text() == "{}"
     assert store.path(ref, "clips/a.mp4").endswith(f"{recipe.key}/clips/a.mp4")
     assert store.read_file(ref, "clips/a.mp4") == b"video"
-    for ask in (store.path, store.read_file):
+    for read in (store.path, store.read_file):
         with pytest.raises(StoreError, match="has no file"):
-            ask(ref, "b.mp4")
+            read(ref, "b.mp4")
 
 
-def test_the_manifest_says_what_and_where_from(any_store, recipe, row):
+def test_the_manifest_has_recipe_files_and_provenance(any_store, recipe, row):
     recipe = replace(recipe, inputs=["a" * 64], weights={"generator": "b"})
     manifest = any_store.manifest("prompts", write(any_store, recipe, [row()]).key)
     assert manifest.recipe == recipe.record()
@@ -156,8 +156,8 @@ recipe = Recipe("prompts", version=1, table=PROMPTS, config={"per_task": 2}, see
 
 
 def start(program: str, store: Store, **options) -> subprocess.Popen:
-    here = str(Path(__file__).parent)
-    command = [sys.executable, "-c", SETUP + program, store.root, here]
+    folder = str(Path(__file__).parent)
+    command = [sys.executable, "-c", SETUP + program, store.root, folder]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
@@ -291,7 +291,7 @@ def test_a_run_is_never_seen_half_written(store, monkeypatch):
     assert store.run("a")["n"] == 1
 
 
-def test_scratch_outlives_a_failure_and_goes_with_success(any_store, recipe):
+def test_scratch_survives_a_failure_and_is_deleted_on_success(any_store, recipe):
     with pytest.raises(RuntimeError), any_store.scratch("prompts", recipe.key) as folder:
         (folder / "state").write_text("half")
         raise RuntimeError
@@ -302,35 +302,35 @@ def test_scratch_outlives_a_failure_and_goes_with_success(any_store, recipe):
     assert any_store.keys("prompts") == []
 
 
-def test_who_wants_what_another_is_making_waits_for_it(store, recipe, row):
-    """Eight at once want the same: it is made once."""
-    made = []
+def test_a_claimed_artifact_is_computed_only_once(store, recipe, row):
+    """Eight threads want the same artifact: it is computed once."""
+    computed = []
 
-    def once(number):
+    def compute_once(number):
         with store.claim(recipe.stage, recipe.key):
             if store.find(recipe.stage, recipe.key) is None:
-                made.append(number)
+                computed.append(number)
                 time.sleep(0.01)
                 with store.write(recipe) as writer:
                     writer.rows([row()])
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(once, range(20)))
-    assert len(made) == 1 and store.find(recipe.stage, recipe.key)
+        list(pool.map(compute_once, range(20)))
+    assert len(computed) == 1 and store.find(recipe.stage, recipe.key)
     assert not list(Path(store.root).glob(f"{recipe.stage}/.unfinished/claim-*"))
 
 
-def test_a_folder_that_another_takes_away_at_that_moment_is_made_all_the_same(store):
-    """As claims do, hundreds of times at once."""
+def test_a_scratch_folder_is_created_although_others_delete_it(store):
+    """As claims do, in many threads at once."""
 
-    def make_and_take_away(_):
+    def create_and_delete(_):
         shutil.rmtree(store.files.create_scratch_folder("prompts", "claim-0"), ignore_errors=True)
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(make_and_take_away, range(3000)))
+        list(pool.map(create_and_delete, range(3000)))
 
 
-def test_a_file_in_the_place_of_a_folder_for_unfinished_work_is_named(store):
+def test_a_file_with_the_name_of_a_scratch_folder_is_an_error(store):
     folder = store.files.create_scratch_folder("prompts", "claim-0")
     shutil.rmtree(folder)
     folder.write_text("")

@@ -1,4 +1,4 @@
-"""Combined adapters: the sum that was asked for, or one line that says why not."""
+"""Combined adapters: the weighted sum, or one line that says why it is impossible."""
 
 import json
 from typing import get_args
@@ -11,8 +11,8 @@ from peft.tuners.lora import LoraLayer
 
 from atom.config import Combination
 from atom.errors import AtomError
-from atom.generation.adapter import adapter_hash, check_base, load_adapter
-from atom.generation.checkpoint import load_checkpoint, weights_hash
+from atom.generation.adapter_loading import check_adapter_base, hash_adapter, load_adapter
+from atom.generation.checkpoint import hash_weights, load_checkpoint
 from atom.generation.generator import Generator
 from atom.tuning.adapter_combination import PRUNING, combine_adapters
 
@@ -42,55 +42,55 @@ def weighted(base, parts, weights):
     return total
 
 
-def assert_close(found, wanted):
-    assert found.keys() == wanted.keys()
-    for name, value in wanted.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5)
+def assert_close(actual, expected):
+    assert actual.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(actual[name], value, rtol=1e-4, atol=1e-5)
 
 
 def test_cat_is_the_weighted_sum_of_any_ranks_layers_and_scales(base, tmp_path):
     parts = [
         write_adapter(tmp_path / "first", base, use_rslora=True),
-        write_adapter(tmp_path / "second", base, rank=2, alpha=6, targets="v,wo", seed=1),
-        write_adapter(tmp_path / "third", base, rank=8, alpha=8, targets="lm_head", seed=2, use_rslora=True),
+        write_adapter(tmp_path / "second", base, rank=2, alpha=6, target_modules="v,wo", seed=1),
+        write_adapter(tmp_path / "third", base, rank=8, alpha=8, target_modules="lm_head", seed=2, use_rslora=True),
     ]
     weights = [0.5, -1.5, 1.0]
     assert combine_adapters(parts, tmp_path / "all", base, weights) == 14
     assert_close(changes(base, tmp_path / "all"), weighted(base, parts, weights))
 
 
-def test_svd_is_the_closest_of_its_rank(base, parts, tmp_path):
+def test_svd_is_the_best_approximation_of_its_rank(base, parts, tmp_path):
     assert combine_adapters(parts, tmp_path / "svd", base, how="svd", rank=3) == 3
-    wanted = {}
+    expected = {}
     for name, value in weighted(base, parts, [1, 1]).items():
         left, sizes, right = torch.linalg.svd(value, full_matrices=False)
-        wanted[name] = left[:, :3] @ torch.diag(sizes[:3]) @ right[:3]
-    assert_close(changes(base, tmp_path / "svd"), wanted)
+        expected[name] = left[:, :3] @ torch.diag(sizes[:3]) @ right[:3]
+    assert_close(changes(base, tmp_path / "svd"), expected)
     assert combine_adapters(parts, tmp_path / "exact", base, how="svd", rank=8) == 8
     assert_close(changes(base, tmp_path / "exact"), weighted(base, parts, [1, 1]))
 
 
 @pytest.mark.parametrize("how", get_args(Combination))
-def test_every_way_gives_an_adapter_of_the_base_and_the_same_one_each_time(base, parts, tmp_path, how):
+def test_every_combination_fits_the_base_and_is_reproducible(base, parts, tmp_path, how):
     density = 0.5 if how in PRUNING else None
-    for name in ("made", "again"):
+    for name in ("one", "again"):
         torch.rand(1)
         rank = combine_adapters(parts, tmp_path / name, base, [1.0, 0.5], how, density=density)
     assert rank == (8 if how == "cat" else 4)
-    assert adapter_hash(tmp_path / "made") == adapter_hash(tmp_path / "again")
-    check_base(tmp_path / "made", weights_hash(base))
-    load_adapter(load_checkpoint(base).language_model, tmp_path / "made")
-    assert any(value.any() for value in changes(base, tmp_path / "made").values())
+    assert hash_adapter(tmp_path / "one") == hash_adapter(tmp_path / "again")
+    check_adapter_base(tmp_path / "one", hash_weights(base))
+    load_adapter(load_checkpoint(base).language_model, tmp_path / "one")
+    assert any(value.any() for value in changes(base, tmp_path / "one").values())
 
 
-def test_a_combination_is_used_like_any_adapter_and_tells_what_it_is_of(base, parts, tmp_path):
+def test_a_combination_is_used_like_any_adapter_and_names_its_parts(base, parts, tmp_path):
     combine_adapters(parts, tmp_path / "all", base, [1.0, 0.5])
     tuned = Generator.load(base, str(tmp_path / "all"))
     assert tuned.sample(TEXTS, [0] * 4) != Generator.load(base).sample(TEXTS, [0] * 4)
     origin = json.loads((tmp_path / "all/atom.json").read_text())
     assert [(part["name"], part["weight"], part["adapter"]) for part in origin["combined_of"]] == [
-        ("jumps", 1.0, adapter_hash(parts[0])),
-        ("turns", 0.5, adapter_hash(parts[1])),
+        ("jumps", 1.0, hash_adapter(parts[0])),
+        ("turns", 0.5, hash_adapter(parts[1])),
     ]
     assert origin["combined_of"][1]["made_from"]["seed"] == 1 and origin["template"] == "{}"
     assert "combined (cat) of jumps (weight 1), turns (weight 0.5)" in (tmp_path / "all/README.md").read_text()
@@ -100,11 +100,11 @@ def test_a_combination_is_used_like_any_adapter_and_tells_what_it_is_of(base, pa
         Generator.load("builtin", str(tmp_path / "all"))
 
 
-def test_weights_that_nobody_named_do_no_harm(base, parts, tmp_path):
+def test_default_weights(base, parts, tmp_path):
     for how, weights in (("cat", [1.0, 1.0]), ("svd", [1.0, 1.0]), ("linear", [0.5, 0.5])):
         combine_adapters(parts, tmp_path / how, base, how=how)
-        told = json.loads((tmp_path / how / "atom.json").read_text())
-        assert told["how"] == how and [part["weight"] for part in told["combined_of"]] == weights
+        provenance = json.loads((tmp_path / how / "atom.json").read_text())
+        assert provenance["how"] == how and [part["weight"] for part in provenance["combined_of"]] == weights
 
 
 def test_combinations_can_be_combined(base, parts, tmp_path):
@@ -115,7 +115,7 @@ def test_combinations_can_be_combined(base, parts, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "asked, words",
+    "arguments, message",
     [
         ({"weights": [1.0]}, "2 adapters and 1 weights"),
         ({"weights": [1.0, 0.0]}, "leave that adapter out"),
@@ -126,9 +126,9 @@ def test_combinations_can_be_combined(base, parts, tmp_path):
         ({"density": 0.5}, "cat keeps all numbers: leave --density out"),
     ],
 )
-def test_what_makes_no_sense_is_refused(base, parts, tmp_path, asked, words):
-    with pytest.raises(AtomError, match=words):
-        combine_adapters(parts, tmp_path / "all", base, **asked)
+def test_contradicting_arguments_are_refused(base, parts, tmp_path, arguments, message):
+    with pytest.raises(AtomError, match=message):
+        combine_adapters(parts, tmp_path / "all", base, **arguments)
     assert not (tmp_path / "all").exists()
 
 
@@ -141,14 +141,14 @@ def test_what_makes_no_sense_is_refused(base, parts, tmp_path, asked, words):
         (
             {"use_dora": True},
             "cat",
-            "is a DoRA, which no sum can combine: tune with tuning.use_dora=false, or merge it",
+            "uses DoRA, which can't be summed: tune with tuning.use_dora=false, or merge it",
         ),
-        ({"template": "Move: {}"}, "cat", "worded in different ways"),
-        ({"modules_to_save": ["lm_head"]}, "cat", "lm_head.weight, and only LoRA's matrices can be"),
+        ({"template": "Move: {}"}, "cat", "tuned with different prompt templates"),
+        ({"modules_to_save": ["lm_head"]}, "cat", "lm_head.weight, but only LoRA matrices can be"),
         ({"layers_to_transform": [0]}, "cat", "peft would lose"),
     ],
 )
-def test_adapters_that_do_not_go_together_are_refused(base, parts, tmp_path, other, how, words):
+def test_adapters_that_do_not_fit_together_are_refused(base, parts, tmp_path, other, how, words):
     odd = write_adapter(tmp_path / "odd", base, **other)
     density = 0.5 if how in PRUNING else None
     with pytest.raises(AtomError, match=words):

@@ -1,4 +1,4 @@
-"""Two processes on the CPU tune as one does."""
+"""Two processes on the CPU give the result of one."""
 
 import os
 import signal
@@ -18,13 +18,13 @@ from atom.tuning.process_group import ProcessGroup
 from atom.tuning.validation import build_validation
 
 SETTINGS = {
-    "tuning": {"batch_size": 10, "epochs": 2, "warmup_steps": 1, "rank": 4, "alpha": 8},
-    "validation": {"prompts_per_task": 2, "every": 2},
+    "tuning": {"batch_size": 10, "num_train_epochs": 2, "warmup_steps": 1, "r": 4, "lora_alpha": 8},
+    "validation": {"prompts_per_task": 2, "eval_steps": 2},
     "resources": {"processes": 2},
 }
 
 
-def work_of(folder, pairs):
+def make_work_folder(folder, pairs):
     folder.mkdir()
     PairFile.write(folder / PAIRS_FILE, [pairs])
     return folder
@@ -35,54 +35,54 @@ def training_pairs():
     return [TrainingPair(text, (1 + number, 7, 9 + number, 30), (200, 3 + number)) for number, text in enumerate(texts)]
 
 
-def test_the_shares_of_a_team_are_all_there_is():
+def test_the_shards_of_a_process_group_hold_each_item_once():
     items = list(range(11))
-    shares = [ProcessGroup(number, 4).share(items) for number in range(4)]
-    assert [item for share in shares for item in share] == items and {len(share) for share in shares} == {2, 3}
+    shards = [ProcessGroup(rank, 4).shard(items) for rank in range(4)]
+    assert [item for shard in shards for item in shard] == items and {len(shard) for shard in shards} == {2, 3}
 
 
-def test_two_processes_give_the_curve_and_the_adapter_of_one_with_twice_the_batch(tmp_path):
+def test_two_processes_give_the_curve_and_the_adapter_of_one(tmp_path):
     config, pairs = RunConfig.model_validate(SETTINGS), training_pairs()
-    alone = tune(Generator.load(), pairs, config.tuning, 0, tmp_path / "alone", validation=build_validation(config))
-    heard = []
+    single = tune(Generator.load(), pairs, config.tuning, 0, tmp_path / "single", validation=build_validation(config))
+    calls = []
     both = tune_distributed(
         config,
         tmp_path / "both",
-        work_of(tmp_path / "work", pairs),
+        make_work_folder(tmp_path / "work", pairs),
         None,
-        lambda step, steps, row: heard.append((step, steps)),
+        lambda step, steps, row: calls.append((step, steps)),
     )
-    assert heard == [(step, 4) for step in range(1, 5)]
-    for one, other in zip(alone, both, strict=True):
-        for figure in ("loss", "margin", "chosen_logp", "rejected_logp", "accuracy", "gradient_norm"):
-            assert other[figure] == pytest.approx(one[figure], rel=2e-4, abs=2e-4), figure
+    assert calls == [(step, 4) for step in range(1, 5)]
+    for one, other in zip(single, both, strict=True):
+        for metric in ("loss", "margin", "chosen_logp", "rejected_logp", "accuracy", "gradient_norm"):
+            assert other[metric] == pytest.approx(one[metric], rel=2e-4, abs=2e-4), metric
         assert (other["validation"], other["kept"]) == (one["validation"], one["kept"])
-    first, second = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("alone", "both"))
+    first, second = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("single", "both"))
     assert all((first[key] - second[key]).abs().max() < 1e-4 for key in first)
 
 
-def test_what_is_wrong_is_told_and_no_process_is_left(tmp_path):
-    config = RunConfig.model_validate(SETTINGS | {"tuning": {"targets": "query"}})
+def test_an_error_is_reported_and_no_process_is_left(tmp_path):
+    config = RunConfig.model_validate(SETTINGS | {"tuning": {"target_modules": "query"}})
     with pytest.raises(AtomError, match="can't change the layers 'query'"):
-        tune_distributed(config, tmp_path / "both", work_of(tmp_path / "work", training_pairs()), None)
-    assert not processes_of_this()
+        tune_distributed(config, tmp_path / "both", make_work_folder(tmp_path / "work", training_pairs()), None)
+    assert not child_processes()
 
 
-def test_a_process_that_is_killed_ends_the_tuning_with_a_word_and_it_goes_on_later(tmp_path):
+def test_a_killed_process_ends_the_tuning_and_it_resumes_later(tmp_path):
     pairs, work = training_pairs(), tmp_path / "work"
     config = RunConfig.model_validate(SETTINGS | {"validation": {"prompts_per_task": 0}})
 
     def kill_one(step, _steps, _row):
         if step == 2:
-            os.kill(processes_of_this()[-1], signal.SIGKILL)
+            os.kill(child_processes()[-1], signal.SIGKILL)
 
-    with pytest.raises(AtomError, match="a process of the tuning ended"):
-        tune_distributed(config, tmp_path / "both", work_of(work, pairs), None, kill_one)
-    assert not processes_of_this() and not (tmp_path / "both").exists()
+    with pytest.raises(AtomError, match="a tuning process ended"):
+        tune_distributed(config, tmp_path / "both", make_work_folder(work, pairs), None, kill_one)
+    assert not child_processes() and not (tmp_path / "both").exists()
     assert len(tune_distributed(config, tmp_path / "both", work, None)) == 4
 
 
-def processes_of_this():
-    """Children of this test that run a part of a tuning."""
+def child_processes():
+    """The tuning processes that this test started."""
     listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True)
     return [int(line.split()[0]) for line in listed.stdout.splitlines() if "atom.tuning.distributed" in line]

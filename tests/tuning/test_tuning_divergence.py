@@ -1,4 +1,4 @@
-"""A tuning that diverges is stopped with a word that says so."""
+"""A tuning that diverges is stopped with an error that says so."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from atom.tuning.preference_trainer import tune
 HEALTHY = [0.7, 0.72, 0.69, 0.75, 0.7, 0.71, 0.7, 0.68, 0.7, 0.7]
 
 
-def test_a_model_that_leaves_its_place_is_stopped():
+def test_a_model_that_drifts_too_far_is_stopped():
     check_divergence(20, HEALTHY, [value + 0.9 for value in HEALTHY], HEALTHY, HEALTHY, 1.0, "")
     with pytest.raises(AtomError, match=r"diverges at step 20.*1\.20 nats a token.*max_drift=1; wait"):
         check_divergence(20, HEALTHY, [value + 1.2 for value in HEALTHY], HEALTHY, HEALTHY, 1.0, "wait")
@@ -26,7 +26,7 @@ def test_gradients_that_explode_are_stopped_and_a_single_large_one_is_not():
         check_divergence(40, HEALTHY, HEALTHY, HEALTHY, [value * 200 for value in HEALTHY], 1.0, "")
 
 
-def test_a_real_tuning_at_far_too_high_a_rate_is_stopped_before_its_end(tmp_path):
+def test_a_tuning_with_far_too_high_a_learning_rate_is_stopped(tmp_path):
     generator = Generator.load()
     texts = [prompt.text for prompt in write_split(PromptConfig(), 0, "train", 4) for _ in range(4)]
     motions = generator.sample(texts, range(len(texts)), batch_size=len(texts))
@@ -37,7 +37,7 @@ def test_a_real_tuning_at_far_too_high_a_rate_is_stopped_before_its_end(tmp_path
     config = TuningConfig(
         batch_size=8, num_train_epochs=40, warmup_steps=2, learning_rate=0.03, sft_weight=0, average_log_prob=True
     )
-    seen = []
+    steps = []
     with pytest.raises(AtomError, match=r"diverges at step \d+.*lower tuning\.learning_rate=0\.03"):
-        tune(generator, pairs, config, 0, tmp_path / "a", lambda step, *_: seen.append(step))
-    assert len(seen) < 40 and not (tmp_path / "a").exists()
+        tune(generator, pairs, config, 0, tmp_path / "a", lambda step, *_: steps.append(step))
+    assert len(steps) < 40 and not (tmp_path / "a").exists()

@@ -25,7 +25,7 @@ from atom.tuning.pairs import PairShape, TokenizedPair, TokenizedPairs
 CPU = torch.device("cpu")
 
 
-def test_the_reference_is_the_model_without_adapter_to_the_bit(generator, pairs):
+def test_the_reference_is_exactly_the_model_without_adapter(generator, pairs):
     tokenized = TokenizedPairs(generator, pairs)
     model = generator.language_model
     bare = compute_reference_log_probs(model, tokenized, 0, "sum", batch_size=7)
@@ -41,18 +41,18 @@ def test_the_reference_is_the_model_without_adapter_to_the_bit(generator, pairs)
     assert (changed - bare).abs().max() > 1
 
 
-@pytest.mark.parametrize("form", ["sum", "average"])
-def test_a_pair_is_as_likely_alone_as_in_a_padded_batch_that_shares_prompts_and_answers(generator, form):
+@pytest.mark.parametrize("reduction", ["sum", "average"])
+def test_a_pair_is_as_likely_alone_as_in_a_padded_batch_that_shares_prompts_and_answers(generator, reduction):
     pairs = random_pairs(12, lengths=(1, 20))
     pairs += [type(pairs[0])(pairs[0].text, pairs[0].rejected, pairs[0].chosen)]
     tokenized = TokenizedPairs(generator, pairs)
-    together = compute_reference_log_probs(generator.language_model, tokenized, 0, form)
-    for pair, found in zip(tokenized, together, strict=True):
-        for answer, value in zip((pair.chosen, pair.rejected), found, strict=True):
+    together = compute_reference_log_probs(generator.language_model, tokenized, 0, reduction)
+    for pair, log_probs in zip(tokenized, together, strict=True):
+        for answer, value in zip((pair.chosen, pair.rejected), log_probs, strict=True):
             logits = generator.language_model(
                 input_ids=torch.tensor([pair.prompt]), labels=torch.tensor([answer])
             ).logits
-            alone = compute_answer_log_probs(logits, torch.tensor([answer]), form).item()
+            alone = compute_answer_log_probs(logits, torch.tensor([answer]), reduction).item()
             assert value.item() == pytest.approx(alone, abs=2e-5 * len(answer))
     assert torch.equal(together[0], together[-1].flip(0))
 
@@ -60,11 +60,11 @@ def test_a_pair_is_as_likely_alone_as_in_a_padded_batch_that_shares_prompts_and_
 def test_each_prompt_and_answer_is_in_a_batch_once():
     pairs = [TokenizedPair((5, 1), (7, 1), (8, 9, 1)), TokenizedPair((5, 1), (7, 1), (9, 1))]
     batch = PairBatch.of([*pairs, TokenizedPair((6, 6, 1), (7, 1), (9, 1))], pad=0, device=CPU)
-    assert batch.inputs.tolist() == [[5, 1, 0], [6, 6, 1]]
-    assert batch.mask.tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert batch.input_ids.tolist() == [[5, 1, 0], [6, 6, 1]]
+    assert batch.attention_mask.tolist() == [[1, 1, 0], [1, 1, 1]]
     assert batch.labels.tolist() == [[7, 1, -100], [8, 9, 1], [9, 1, -100], [7, 1, -100], [9, 1, -100]]
-    assert batch.owner.tolist() == [0, 0, 0, 1, 1]
-    assert (batch.chosen.tolist(), batch.rejected.tolist()) == ([0, 0, 3], [1, 2, 4])
+    assert batch.prompt_index.tolist() == [0, 0, 0, 1, 1]
+    assert (batch.chosen_index.tolist(), batch.rejected_index.tolist()) == ([0, 0, 3], [1, 2, 4])
 
 
 def test_sorting_by_length_keeps_every_index_and_the_pairs_of_a_prompt_together():
@@ -100,24 +100,26 @@ def peers_pairs(cases):
     ]
 
 
-@pytest.mark.parametrize(("name", "form", "tolerance"), [("ipo_0.1", "average", 5e-5), ("sigmoid_0.3", "sum", 1e-3)])
-def test_a_preference_step_is_that_of_the_peer(peer, name, form, tolerance):
+@pytest.mark.parametrize(
+    ("name", "reduction", "tolerance"), [("ipo_0.1", "average", 5e-5), ("sigmoid_0.3", "sum", 1e-3)]
+)
+def test_a_preference_step_is_that_of_the_peer(peer, name, reduction, tolerance):
     adapted, cases = peer
     adapted.zero_grad()
     pairs, model = peers_pairs(cases), adapted.get_base_model()
     with adapted.disable_adapter():
-        reference = compute_reference_log_probs(model, pairs, 0, form)
-    chosen, rejected = compute_pair_log_probs(model, PairBatch.of(pairs, 0, CPU), form)
+        reference = compute_reference_log_probs(model, pairs, 0, reduction)
+    chosen, rejected = compute_pair_log_probs(model, PairBatch.of(pairs, 0, CPU), reduction)
     values = {
         "policy_chosen": chosen,
         "policy_rejected": rejected,
         "reference_chosen": reference[:, 0],
         "reference_rejected": reference[:, 1],
     }
-    for who, found in values.items():
-        assert (found - cases[f"step_{name}_{who}_logps"]).abs().max() <= tolerance, who
+    for who, log_probs in values.items():
+        assert (log_probs - cases[f"step_{name}_{who}_logps"]).abs().max() <= tolerance, who
     ratio = (chosen - rejected) - (reference[:, 0] - reference[:, 1])
-    losses = ipo(ratio, 0.1) if form == "average" else dpo(ratio, 0.3, cases["step_batch_label_smoothing"])
+    losses = ipo(ratio, 0.1) if reduction == "average" else dpo(ratio, 0.3, cases["step_batch_label_smoothing"])
     losses.mean().backward()
     assert losses.mean().item() == pytest.approx(cases[f"step_{name}_loss"].item(), rel=1e-3)
 
@@ -133,11 +135,11 @@ def test_a_preference_step_is_that_of_the_peer(peer, name, form, tolerance):
         assert (ours[key] - value).abs().max() <= 1e-3 * largest, key
 
 
-def test_with_a_vocabulary_an_answer_is_as_likely_as_when_only_its_tokens_can_come(generator):
+def test_a_vocabulary_normalises_over_its_tokens_alone(generator):
     tokenized = TokenizedPairs(generator, random_pairs(6))
     allowed = torch.tensor(sorted(generator.motions.answer_ids(generator.tokenizer.eos_token_id)))
-    found = compute_reference_log_probs(generator.language_model, tokenized, 0, "sum", vocabulary=allowed)
-    for pair, (value, _) in zip(tokenized, found, strict=True):
+    log_probs = compute_reference_log_probs(generator.language_model, tokenized, 0, "sum", vocabulary=allowed)
+    for pair, (value, _) in zip(tokenized, log_probs, strict=True):
         labels = torch.tensor([pair.chosen])
         logits = generator.language_model(input_ids=torch.tensor([pair.prompt]), labels=labels).logits
         forbidden = torch.ones(logits.shape[-1], dtype=torch.bool).index_fill(0, allowed, False)

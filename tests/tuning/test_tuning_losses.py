@@ -14,10 +14,10 @@ def cases(shared):
         return {name: torch.from_numpy(file[name]) for name in file.files}
 
 
-def close(found, expected):
+def assert_close(actual, expected):
     """The fixture's tolerance: 1e-5 relative to max(1, |value|)."""
-    assert found.shape == expected.shape
-    assert ((found - expected).abs() / expected.abs().clamp(min=1)).max() <= 1e-5
+    assert actual.shape == expected.shape
+    assert ((actual - expected).abs() / expected.abs().clamp(min=1)).max() <= 1e-5
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.3])
@@ -26,30 +26,32 @@ def test_losses_are_those_of_the_peers(cases, scale, beta):
     policy, reference = (
         cases[f"{scale}_{who}_chosen_logps"] - cases[f"{scale}_{who}_rejected_logps"] for who in ("policy", "reference")
     )
-    ratio = policy - reference
-    close(ipo(ratio, beta), cases[f"{scale}_ipo_b{beta}_losses"])
-    close(dpo(ratio, beta), cases[f"{scale}_sigmoid_ls0_b{beta}_losses"])
-    close(dpo(ratio, beta, 0.2), cases[f"{scale}_sigmoid_ls0.2_b{beta}_losses"])
-    close(dpo(ratio, beta, cases["pair_label_smoothing"]), cases[f"{scale}_sigmoid_pairls_b{beta}_losses"])
-    close(hinge(ratio, beta), cases[f"{scale}_hinge_b{beta}_losses"])
+    margin = policy - reference
+    assert_close(ipo(margin, beta), cases[f"{scale}_ipo_b{beta}_losses"])
+    assert_close(dpo(margin, beta), cases[f"{scale}_sigmoid_ls0_b{beta}_losses"])
+    assert_close(dpo(margin, beta, 0.2), cases[f"{scale}_sigmoid_ls0.2_b{beta}_losses"])
+    assert_close(dpo(margin, beta, cases["pair_label_smoothing"]), cases[f"{scale}_sigmoid_pairls_b{beta}_losses"])
+    assert_close(hinge(margin, beta), cases[f"{scale}_hinge_b{beta}_losses"])
     sides = (
         cases[f"{scale}_policy_{side}_logps"] - cases[f"{scale}_reference_{side}_logps"]
         for side in ("chosen", "rejected")
     )
-    close(kto_pair(*sides, beta), cases[f"{scale}_kto_pair_b{beta}_losses"])
+    assert_close(kto_pair(*sides, beta), cases[f"{scale}_kto_pair_b{beta}_losses"])
 
 
 @pytest.mark.parametrize(
-    ("loss", "peer", "form", "name"), [(ipo, "ipo", "average", "averaged"), (dpo, "sigmoid", "sum", "summed")]
+    ("loss", "peer", "reduction", "name"), [(ipo, "ipo", "average", "averaged"), (dpo, "sigmoid", "sum", "summed")]
 )
-def test_logits_to_losses_as_in_the_peers(cases, loss, peer, form, name):
-    found = {}
+def test_logits_to_losses_as_in_the_peers(cases, loss, peer, reduction, name):
+    log_probs = {}
     for who in ("policy", "reference"):
-        found[who] = compute_answer_log_probs(cases[f"full_{who}_logits"], cases["full_labels"], form)
-        close(found[who], cases[f"full_{who}_{name}"])
-    ratio = (found["policy"][:4] - found["policy"][4:]) - (found["reference"][:4] - found["reference"][4:])
+        log_probs[who] = compute_answer_log_probs(cases[f"full_{who}_logits"], cases["full_labels"], reduction)
+        assert_close(log_probs[who], cases[f"full_{who}_{name}"])
+    margin = (log_probs["policy"][:4] - log_probs["policy"][4:]) - (
+        log_probs["reference"][:4] - log_probs["reference"][4:]
+    )
     for beta in (0.1, 0.3):
-        close(loss(ratio, beta), cases[f"full_{peer}_b{beta}_losses"])
+        assert_close(loss(margin, beta), cases[f"full_{peer}_b{beta}_losses"])
 
 
 def test_ipo_is_least_at_its_margin_and_label_smoothing_lowers_it():
@@ -59,17 +61,17 @@ def test_ipo_is_least_at_its_margin_and_label_smoothing_lowers_it():
 
 
 @pytest.mark.parametrize("loss", [dpo, hinge])
-def test_wrong_labels_mix_the_loss_of_the_pair_turned_round(loss):
-    ratio = torch.tensor([-3.0, 0.0, 2.0])
-    mixed = 0.7 * loss(ratio, 0.3) + 0.3 * loss(-ratio, 0.3)
-    torch.testing.assert_close(loss(ratio, 0.3, 0.3), mixed)
+def test_label_smoothing_mixes_in_the_loss_of_the_swapped_pair(loss):
+    margin = torch.tensor([-3.0, 0.0, 2.0])
+    mixed = 0.7 * loss(margin, 0.3) + 0.3 * loss(-margin, 0.3)
+    torch.testing.assert_close(loss(margin, 0.3, 0.3), mixed)
 
 
 @pytest.mark.parametrize("loss", [ipo, dpo, hinge])
 def test_the_loss_falls_while_the_margin_is_short(loss):
-    ratio = torch.zeros(3, requires_grad=True)
-    loss(ratio, 0.1).sum().backward()
-    assert (ratio.grad < 0).all()
+    margin = torch.zeros(3, requires_grad=True)
+    loss(margin, 0.1).sum().backward()
+    assert (margin.grad < 0).all()
 
 
 def test_padding_takes_no_part_in_an_answers_log_probability():
@@ -82,7 +84,7 @@ def test_padding_takes_no_part_in_an_answers_log_probability():
     )
 
 
-def test_kto_asks_for_chosen_above_and_rejected_below_where_the_other_side_moved():
+def test_kto_wants_chosen_above_and_rejected_below_the_kl_of_the_other_side():
     chosen, rejected = torch.tensor([2.0, 0.0], requires_grad=True), torch.tensor([-2.0, 0.0], requires_grad=True)
     losses = kto_pair(chosen, rejected, 0.5)
     assert losses[0] < losses[1] and losses[2] < losses[3]
@@ -95,10 +97,10 @@ AVERAGES = torch.tensor([-0.05, -0.7, -2.5, -6.0]), torch.tensor([-1.3, -0.65, -
 
 def test_losses_without_a_reference_are_those_of_trl():
     """Recorded from TRL 0.28.0: odds_ratio_loss with beta 0.1, and cpo_loss of SimPO with beta 2 and gamma 1."""
-    close(0.1 * orpo(*AVERAGES), torch.tensor([0.0019025583, 0.0745394230, 0.0693147182, 1.0597709417]))
-    close(simpo(*AVERAGES, 2.0, 0.5), torch.tensor([0.2014132887, 1.3873353004, 1.3132617474, 12.9800014496]))
+    assert_close(0.1 * orpo(*AVERAGES), torch.tensor([0.0019025583, 0.0745394230, 0.0693147182, 1.0597709417]))
+    assert_close(simpo(*AVERAGES, 2.0, 0.5), torch.tensor([0.2014132887, 1.3873353004, 1.3132617474, 12.9800014496]))
     smoothed = torch.tensor([0.5014132857, 1.1673353910, 1.1132618189, 10.3840017319])
-    close(simpo(*AVERAGES, 2.0, 0.5, 0.2), smoothed)
+    assert_close(simpo(*AVERAGES, 2.0, 0.5, 0.2), smoothed)
 
 
 def test_an_answer_that_is_certain_has_finite_odds():
@@ -108,27 +110,27 @@ def test_an_answer_that_is_certain_has_finite_odds():
     assert loss.isfinite().all() and certain.grad.isfinite().all()
 
 
-def test_kto_of_single_answers_by_hand():
-    beyond, good = torch.tensor([1.0, -0.5, 2.0]), torch.tensor([True, False, False])
-    found = kto(beyond, good, torch.tensor(0.4), 0.5)
+def test_kto_of_unpaired_answers_by_hand():
+    log_ratio, desirable = torch.tensor([1.0, -0.5, 2.0]), torch.tensor([True, False, False])
+    losses = kto(log_ratio, desirable, torch.tensor(0.4), 0.5)
     by_hand = [1 - 1 / (1 + np.exp(-0.5 * value)) for value in (1.0 - 0.4, 0.4 + 0.5, 0.4 - 2.0)]
-    assert found.tolist() == pytest.approx(by_hand, abs=1e-6)
+    assert losses.tolist() == pytest.approx(by_hand, abs=1e-6)
 
 
-def test_kto_of_single_answers_is_that_for_pairs_where_both_sides_moved_alike():
+def test_unpaired_kto_is_paired_kto_where_both_sides_have_the_same_kl():
     chosen, rejected = torch.tensor([0.5, 0.1]), torch.tensor([0.4, 0.2])
     pairs = kto_pair(chosen, rejected, 0.3)
     single = kto(torch.cat([chosen, rejected]), torch.tensor([True, True, False, False]), torch.tensor(0.3), 0.3)
     torch.testing.assert_close(single, pairs)
 
 
-def test_the_reward_models_loss_is_log_one_plus_exp_of_what_lacks_to_the_margin():
-    found = bradley_terry(torch.tensor([2.0, 0.5, -1.0]), torch.tensor([0.0, 0.5, 1.0]), torch.tensor([1.0, 0.0, 0.5]))
-    close(found, torch.tensor([0.31326169, 0.69314718, 2.57888973]))  # ln(1 + e^-1), ln 2, ln(1 + e^2.5)
+def test_the_reward_models_loss_by_hand():
+    losses = bradley_terry(torch.tensor([2.0, 0.5, -1.0]), torch.tensor([0.0, 0.5, 1.0]), torch.tensor([1.0, 0.0, 0.5]))
+    assert_close(losses, torch.tensor([0.31326169, 0.69314718, 2.57888973]))  # ln(1 + e^-1), ln 2, ln(1 + e^2.5)
 
 
-def test_its_gradient_raises_the_chosens_reward_and_lowers_the_rejecteds():
+def test_the_reward_models_gradient_raises_chosen_and_lowers_rejected_rewards():
     rewards = torch.zeros(2, 3, requires_grad=True)
     bradley_terry(rewards[0], rewards[1], torch.tensor([0.0, 1.0, 3.0])).sum().backward()
-    close(-rewards.grad[0], torch.tensor([0.5, 0.73105858, 0.95257413]))  # a wider gap pulls harder
+    assert_close(-rewards.grad[0], torch.tensor([0.5, 0.73105858, 0.95257413]))  # a wider gap pulls harder
     assert torch.equal(rewards.grad[0], -rewards.grad[1])

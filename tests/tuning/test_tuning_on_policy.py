@@ -32,7 +32,7 @@ class OfLength:
     def __init__(self, worth=lambda codes: codes / 12):
         self.worth = worth
 
-    def of(self, prompts, motions):
+    def compute_rewards(self, prompts, motions):
         assert len(prompts) == len(motions) and all(motions)
         return [self.worth(len(codes)) for codes in motions]
 
@@ -41,20 +41,20 @@ class Stop(Exception):
     pass
 
 
-def test_advantages_are_rewards_less_the_mean_of_the_others():
+def test_rloo_advantages_are_rewards_minus_the_mean_of_the_others():
     rewards = torch.tensor([[1.0, 0.0, 0.5], [0.2, 0.2, 0.2]])
-    found = compute_rloo_advantages(rewards)
-    assert torch.allclose(found[0], torch.tensor([1 - 0.25, 0 - 0.75, 0.5 - 0.5])) and not found[1].any()
+    advantages = compute_rloo_advantages(rewards)
+    assert torch.allclose(advantages[0], torch.tensor([1 - 0.25, 0 - 0.75, 0.5 - 0.5])) and not advantages[1].any()
 
 
-def test_standardised_advantages_have_one_size_for_every_prompt_that_has_any():
-    found = compute_grpo_advantages(torch.tensor([[1.0, 0.0, 0.5], [0.21, 0.2, 0.19], [0.2, 0.2, 0.2]]))
-    assert torch.allclose(found[0], torch.tensor([1.0, -1.0, 0.0]), atol=1e-3)
-    assert torch.allclose(found[1], torch.tensor([1.0, 0.0, -1.0]), atol=2e-2) and not found[2].any()
+def test_grpo_advantages_have_the_same_size_for_every_prompt():
+    advantages = compute_grpo_advantages(torch.tensor([[1.0, 0.0, 0.5], [0.21, 0.2, 0.19], [0.2, 0.2, 0.2]]))
+    assert torch.allclose(advantages[0], torch.tensor([1.0, -1.0, 0.0]), atol=1e-3)
+    assert torch.allclose(advantages[1], torch.tensor([1.0, 0.0, -1.0]), atol=2e-2) and not advantages[2].any()
 
 
 @pytest.mark.parametrize("change", [{"advantage": "grpo"}, {}])
-def test_motion_rows_alone_are_learned_from_too(tmp_path, change):
+def test_a_motion_vocabulary_can_be_tuned_too(tmp_path, change):
     config, lora = CONFIG.model_copy(update=change), LORA.model_copy(update={"vocabulary": "motion"})
     rows = tune_on_policy(random_generator(), PROMPTS, OfLength(), config, lora, SAMPLING, 0, tmp_path)
     assert np.mean([row["reward"] for row in rows[-4:]]) > np.mean([row["reward"] for row in rows[:4]])
@@ -84,7 +84,7 @@ def test_rewards_that_never_differ_change_nothing(tmp_path):
     assert not any(value.any() for name, value in weights.items() if "lora_B" in name)
 
 
-def test_a_run_that_was_cut_off_ends_with_the_same_weights_to_the_bit(tmp_path):
+def test_a_resumed_tuning_ends_with_exactly_the_same_weights(tmp_path):
     def stop(step, *_):
         if step == 7:
             raise Stop
@@ -120,13 +120,13 @@ def test_too_few_prompts_are_refused(tmp_path):
 def test_the_judge_rewards_the_joints_of_the_codes_by_score_and_exact_match(tmp_path):
     judge, generator = make_judge("kinematic", JudgingConfig()), Generator.load()
     motions = [motion.tokens for motion in generator.sample([prompt.text for prompt in PROMPTS], [1, 2, 3])]
-    found = JudgeReward(judge, generator.decode, 0.25, "kinematic").of(PROMPTS, motions)
-    for prompt, joints, reward in zip(PROMPTS, generator.decode(motions), found, strict=True):
+    rewards = JudgeReward(judge, generator.decode, 0.25, "kinematic").compute_rewards(PROMPTS, motions)
+    for prompt, joints, reward in zip(PROMPTS, generator.decode(motions), rewards, strict=True):
         judgement = judge.judge(joints, prompt.events, prompt.task)
         assert reward == 0.25 * judgement.exact + 0.75 * (judgement.score - 1) / 4
 
 
-def test_a_motion_without_codes_has_no_reward_and_asks_nobody(tmp_path):
+def test_a_motion_without_codes_has_no_reward_and_calls_no_reward_function(tmp_path):
     """Sampling from all of the vocabulary, random weights give answers of words alone."""
     sampling = SAMPLING.model_copy(update={"vocabulary": "all", "max_new_tokens": 4, "top_k": 0})
     rows = tune_on_policy(

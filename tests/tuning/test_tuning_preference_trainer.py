@@ -18,9 +18,9 @@ from tuning_models import random_generator, random_pairs
 from atom.config import TuningConfig
 from atom.errors import AtomError
 from atom.fast_linear import fast_frozen_linears
-from atom.generation.adapter import adapter_hash, check_base, load_adapter
-from atom.tuning.adapter import adapter_weights, add_adapter
-from atom.tuning.adapter_trainer import learning_rate
+from atom.generation.adapter_loading import check_adapter_base, hash_adapter, load_adapter
+from atom.tuning.adapter import add_adapter, get_adapter_state_dict
+from atom.tuning.adapter_trainer import compute_learning_rate
 from atom.tuning.batches import PairBatch, plan_batches
 from atom.tuning.log_probabilities import compute_pair_log_probs
 from atom.tuning.pairs import TokenizedPairs, TrainingPair, compute_pair_shapes
@@ -64,14 +64,14 @@ def without_time(rows):
 
 
 @pytest.mark.parametrize(
-    ("loss", "form"),
-    [(loss, form) for loss in ("ipo", "dpo", "hinge", "kto", "sft") for form in ("sum", "average")]
+    ("loss", "reduction"),
+    [(loss, reduction) for loss in ("ipo", "dpo", "hinge", "kto", "sft") for reduction in ("sum", "average")]
     + [("orpo", "average"), ("simpo", "average")],
 )
-def test_the_loss_falls_and_the_margin_rises(generator, tmp_path, loss, form):
+def test_the_loss_falls_and_the_margin_rises(generator, tmp_path, loss, reduction):
     beta = 5.0 if loss in ("orpo", "simpo") else 0.3  # they have no reference from which every margin starts at 0
     config = SMALL.model_copy(
-        update={"loss_type": loss, "average_log_prob": form == "average", "num_train_epochs": 8, "beta": beta}
+        update={"loss_type": loss, "average_log_prob": reduction == "average", "num_train_epochs": 8, "beta": beta}
     )
     rows = tune(generator, random_pairs(12), config, 0, tmp_path)
     first, last = rows[:3], rows[-3:]
@@ -82,24 +82,29 @@ def test_the_loss_falls_and_the_margin_rises(generator, tmp_path, loss, form):
         assert last[-1]["accuracy"] > 0.5
 
 
-@pytest.mark.parametrize("form", ["sum", "average"])
-def test_single_motions_are_learned_from_without_a_counterpart(generator, tmp_path, form):
+@pytest.mark.parametrize("average", [False, True])
+def test_unpaired_motions_are_learned_from(generator, tmp_path, average):
     pairs = [
         TrainingPair(pair.text, *((pair.chosen, None) if i % 3 else (None, pair.rejected)))
         for i, pair in enumerate(random_pairs(24))
     ]
     config = SMALL.model_copy(
-        update={"loss_type": "kto_unpaired", "average_log_prob": form == "average", "num_train_epochs": 8, "beta": 0.3}
+        update={
+            "loss_type": "kto_unpaired",
+            "average_log_prob": average,
+            "num_train_epochs": 8,
+            "beta": 0.3,
+        }
     )
     rows = tune(generator, pairs, config, 0, tmp_path)
-    first, last = rows[:6], rows[-6:]  # a pass over all each
-    for figure, sign in (("loss", -1), ("chosen_logp", 1), ("margin", 1), ("accuracy", 1)):
-        assert sign * (sum(row[figure] for row in last) - sum(row[figure] for row in first)) > 0, figure
+    first, last = rows[:6], rows[-6:]  # an epoch each
+    for metric, sign in (("loss", -1), ("chosen_logp", 1), ("margin", 1), ("accuracy", 1)):
+        assert sign * (sum(row[metric] for row in last) - sum(row[metric] for row in first)) > 0, metric
 
 
 @pytest.mark.parametrize("loss", ["kto", "kto_unpaired"])
-def test_losses_of_whole_steps_are_not_taken_in_parts(generator, pairs, tmp_path, loss):
-    with pytest.raises(ValueError, match="at_once"):
+def test_losses_of_whole_steps_are_not_split(generator, pairs, tmp_path, loss):
+    with pytest.raises(ValueError, match="micro_batch_size"):
         TuningConfig(loss_type=loss, micro_batch_size=2)
     with pytest.raises(AtomError, match=r"resources\.processes=1"):
         tune(
@@ -128,7 +133,7 @@ def test_the_seed_alone_decides_the_adapter_to_the_byte(pairs, tmp_path):
     assert first[2] != other[2]
 
 
-def test_a_run_that_was_cut_off_ends_with_the_same_weights_to_the_bit(pairs, tmp_path):
+def test_a_resumed_tuning_ends_with_exactly_the_same_weights(pairs, tmp_path):
     unbroken = tune(random_generator(), pairs, SMALL, 0, tmp_path / "unbroken")
     work = tmp_path / "work"
     with pytest.raises(Stop):
@@ -142,7 +147,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights_to_the_bit(pairs, tmp
 
 
 @pytest.mark.parametrize("change", ["seed", "config", "pairs"])
-def test_a_kept_state_is_never_used_by_another_tuning(pairs, tmp_path, change):
+def test_another_tuning_never_resumes_from_a_saved_state(pairs, tmp_path, change):
     with pytest.raises(Stop):
         tune(random_generator(), pairs, SMALL, 0, tmp_path / "a", stop_after(2), tmp_path / "work", save_every=2)
     config = SMALL.model_copy(update={"beta": 0.2}) if change == "config" else SMALL
@@ -210,7 +215,7 @@ def test_kill_9_while_the_state_is_written_leaves_the_one_before(pairs, tmp_path
 
 
 @pytest.mark.parametrize("targets", ["all-linear", "q,v"])
-def test_plain_peft_opens_the_adapter_and_finds_the_likelihoods_of_the_trainer(generator, tmp_path, targets):
+def test_plain_peft_loads_the_adapter_and_computes_the_same_log_probabilities(generator, tmp_path, targets):
     pair = TrainingPair("he bows", (1, 2, 3), (4, 5))
     config = SMALL.model_copy(update={"target_modules": targets, "num_train_epochs": 6})
     rows = tune(generator, [pair], config, 0, tmp_path)
@@ -226,7 +231,7 @@ def test_plain_peft_opens_the_adapter_and_finds_the_likelihoods_of_the_trainer(g
     likelihood = -tuned(**inputs).loss.item() * len(tokens.chosen)
     assert likelihood == pytest.approx(following["chosen_logp"], abs=1e-3)
     assert likelihood > base + 0.1
-    assert same(adapter_weights(tuned), weights(tmp_path))
+    assert same(get_adapter_state_dict(tuned), weights(tmp_path))
     load_adapter(random_generator().language_model, tmp_path)  # our own loader checks every key
 
 
@@ -234,7 +239,7 @@ def test_plain_peft_opens_the_adapter_and_finds_the_likelihoods_of_the_trainer(g
     ("targets", "expected"),
     [("all-linear", {"q", "k", "v", "o", "wi_0", "wi_1", "wo"}), ("q,v", {"q", "v"})],
 )
-def test_the_adapter_sits_where_the_config_says_and_names_no_place_of_this_machine(
+def test_the_adapter_has_the_configured_layers_and_names_no_path_of_this_machine(
     generator, pairs, tmp_path, targets, expected
 ):
     generator.language_model.name_or_path = generator.language_model.config.name_or_path = "/some/folder"
@@ -248,7 +253,7 @@ def test_the_adapter_sits_where_the_config_says_and_names_no_place_of_this_machi
         assert b"/some/folder" not in (tmp_path / file).read_bytes()
 
 
-def test_the_generator_comes_back_as_it_was(generator, pairs, tmp_path):
+def test_tuning_leaves_the_generator_unchanged(generator, pairs, tmp_path):
     model = generator.language_model
     before = {name: value.clone() for name, value in model.state_dict().items()}
     tune(generator, pairs, SMALL, 0, tmp_path / "a")
@@ -261,12 +266,16 @@ def test_the_generator_comes_back_as_it_was(generator, pairs, tmp_path):
     assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
 
 
-def test_a_second_round_goes_on_from_the_adapter_against_the_same_reference(pairs, tmp_path):
+def test_a_second_round_starts_from_the_adapter_with_the_same_reference(pairs, tmp_path):
     first = tune(random_generator(), pairs, SMALL, 0, tmp_path / "first")
     second = tune(random_generator(), pairs, SMALL, 1, tmp_path / "second", init_adapter=tmp_path / "first")
     assert second[0]["margin"] > 0.1 > abs(first[0]["margin"])
     assert sum(row["margin"] for row in second) > sum(row["margin"] for row in first)
-    for change, words in (({"rank": 8}, "tuning.r"), ({"alpha": 16}, "tuning.lora_alpha"), ({"targets": "q,v"}, "fit")):
+    for change, words in (
+        ({"r": 8}, "tuning.r"),
+        ({"lora_alpha": 16}, "tuning.lora_alpha"),
+        ({"target_modules": "q,v"}, "fit"),
+    ):
         with pytest.raises(AtomError, match=words):
             tune(
                 random_generator(),
@@ -280,7 +289,7 @@ def test_a_second_round_goes_on_from_the_adapter_against_the_same_reference(pair
         tune(random_generator(), pairs, SMALL, 0, tmp_path / "third", init_adapter=tmp_path)
 
 
-def test_a_loss_that_is_no_number_stops_with_the_remedy_and_keeps_the_last_state(generator, pairs, tmp_path):
+def test_a_loss_that_is_not_finite_stops_with_a_hint_and_keeps_the_last_state(generator, pairs, tmp_path):
     def spoil(step, _total, _row):
         if step == 5:
             with torch.no_grad():
@@ -302,7 +311,7 @@ def test_a_loss_that_is_no_number_stops_with_the_remedy_and_keeps_the_last_state
     assert steps[0] == 5
 
 
-def test_mistakes_are_named(generator, pairs, tmp_path):
+def test_invalid_arguments_are_refused(generator, pairs, tmp_path):
     with pytest.raises(AtomError, match=r"preferences\.min_gap"):
         tune(generator, [], SMALL, 0, tmp_path / "a")
     tune(generator, pairs, SMALL, 0, tmp_path / "a")
@@ -314,10 +323,10 @@ def test_mistakes_are_named(generator, pairs, tmp_path):
 def test_fine_tuning_sees_a_chosen_motion_once_an_epoch(generator, tmp_path):
     pairs = [TrainingPair("he bows", (1, 2), (rejected,)) for rejected in range(8)]
     steps = len(tune(generator, pairs, SMALL.model_copy(update={"loss_type": "sft"}), 0, tmp_path))
-    assert steps == SMALL.epochs
+    assert steps == SMALL.num_train_epochs
 
 
-def test_every_pair_has_its_turn_once_an_epoch_in_batches_of_about_one_length():
+def test_every_pair_is_used_once_an_epoch_in_batches_of_similar_length():
     pairs = compute_pair_shapes(random_pairs(103, lengths=(3, 40)))
     config = SMALL.model_copy(update={"num_train_epochs": 3})
     batches = plan_batches(pairs, config, seed=5)
@@ -330,12 +339,12 @@ def test_every_pair_has_its_turn_once_an_epoch_in_batches_of_about_one_length():
 
 
 def test_the_learning_rate_rises_and_falls():
-    rates = [learning_rate(step, 100, 1e-3, 10) for step in range(100)]
+    rates = [compute_learning_rate(step, 100, 1e-3, 10) for step in range(100)]
     assert rates[9] == max(rates) == 1e-3
     assert rates[:10] == sorted(rates[:10]) and rates[9:] == sorted(rates[9:], reverse=True)
     assert 0 < rates[-1] < 1e-5
-    assert learning_rate(0, 1, 1e-3, 20) == 1e-3
-    assert max(learning_rate(step, 10, 1e-3, 20) for step in range(10)) == 1e-3
+    assert compute_learning_rate(0, 1, 1e-3, 20) == 1e-3
+    assert max(compute_learning_rate(step, 10, 1e-3, 20) for step in range(10)) == 1e-3
 
 
 @pytest.mark.parametrize(
@@ -358,38 +367,40 @@ def test_saving_memory_gives_the_same_adapter_up_to_rounding(pairs, tmp_path, ch
     assert all(torch.allclose(one[key], other[key], atol=1e-4) for key in one)
 
 
-def test_recomputing_keeps_fewer_activations(generator, pairs, tmp_path):
-    def kept(recompute):
-        held = []
+def test_gradient_checkpointing_stores_fewer_activations(generator, pairs, tmp_path):
+    def count_saved(enabled):
+        sizes = []
         with torch.autograd.graph.saved_tensors_hooks(
-            lambda tensor: held.append(tensor.numel()) or tensor, lambda t: t
+            lambda tensor: sizes.append(tensor.numel()) or tensor, lambda t: t
         ):
-            config = SMALL.model_copy(update={"gradient_checkpointing": recompute, "max_steps": 1})
-            tune(random_generator(layers=4), pairs, config, 0, tmp_path / str(recompute))
-        return sum(held)
+            config = SMALL.model_copy(update={"gradient_checkpointing": enabled, "max_steps": 1})
+            tune(random_generator(layers=4), pairs, config, 0, tmp_path / str(enabled))
+        return sum(sizes)
 
-    assert kept(True) < kept(False)
+    assert count_saved(True) < count_saved(False)
 
 
 @pytest.mark.parametrize("change", [{"use_rslora": True}, {"use_dora": True}, {"target_modules": "v,o,wi_0"}])
-def test_other_kinds_of_lora_tune_and_are_opened_again(generator, pairs, tmp_path, change):
+def test_variants_of_lora_are_tuned_and_loaded(generator, pairs, tmp_path, change):
     config = SMALL.model_copy(update=change)
     rows = tune(generator, random_pairs(12), config.model_copy(update={"num_train_epochs": 6}), 0, tmp_path)
     assert rows[-1]["loss"] < rows[0]["loss"]
     adapted = load_adapter(generator.language_model, tmp_path)
-    found = adapter_weights(adapted)
-    assert same(found, weights(tmp_path))
+    assert same(get_adapter_state_dict(adapted), weights(tmp_path))
     tune(random_generator(), pairs, config, 0, tmp_path / "on", init_adapter=tmp_path)
 
 
-def test_layers_that_are_not_there_are_named_with_those_that_are(generator, pairs, tmp_path):
-    with pytest.raises(AtomError, match=r"can't change the layers 'query'.*names some of k, lm_head, o, q, v, wi_0"):
+def test_unknown_target_modules_are_refused_with_the_known_ones(generator, pairs, tmp_path):
+    with pytest.raises(
+        AtomError,
+        match=r"the layers 'query'.*target_modules to some of k, lm_head, o, q, v, wi_0",
+    ):
         tune(generator, pairs, SMALL.model_copy(update={"target_modules": "query"}), 0, tmp_path)
 
 
 def test_unclear_preferences_count_less(tmp_path):
     config = SMALL.model_copy(
-        update={"loss": "dpo", "beta": 1.0, "degree_smoothing": {"Slightly better": 0.4}, "max_steps": 1}
+        update={"loss_type": "dpo", "beta": 1.0, "degree_smoothing": {"Slightly better": 0.4}, "max_steps": 1}
     )
     losses = {}
     for degree in ("Much better", "Slightly better"):
@@ -410,12 +421,12 @@ def test_unclear_preferences_count_less(tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"loss": "orpo"}, "made for averaged"),
-        ({"loss": "kto", "at_once": 4}, "leave at_once at 0"),
-        ({"loss": "sft", "degree_smoothing": {"Better": 0.1}}, "takes no label smoothing"),
+        ({"loss_type": "orpo"}, "needs averaged"),
+        ({"loss_type": "kto", "micro_batch_size": 4}, "leave micro_batch_size at 0"),
+        ({"loss_type": "sft", "degree_smoothing": {"Better": 0.1}}, "takes no label smoothing"),
         ({"degree_smoothing": {"Better": 0.5}}, "less than 0.5"),
-        ({"targets": "q, v"}, "pattern"),
-        ({"vocabulary": "motion", "targets": "q,lm_head"}, "leave lm_head out"),
+        ({"target_modules": "q, v"}, "pattern"),
+        ({"vocabulary": "motion", "target_modules": "q,lm_head"}, "leave lm_head out"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(change, reason):
@@ -423,25 +434,25 @@ def test_settings_that_contradict_each_other_are_refused(change, reason):
         TuningConfig(**change)
 
 
-def test_an_adapter_says_what_it_was_made_from_and_is_refused_on_another_base(pairs, tmp_path):
+def test_an_adapter_has_its_provenance_and_is_refused_on_another_base(pairs, tmp_path):
     generator = random_generator()
     generator.weights_hash = "a" * 64
     tune(generator, pairs, SMALL, 5, tmp_path / "first")
     tune(generator, pairs, SMALL, 6, tmp_path / "second", init_adapter=tmp_path / "first")
-    told = json.loads((tmp_path / "second/atom.json").read_text())
-    assert told["tuning"] == SMALL.model_dump() and (told["seed"], told["pairs"]) == (6, 20)
-    assert told["went_on_from"] == adapter_hash(tmp_path / "first")
-    check_base(tmp_path / "second", "a" * 64)
+    provenance = json.loads((tmp_path / "second/atom.json").read_text())
+    assert provenance["tuning"] == SMALL.model_dump() and (provenance["seed"], provenance["pairs"]) == (6, 20)
+    assert provenance["went_on_from"] == hash_adapter(tmp_path / "first")
+    check_adapter_base(tmp_path / "second", "a" * 64)
     with pytest.raises(AtomError, match=r"tuned on a base with the hash aaaaaaaaaaaa\.\.\., this one has bbbbbbbbbbbb"):
-        check_base(tmp_path / "second", "b" * 64)
+        check_adapter_base(tmp_path / "second", "b" * 64)
     (tmp_path / "second/atom.json").write_text("{")
     with pytest.raises(AtomError, match=r"atom\.json does not say what the adapter was tuned on"):
-        check_base(tmp_path / "second", "a" * 64)
+        check_adapter_base(tmp_path / "second", "a" * 64)
     (tmp_path / "second/atom.json").unlink()
-    check_base(tmp_path / "second", "b" * 64)
+    check_adapter_base(tmp_path / "second", "b" * 64)
 
 
-def test_after_recomputing_the_generator_samples_as_before(generator, pairs, tmp_path):
+def test_after_gradient_checkpointing_the_generator_samples_as_before(generator, pairs, tmp_path):
     before = generator.sample(["a person jumps twice"], [4], max_new_tokens=20)
     tune(generator, pairs, SMALL.model_copy(update={"gradient_checkpointing": True, "max_steps": 2}), 0, tmp_path)
     assert not any(
@@ -451,7 +462,7 @@ def test_after_recomputing_the_generator_samples_as_before(generator, pairs, tmp
     assert generator.sample(["a person jumps twice"], [4], max_new_tokens=20) == before
 
 
-def test_frozen_layers_multiplied_fast_give_the_same_losses_and_gradients(generator, pairs):
+def test_fast_frozen_layers_give_the_same_losses_and_gradients(generator, pairs):
     adapted = add_adapter(generator.language_model, SMALL, 0)
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():

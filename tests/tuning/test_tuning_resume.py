@@ -1,4 +1,4 @@
-"""A tuning that is killed, stopped or out of disk, and what is left of it."""
+"""A tuning that is killed, interrupted or out of disk space, and how it resumes."""
 
 import os
 import random
@@ -30,7 +30,7 @@ TEXTS = ("a person jumps twice", "he bows", "a person turns left and sits down")
 class LongerIsBetter:
     identity = "longer is better"
 
-    def of(self, _prompts, motions):
+    def compute_rewards(self, _prompts, motions):
         return [len(codes) / 12 for codes in motions]
 
 
@@ -65,7 +65,7 @@ def on_policy(folder, progress, work):
     )
 
 
-def in_a_process_of_its_own(work):
+def in_a_child_process(work):
     """The exit status of the process; minus the signal where one ended it."""
     child = os.fork()
     if child == 0:
@@ -79,7 +79,7 @@ def in_a_process_of_its_own(work):
 
 
 @pytest.mark.parametrize("tuning", [on_pairs, on_policy])
-def test_ten_kills_at_random_steps_change_no_bit_of_the_weights(tuning, tmp_path):
+def test_ten_kills_at_random_steps_do_not_change_the_weights(tuning, tmp_path):
     steps = len(tuning(tmp_path / "unbroken", None, None))
     rng = random.Random(7)
     killed_at = []
@@ -93,9 +93,7 @@ def test_ten_kills_at_random_steps_change_no_bit_of_the_weights(tuning, tmp_path
 
     for _ in range(10):
         last = rng.randint(1, steps)
-        status = in_a_process_of_its_own(
-            lambda last=last: tuning(tmp_path / "broken", kill_at(last), tmp_path / "work")
-        )
+        status = in_a_child_process(lambda last=last: tuning(tmp_path / "broken", kill_at(last), tmp_path / "work"))
         killed_at += [last] if status == -signal.SIGKILL else []
         if status == 0:  # it had got past the step already
             for file in (tmp_path / "broken").iterdir():
@@ -108,8 +106,8 @@ def test_ten_kills_at_random_steps_change_no_bit_of_the_weights(tuning, tmp_path
     assert list((tmp_path / "work").iterdir()) == []
 
 
-def test_a_full_disk_stops_with_a_word_and_leaves_the_state_before(tmp_path):
-    said = tmp_path / "said"
+def test_a_full_disk_stops_with_an_error_and_keeps_the_state_before(tmp_path):
+    message = tmp_path / "message"
 
     def fill_up(step, _steps, _row):
         if step == 5:  # from now on no file can grow beyond a few bytes, as on a disk that is full
@@ -120,10 +118,10 @@ def test_a_full_disk_stops_with_a_word_and_leaves_the_state_before(tmp_path):
         try:
             on_pairs(tmp_path / "adapter", fill_up, tmp_path / "work")
         except AtomError as error:
-            said.write_text(str(error))
+            message.write_text(str(error))
 
-    assert in_a_process_of_its_own(run) == 0
-    assert "make room, then run again" in said.read_text()
+    assert in_a_child_process(run) == 0
+    assert "make room, then run again" in message.read_text()
     steps = []
     on_pairs(tmp_path / "adapter", lambda step, *_: steps.append(step), tmp_path / "work")
     assert steps[0] == 5
@@ -132,7 +130,7 @@ def test_a_full_disk_stops_with_a_word_and_leaves_the_state_before(tmp_path):
     assert all(torch.equal(first[key], again[key]) for key in first)
 
 
-def test_a_tuning_with_validation_goes_on_with_the_best_weights_it_had(tmp_path):
+def test_a_tuning_with_validation_resumes_with_its_best_weights(tmp_path):
     def stop(step, *_):
         if step == 11:
             raise KeyboardInterrupt
@@ -141,7 +139,9 @@ def test_a_tuning_with_validation_goes_on_with_the_best_weights_it_had(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         on_pairs(tmp_path / "broken", stop, tmp_path / "work")
     rows = on_pairs(tmp_path / "broken", None, tmp_path / "work")
-    told = [[(row["validation"], row["validation_gain"], row["kept"]) for row in some] for some in (unbroken, rows)]
-    assert told[0] == told[1]
+    validations = [
+        [(row["validation"], row["validation_gain"], row["kept"]) for row in some] for some in (unbroken, rows)
+    ]
+    assert validations[0] == validations[1]
     assert np.isfinite([row["validation"] for row in rows if row["step"] % 4 == 0]).all()
     assert not list(Path(tmp_path / "work").iterdir())

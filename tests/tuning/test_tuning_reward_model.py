@@ -23,14 +23,14 @@ CONFIG = RewardModelConfig(num_train_epochs=6, learning_rate=1e-2, warmup_steps=
 def pairs_by(score, count=6, seed=0):
     """Pairs of random motions for each text, the better one by a score."""
     rng = np.random.default_rng(seed)
-    found = []
+    pairs = []
     for text in WORDS:
         for _ in range(count):
             motions = [tuple(rng.integers(CODES, size=rng.integers(3, 9)).tolist()) for _ in range(2)]
             better, worse = sorted(motions, key=score, reverse=True)
             if score(better) > score(worse):
-                found.append(RewardPair(text, better, worse, score(better), score(worse)))
-    return found
+                pairs.append(RewardPair(text, better, worse, score(better), score(worse)))
+    return pairs
 
 
 def share_of_low_codes(codes):
@@ -42,31 +42,31 @@ class Stop(Exception):
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_it_learns_what_is_liked_and_tells_held_out_prompts_apart(tmp_path, network):
+def test_it_learns_the_preferences_and_generalises_to_held_out_prompts(tmp_path, network):
     config = CONFIG.model_copy(update={"network": network})
     generator = random_generator()
     rows = train_reward_model(generator, pairs_by(share_of_low_codes), config, 0, tmp_path)
     assert len(rows) == config.num_train_epochs and max(row["accuracy"] for row in rows) > 0.8
     assert max(row["rank_correlation"] for row in rows) > 0.6
     model = RewardModel.load(tmp_path, generator)
-    good, bad = model.of([RolloutPrompt(WORDS[0], "integrity", ())] * 2, [(0, 1, 2, 3), (15, 14, 13, 12)])
+    good, bad = model.compute_rewards([RolloutPrompt(WORDS[0], "integrity", ())] * 2, [(0, 1, 2, 3), (15, 14, 13, 12)])
     assert 0 <= bad < 0.5 < good <= 1
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_reward_does_not_depend_on_what_is_read_beside_it(network):
+def test_a_score_does_not_depend_on_the_rest_of_the_batch(network):
     generator = random_generator()
     model = RewardModel(generator, network)
     torch.nn.init.normal_(model.head.weight)
     motions = [(1, 2, 3), (4, 5, 6, 7, 8, 9, 10, 11), (3, 2, 1, 0), (5,)]
     texts = [TEXTS[0], TEXTS[1], TEXTS[1], TEXTS[2]]
-    together = model.numbers(texts, motions)
-    alone = [model.numbers([text], [codes]) for text, codes in zip(texts, motions, strict=True)]
+    together = model.score(texts, motions)
+    alone = [model.score([text], [codes]) for text, codes in zip(texts, motions, strict=True)]
     assert torch.allclose(together, torch.cat(alone), atol=1e-5)
-    assert model.numbers([TEXTS[0]], [(3, 2, 1)]) != alone[0] != model.numbers([TEXTS[1]], [(1, 2, 3)])
+    assert model.score([TEXTS[0]], [(3, 2, 1)]) != alone[0] != model.score([TEXTS[1]], [(1, 2, 3)])
 
 
-def test_it_is_a_copy_and_leaves_the_generator_as_it_was(tmp_path):
+def test_training_leaves_the_generator_unchanged(tmp_path):
     generator = random_generator()
     before = {name: value.clone() for name, value in generator.language_model.state_dict().items()}
     train_reward_model(
@@ -85,16 +85,19 @@ def test_a_pair_is_held_out_only_with_all_pairs_of_its_prompt_and_the_best_epoch
     assert card["accuracy"] == best and rows[card["epoch"] - 1]["accuracy"] == best
 
 
-def test_rewards_of_the_training_motions_lie_about_the_middle(tmp_path):
+def test_rewards_of_the_training_motions_are_about_a_half(tmp_path):
     generator, pairs = random_generator(), pairs_by(share_of_low_codes)
     train_reward_model(generator, pairs, CONFIG, 0, tmp_path)
-    asked = [RolloutPrompt(pair.text, "integrity", ()) for pair in pairs]
+    prompts = [RolloutPrompt(pair.text, "integrity", ()) for pair in pairs]
     model = RewardModel.load(tmp_path, generator)
-    rewards = np.array(model.of(asked, [p.chosen for p in pairs]) + model.of(asked, [p.rejected for p in pairs]))
+    rewards = np.array(
+        model.compute_rewards(prompts, [p.chosen for p in pairs])
+        + model.compute_rewards(prompts, [p.rejected for p in pairs])
+    )
     assert abs(rewards.mean() - 0.5) < 0.1 and rewards.min() > 0 and rewards.max() < 1 and rewards.std() > 0.1
 
 
-def test_the_gap_is_that_of_the_scores_or_the_least_of_the_degree():
+def test_the_gap_is_that_of_the_scores_or_the_smallest_of_the_degree():
     assert RewardPair("", (1,), (2,), 4.5, 3.0, "Slightly better").gap == 1.5
     assert RewardPair("", (1,), (2,), 3.0, 3.2, "Negligibly better/unsure").gap == 0.0  # a comparison overruled it
     assert RewardPair("", (1,), (2,), degree="Much better").gap == 2.0 and RewardPair("", (1,), (2,)).gap == 0.0
@@ -106,7 +109,7 @@ def test_without_scores_there_is_an_accuracy_but_no_correlation(tmp_path):
     assert rows[0]["rank_correlation"] is None and 0 <= rows[0]["accuracy"] <= 1
 
 
-def test_a_training_that_was_cut_off_ends_with_the_same_weights_to_the_bit(tmp_path):
+def test_a_resumed_training_ends_with_exactly_the_same_weights(tmp_path):
     def stop(epoch, *_):
         if epoch == 4:
             raise Stop

@@ -1,4 +1,4 @@
-"""A tuning ends with the adapter that a judge likes best on prompts of neither training nor test."""
+"""A tuning ends with the weights that a judge scores best on prompts of neither training nor test."""
 
 import numpy as np
 import pytest
@@ -23,22 +23,22 @@ def weights(value):
     return [torch.full((2,), float(value))]
 
 
-def heard(*measurements):
+def update_with(*measurements):
     best = BestWeights()
     for step, scores in enumerate(measurements):
-        best.hear(step, list(scores), weights(step))
+        best.update(step, list(scores), weights(step))
     return best
 
 
 def test_the_latest_of_equally_good_weights_is_kept():
-    best = heard([2, 2, 2, 3], [3, 3, 2, 4], [3, 3, 3, 3])
+    best = update_with([2, 2, 2, 3], [3, 3, 2, 4], [3, 3, 3, 3])
     assert (best.step, best.missed, best.weights[0][0].item()) == (2, 0, 2.0)
 
 
 def test_weights_that_are_clearly_worse_are_not_kept_and_counted():
-    best = heard([2, 2, 2, 2], [4, 4, 4, 4], [3, 3, 3, 3.1], [2, 3, 3, 3])
+    best = update_with([2, 2, 2, 2], [4, 4, 4, 4], [3, 3, 3, 3.1], [2, 3, 3, 3])
     assert (best.step, best.missed) == (1, 2)
-    best.hear(4, [4.0, 4.0, 4.1, 4.0], weights(4))
+    best.update(4, [4.0, 4.0, 4.1, 4.0], weights(4))
     assert (best.step, best.missed) == (4, 0)
 
 
@@ -46,24 +46,24 @@ def test_many_small_losses_in_a_row_do_not_add_up():
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 0.5, (12, 100))
     measurements = [3 - 0.04 * step + noise[step] for step in range(12)]
-    best = heard(*(scores.tolist() for scores in measurements))
+    best = update_with(*(scores.tolist() for scores in measurements))
     assert best.step < 6
 
 
 class Scripted(Validation):
-    """Scores that come from a list, whatever the generator makes."""
+    """Takes its scores from a list instead of sampling."""
 
-    def measure(self, generator):
-        value = self.sampling["told"].pop(0)
+    def evaluate(self, generator):
+        value = self.sampling["scores"].pop(0)
         return [value, value + 0.001]
 
 
 def scripted(values, every=3, patience=2):
-    told = list(values)
-    return Scripted(TEXTS, (1, 2), lambda *_: 1.0, {"told": told}, every, patience), told
+    scores = list(values)
+    return Scripted(TEXTS, (1, 2), lambda *_: 1.0, {"scores": scores}, every, patience), scores
 
 
-def test_a_tuning_that_gets_worse_ends_early_with_its_best_adapter(tmp_path):
+def test_a_tuning_that_gets_worse_stops_early_with_its_best_weights(tmp_path):
     validation, left = scripted([2.0, 3.0, 2.5, 2.4, 2.3])
     rows = tune(random_generator(), random_pairs(20), SMALL, 0, tmp_path / "best", validation=validation)
     assert left == [2.3] and len(rows) == 9
@@ -89,16 +89,16 @@ def test_a_tuning_that_gets_worse_ends_early_with_its_best_adapter(tmp_path):
     assert all(torch.equal(value, best[name.replace(".default", "")]) for name, value in kept.items())
 
 
-def test_a_tuning_that_only_harms_leaves_the_adapter_as_it_was(tmp_path):
+def test_a_tuning_that_only_harms_ends_with_the_initial_weights(tmp_path):
     validation, _ = scripted([3.0, 2.0, 2.0])
     rows = tune(random_generator(), random_pairs(20), SMALL, 0, tmp_path, validation=validation)
     assert not any(row["kept"] for row in rows)
-    found = load_file(tmp_path / "adapter_model.safetensors")
-    assert not any(value.any() for name, value in found.items() if "lora_B" in name)
-    assert "kept as it was after 0" in (tmp_path / "README.md").read_text()
+    tensors = load_file(tmp_path / "adapter_model.safetensors")
+    assert not any(value.any() for name, value in tensors.items() if "lora_B" in name)
+    assert "with the weights of step 0" in (tmp_path / "README.md").read_text()
 
 
-def test_it_is_measured_at_the_end_whatever_the_interval(tmp_path):
+def test_the_last_step_is_validated_whatever_the_interval(tmp_path):
     validation, left = scripted([2.0, 2.5], every=100)
     rows = tune(random_generator(), random_pairs(20), SMALL, 0, tmp_path, validation=validation)
     assert not left and rows[-1]["validation"] is not None and rows[-1]["kept"]
@@ -112,14 +112,14 @@ def test_validation_prompts_are_in_neither_training_nor_test():
     assert not {prompt.text for prompt in prompts} & {prompt.text for prompt in others}
 
 
-def test_a_run_measures_by_the_kinematic_judge_the_same_each_time():
+def test_the_validation_of_a_run_uses_the_kinematic_judge_and_is_reproducible():
     validation = build_validation(RunConfig.model_validate({"validation": {"prompts_per_task": 3}}))
     generator = Generator.load()
-    scores = validation.measure(generator)
+    scores = validation.evaluate(generator)
     assert len(scores) == 9 and all(1 <= score <= 5 for score in scores) and len(set(scores)) > 1
-    assert validation.measure(generator) == scores
+    assert validation.evaluate(generator) == scores
     assert build_validation(RunConfig.model_validate({"validation": {"prompts_per_task": 0}})) is None
 
 
-def test_a_long_tuning_is_measured_ten_times_and_a_short_one_no_more_often_than_asked():
+def test_a_long_tuning_is_validated_ten_times_and_a_short_one_by_the_interval():
     assert [validation_interval(50, steps) for steps in (20, 178, 500, 501, 1689)] == [50, 50, 50, 51, 169]

@@ -5,7 +5,7 @@ import torch
 
 from atom.generation.checkpoint import Checkpoint
 from atom.generation.generator import Generator
-from atom.generation.language_model import build_language_model, small_config
+from atom.generation.language_model import build_language_model, make_t5_config
 from atom.generation.tokenizer import MotionVocabulary, build_word_tokenizer
 from atom.generation.vqvae import VQVAE, VQVAEConfig
 from atom.tuning.pairs import TrainingPair
@@ -20,7 +20,9 @@ def random_generator(
     torch.manual_seed(3)
     tokenizer = build_word_tokenizer(texts)
     MotionVocabulary.append(tokenizer, codes)
-    config = small_config(len(tokenizer), d_model, d_ff, layers, heads, tokenizer.pad_token_id, tokenizer.eos_token_id)
+    config = make_t5_config(
+        len(tokenizer), d_model, d_ff, layers, heads, tokenizer.pad_token_id, tokenizer.eos_token_id
+    )
     vqvae = VQVAE(VQVAEConfig(codes=codes, code_dim=8, width=8, depth=1))
     statistics = np.zeros(263, np.float32), np.ones(263, np.float32)
     return Generator(Checkpoint(vqvae, build_language_model(config), tokenizer, *statistics, template="{}"))

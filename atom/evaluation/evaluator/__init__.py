@@ -1,1 +1,1 @@
-"""Networks that put texts and motions into one space, in which the metrics of text-to-motion are measured."""
+"""Evaluators: networks that embed texts and motions into one space, in which the metrics are computed."""

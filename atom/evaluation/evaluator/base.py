@@ -1,4 +1,4 @@
-"""What the metrics need of an evaluator: a vector for each text and each motion, near where the two belong together."""
+"""The interface of an evaluator: one vector for each text and each motion, near each other where the two fit."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TaggedText:
-    """A caption. `tokens` are its words with their parts of speech, "word/POS" as in HumanML3D's caption files; only
-    evaluators that read tags need them."""
+    """A caption.
+
+    `tokens` are its words with their parts of speech, "word/POS" as in HumanML3D's caption files. Only evaluators that
+    read tags need them.
+    """
 
     text: str
     tokens: tuple[str, ...] = ()

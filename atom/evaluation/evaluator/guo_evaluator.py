@@ -1,4 +1,4 @@
-"""Guo's evaluator: the networks by which text-to-motion models have been compared since 2022."""
+"""Guo's evaluator: the networks with which text-to-motion models are compared since 2022."""
 
 from __future__ import annotations
 
@@ -15,24 +15,29 @@ from torch import Tensor
 from atom.devices import resolve_device
 from atom.errors import AtomError
 from atom.evaluation.evaluator.base import Evaluator, TaggedText
-from atom.evaluation.evaluator.networks import FRAMES_PER_MOVEMENT, MotionEncoder, MovementEncoder, TextEncoder
+from atom.evaluation.evaluator.networks import (
+    FRAMES_PER_MOVEMENT,
+    INPUT_FEATURES,
+    MotionEncoder,
+    MovementEncoder,
+    TextEncoder,
+)
 from atom.evaluation.evaluator.word_vectors import PARTS_OF_SPEECH, EncodedCaption, WordVectors
 from atom.generation.weights import load_weights, read_torch_content
-from atom.motion.features import CONTACTS, FEATURES
+from atom.motion.features import FEATURES
 from atom.motion.skeleton import MAX_FRAMES
 
 Variant = Literal["guo", "motiongpt"]
 
-INPUT_FEATURES = CONTACTS.start  # columns of the features: all but the contacts
 _PARTS = ("movement_encoder", "text_encoder", "motion_encoder")
 
 
 class GuoEvaluator:
-    """The three networks with word vectors and feature statistics.
+    """The three networks of Guo, with word vectors and feature statistics.
 
-    A motion is normalised, cut to whole movements of 4 frames and to `max_frames`, and stripped of its foot contacts.
-    With a packed motion encoder its embedding depends on nothing else. Without, it also depends on the longest clip of
-    its batch: batches are then `batch` motions in the order given.
+    A motion is normalised, cut to whole movements of 4 frames and to `max_frames`, and loses its foot contacts. With a
+    packed motion encoder its embedding depends on nothing else. Otherwise it also depends on the longest clip of its
+    batch: batches are then `batch` motions in the given order.
     """
 
     def __init__(
@@ -58,7 +63,7 @@ class GuoEvaluator:
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[TaggedText]) -> np.ndarray:
-        """(n, d) float32, in the order given. AtomError for a text without tagged words."""
+        """(n, d) float32, in the given order. Raises AtomError for a text without tagged words."""
         embeddings = np.empty((len(texts), self._text.output_size), np.float32)
         for start in range(0, len(texts), self._batch):
             captions = [self._encode(text) for text in texts[start : start + self._batch]]
@@ -70,8 +75,10 @@ class GuoEvaluator:
 
     @torch.inference_mode()
     def embed_motions(self, features: Sequence[np.ndarray]) -> np.ndarray:
-        """Features (T, 263) each, not normalised -> (n, d) float32, in the order given. AtomError for a motion of
-        another shape, with fewer than 4 frames or with numbers that are not finite."""
+        """Features (T, 263) each, not normalised -> (n, d) float32, in the given order.
+
+        Raises AtomError for a motion of another shape, with fewer than 4 frames or with numbers that are not finite.
+        """
         lengths = np.array([self._usable_frames(number, motion) for number, motion in enumerate(features)], int)
         order = np.argsort(lengths, kind="stable") if self._motion.packed else np.arange(len(lengths))
         embeddings = np.empty((len(lengths), self._motion.output_size), np.float32)
@@ -83,8 +90,8 @@ class GuoEvaluator:
         return embeddings
 
     def _padded(self, motions: Sequence[np.ndarray], lengths: np.ndarray) -> np.ndarray:
-        # Guo pads to the most frames that a clip may have. Of this padding the last movement sees 4 frames and a
-        # packed encoder nothing more. MotionGPT pads to the longest clip of the batch.
+        # Guo's code pads to the most frames that a clip may have. A packed encoder reads 4 frames of this padding, in
+        # the last movement. MotionGPT's code pads to the longest clip of the batch.
         longest = min(lengths.max() + FRAMES_PER_MOVEMENT, self._max_frames) if self._motion.packed else lengths.max()
         frames = np.zeros((len(motions), longest, INPUT_FEATURES), np.float32)
         for row, motion, length in zip(frames, motions, lengths):
@@ -97,7 +104,7 @@ class GuoEvaluator:
                 f"motion {number} is {motion.shape}: give features ({FRAMES_PER_MOVEMENT} or more frames, {FEATURES})"
             )
         if not np.isfinite(motion).all():
-            raise AtomError(f"motion {number} holds numbers that are not finite: leave it out or make it again")
+            raise AtomError(f"motion {number} has numbers that are not finite: leave it out or make it again")
         length = min(len(motion), self._max_frames)
         return length - length % FRAMES_PER_MOVEMENT
 
@@ -120,14 +127,23 @@ def load_guo_evaluator(
     batch: int = 32,
     max_frames: int = MAX_FRAMES,
 ) -> Evaluator:
-    """The evaluator in `weights`, Guo's finest.tar, with the word vectors in the folder `words`.
+    """Load Guo's evaluator; the sizes of the networks are those of the file.
 
-    `mean` and `std` (263,) are those that the evaluator was trained with. "guo" stops the motion encoder at the end of
-    each clip. "motiongpt" lets it read the padding, as the copies in MotionGPT, InstructMotion and AToM do, so that
-    their published numbers can be reproduced; its embeddings depend on `batch`.
+    Source: Guo et al. 2022, the repository text-to-motion, networks/evaluator_wrapper.py.
 
-    Sizes are those of the file. AtomError names every missing, unexpected or misshaped key, and refuses files that
-    could run code. Source: Guo et al. 2022, the repository text-to-motion, networks/evaluator_wrapper.py.
+    Args:
+        weights: Guo's finest.tar.
+        words: the folder of the word vectors.
+        mean: (263,), of the features that the evaluator was trained with.
+        std: (263,), of the same features.
+        variant: "guo" stops the motion encoder at the end of each clip. "motiongpt" lets it read the padding, as the
+            copies in MotionGPT, InstructMotion and AToM do, so that their published numbers can be reproduced.
+        device: a torch device.
+        batch: motions embedded at a time; the embeddings of "motiongpt" depend on it.
+        max_frames: longer motions are cut.
+
+    Raises:
+        AtomError: names every missing, unexpected or misshaped key. A file that could run code is refused.
     """
     if variant not in get_args(Variant):
         raise AtomError(f"unknown variant {variant!r} of Guo's evaluator: use {' or '.join(get_args(Variant))}")
@@ -135,9 +151,9 @@ def load_guo_evaluator(
     vectors = WordVectors.read(words)
     _check_sizes(weights, movement, text, motion, vectors)
     _check_statistics(mean, std)
-    decisive = {"variant": variant, "max_frames": max_frames} | ({} if motion.packed else {"batch": batch})
+    settings = {"variant": variant, "max_frames": max_frames} | ({} if motion.packed else {"batch": batch})
     statistics = np.stack([mean, std]).astype(np.float32)
-    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for content in (weights.read_bytes(), vectors.sha256.encode(), statistics.tobytes()):
         digest.update(hashlib.sha256(content).digest())
     return GuoEvaluator(
@@ -156,10 +172,10 @@ def load_guo_evaluator(
 
 
 def _load_networks(path: Path, packed: bool) -> tuple[MovementEncoder, TextEncoder, MotionEncoder]:
-    movement_state, text_state, motion_state = states = _read(path)
+    movement_state, text_state, motion_state = states = _read_states(path)
     try:
-        movement, text = MovementEncoder.of_state(movement_state), TextEncoder.of_state(text_state)
-        motion = MotionEncoder.of_state(motion_state, packed=packed)
+        movement, text = MovementEncoder.from_state_dict(movement_state), TextEncoder.from_state_dict(text_state)
+        motion = MotionEncoder.from_state_dict(motion_state, packed=packed)
     except AtomError as error:
         raise AtomError(f"{path}: {error}") from error
     for part, network, state in zip(_PARTS, (movement, text, motion), states):
@@ -169,8 +185,8 @@ def _load_networks(path: Path, packed: bool) -> tuple[MovementEncoder, TextEncod
     return movement, text, motion
 
 
-def _read(path: Path) -> list[dict[str, Tensor]]:
-    """The state dicts of the three networks; what else the file holds (epoch, optimisers) is left out."""
+def _read_states(path: Path) -> list[dict[str, Tensor]]:
+    """The state dicts of the three networks, without the rest of the file (epoch, optimisers)."""
     content = read_torch_content(path)
     states = content if isinstance(content, dict) else {}
     for part in _PARTS:
@@ -183,15 +199,15 @@ def _read(path: Path) -> list[dict[str, Tensor]]:
 def _check_sizes(
     path: Path, movement: MovementEncoder, text: TextEncoder, motion: MotionEncoder, words: WordVectors
 ) -> None:
-    for what, one, other in (
-        ("features that are read and those of HumanML3D", movement.input_size, INPUT_FEATURES),
-        ("movements that are made and movements that are read", movement.output_size, motion.input_size),
+    for what, size, other_size in (
+        ("features that are read and features of HumanML3D", movement.input_size, INPUT_FEATURES),
+        ("movements that are written and movements that are read", movement.output_size, motion.input_size),
         ("text and motion embeddings", text.output_size, motion.output_size),
-        ("parts of speech and those of Guo", text.pos_size, len(PARTS_OF_SPEECH)),
+        ("parts of speech and parts of speech of Guo", text.pos_size, len(PARTS_OF_SPEECH)),
         ("word vectors that are read and word vectors in the folder", text.input_size, words.size),
     ):
-        if one != other:
-            raise AtomError(f"{path}: {what} differ in size, {one} and {other}; give files that belong together")
+        if size != other_size:
+            raise AtomError(f"{path}: {what} differ in size, {size} and {other_size}; give files that belong together")
 
 
 def _check_statistics(mean: np.ndarray, std: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""The evaluator that a config asks for."""
+"""Loads the evaluator that a config names."""
 
 from __future__ import annotations
 
@@ -14,22 +14,30 @@ from atom.motion.feature_statistics import FeatureStatistics, read_statistics
 
 
 def load_evaluator(settings: MetricsConfig, device: str = "cpu") -> Evaluator:
-    """The built-in evaluator or Guo's, ready for use. AtomError names what is missing or does not fit."""
+    """Load the evaluator that a config names.
+
+    Args:
+        settings: the settings of the metrics.
+        device: a torch device.
+
+    Raises:
+        AtomError: names what is missing or does not fit.
+    """
     if settings.evaluator == "built-in":
         return load_small_evaluator(device=device)
     if settings.words is None:
         raise AtomError("Guo's evaluator needs its word vectors: give evaluation.metrics.words")
-    statistics = _statistics(settings)
+    statistics = _read_statistics(settings)
     return load_guo_evaluator(
         Path(settings.evaluator), Path(settings.words), statistics.mean, statistics.std, settings.variant, device
     )
 
 
-def _statistics(settings: MetricsConfig) -> FeatureStatistics:
+def _read_statistics(settings: MetricsConfig) -> FeatureStatistics:
     if settings.mean and settings.std:
         return read_statistics(Path(settings.mean), Path(settings.std))
     if settings.mean or settings.std:
         raise AtomError("evaluation.metrics.mean and .std belong together: give both, or none for the dataset's")
     if settings.dataset is None:
         raise AtomError("Guo's evaluator needs a mean and std: give evaluation.metrics.mean and .std, or a dataset")
-    return HumanML3D(settings.dataset).statistics()
+    return HumanML3D(settings.dataset).read_statistics()

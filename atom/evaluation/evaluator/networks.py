@@ -1,7 +1,7 @@
-"""The three networks of Guo et al. 2022 (Generating Diverse and Natural 3D Human Motions from Text), any size.
+"""The three networks of Guo et al. 2022 (Generating Diverse and Natural 3D Human Motions from Text), in any size.
 
-A movement encoder makes one vector of every 4 frames, a motion encoder one of all movements, a text encoder one of a
-caption; texts and motions that belong together are near each other. Module names follow the authors' repository
+A movement encoder makes one vector of every 4 frames, a motion encoder one of all movements, and a text encoder one of
+a caption. Texts and motions that belong together are near each other. Attribute names follow the authors' repository
 (text-to-motion), so that its weights load under their own keys.
 """
 
@@ -16,16 +16,18 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from atom.errors import AtomError
 from atom.fast_linear import make_linear_map
+from atom.motion.features import CONTACTS
 
 FRAMES_PER_MOVEMENT = 4
+INPUT_FEATURES = CONTACTS.start  # columns of the features that the networks read: all but the contacts
 SLOPE = 0.2  # of the leaky ReLUs
 
 
 class MovementEncoder(nn.Module):
     """Frames (B, T, input_size), normalised and without foot contacts -> movements (B, T // 4, output_size).
 
-    The last movement of a clip reads up to 4 frames beyond it, so a clip that is padded with zeros differs slightly
-    from one that just ends.
+    The last movement of a clip reads up to 4 frames beyond it, so that a clip padded with zeros differs slightly from a
+    clip that ends.
     """
 
     def __init__(self, input_size: int = 259, hidden_size: int = 512, output_size: int = 512) -> None:
@@ -42,8 +44,8 @@ class MovementEncoder(nn.Module):
         self.input_size, self.output_size = input_size, output_size
 
     @classmethod
-    def of_state(cls, state: Mapping[str, Tensor]) -> Self:
-        """An encoder of the size that a state dict was made with; its weights are not loaded."""
+    def from_state_dict(cls, state: Mapping[str, Tensor]) -> Self:
+        """Make an encoder of the size of a state dict; its weights are not loaded."""
         hidden_size, input_size, _ = _shape(state, "main.0.weight", 3)
         output_size, *_ = _shape(state, "main.3.weight", 3)
         return cls(input_size, hidden_size, output_size)
@@ -55,8 +57,8 @@ class MovementEncoder(nn.Module):
 class RecurrentEncoder(nn.Module):
     """Sequences (B, n, input_size) of which the first `lengths` (B,) steps count -> (B, output_size).
 
-    `packed` stops each sequence at its own length, in both directions. Without it the padding is read like the rest,
-    so that a result depends on how far its batch was padded. Lengths are 1 or more, in any order.
+    A packed encoder stops each sequence at its own length, in both directions. Any other reads the padding too, so that
+    a result depends on the padding of its batch. Lengths are 1 or more, in any order.
     """
 
     def __init__(self, input_size: int, hidden_size: int, output_size: int, *, packed: bool = True) -> None:
@@ -79,39 +81,44 @@ class RecurrentEncoder(nn.Module):
         steps = self.input_emb(sequences)
         if torch.is_grad_enabled():
             packed = pack_padded_sequence(steps, lengths.cpu(), batch_first=True, enforce_sorted=False)
-            _, (onward, backward) = self.gru(packed, self.hidden.repeat(1, len(sequences), 1))
-            return self.output_net(torch.cat([onward, backward], dim=-1))
+            _, (forward, backward) = self.gru(packed, self.hidden.repeat(1, len(sequences), 1))
+            return self.output_net(torch.cat([forward, backward], dim=-1))
         order = lengths.argsort(descending=True, stable=True)
         last = torch.empty(len(order), 2 * self.gru.hidden_size, device=sequences.device)
         steps, lengths = steps[order].transpose(0, 1), lengths[order]
-        last[order] = torch.cat([self._last_state(steps, lengths, way) for way in (0, 1)], dim=1)
+        last[order] = torch.cat([self._last_state(steps, lengths, direction) for direction in (0, 1)], dim=1)
         return self.output_net(last)
 
-    def _last_state(self, steps: Tensor, lengths: Tensor, way: int) -> Tensor:
-        """(B, H) of the GRU after the last step of sequences (n, B, ...), the longest first; of way 1, which reads
-        backwards, after the first. Without gradients only: torch's own GRU has them, but multiplies at half the rate.
+    def _last_state(self, steps: Tensor, lengths: Tensor, direction: int) -> Tensor:
+        """The state (B, H) of the GRU after the last step of sequences (n, B, ...), the longest first.
+
+        Direction 1 reads backwards, so that its last step is the first. This works without gradients only: torch's own
+        GRU has them, but its matrix products run at half the speed.
         """
-        size, name = self.gru.hidden_size, ("l0", "l0_reverse")[way]
-        of_input, of_state = (
+        size, suffix = self.gru.hidden_size, ("l0", "l0_reverse")[direction]
+        map_input, map_state = (
             make_linear_map(
-                getattr(self.gru, f"weight_{part}_{name}"), getattr(self.gru, f"bias_{part}_{name}"), reorder
+                getattr(self.gru, f"weight_{part}_{suffix}"), getattr(self.gru, f"bias_{part}_{suffix}"), reorder
             )
             for part, reorder in (("ih", False), ("hh", True))
         )
-        inputs = of_input(steps.flatten(0, 1)).unflatten(0, steps.shape[:2])  # reset, update, new: (n, B, 3 H)
-        under_way = (lengths > torch.arange(len(steps), device=lengths.device)[:, None]).sum(1).tolist()
-        state = self.hidden[way].repeat(steps.shape[1], 1)
-        for step in range(len(steps)) if way == 0 else reversed(range(len(steps))):
-            if rows := under_way[step]:
-                told, kept = inputs[step, :rows], of_state(state[:rows])
-                reset, update = (told[:, : 2 * size] + kept[:, : 2 * size]).sigmoid().chunk(2, dim=1)
-                new = (told[:, 2 * size :] + reset * kept[:, 2 * size :]).tanh()
+        inputs = map_input(steps.flatten(0, 1)).unflatten(0, steps.shape[:2])  # reset, update, new: (n, B, 3 H)
+        # The longest sequences come first, so that those still running at a step are always the first rows.
+        num_running = (lengths > torch.arange(len(steps), device=lengths.device)[:, None]).sum(1).tolist()
+        state = self.hidden[direction].repeat(steps.shape[1], 1)
+        for step in range(len(steps)) if direction == 0 else reversed(range(len(steps))):
+            if rows := num_running[step]:
+                from_input, from_state = inputs[step, :rows], map_state(state[:rows])
+                reset, update = (from_input[:, : 2 * size] + from_state[:, : 2 * size]).sigmoid().chunk(2, dim=1)
+                new = (from_input[:, 2 * size :] + reset * from_state[:, 2 * size :]).tanh()
                 state[:rows] = new.lerp(state[:rows], update)
         return state
 
     def merge_embedding(self) -> None:
-        """From now on the GRU reads the sequences itself: its input layer and the embedding before it, both linear, are
-        one. The result is the same with a quarter less work, but the state no longer that of a file."""
+        """Merge the embedding into the input layer of the GRU, as both are linear.
+
+        The result is the same with a quarter less work, but the state dict no longer fits that of a file.
+        """
         state = self.gru.state_dict()
         for direction in ("l0", "l0_reverse"):
             weight = state[f"weight_ih_{direction}"].double()
@@ -134,8 +141,13 @@ class MotionEncoder(RecurrentEncoder):
         super().__init__(input_size, hidden_size, output_size, packed=packed)
 
     @classmethod
-    def of_state(cls, state: Mapping[str, Tensor], *, packed: bool = True) -> Self:
-        """An encoder of the size that a state dict was made with; its weights are not loaded."""
+    def from_state_dict(cls, state: Mapping[str, Tensor], *, packed: bool = True) -> Self:
+        """Make an encoder of the size of a state dict; its weights are not loaded.
+
+        Args:
+            state: the state dict.
+            packed: whether the encoder stops each sequence at its own length.
+        """
         hidden_size, input_size = _shape(state, "input_emb.weight", 2)
         output_size, _ = _shape(state, "output_net.3.weight", 2)
         return cls(input_size, hidden_size, output_size, packed=packed)
@@ -155,8 +167,8 @@ class TextEncoder(RecurrentEncoder):
         self.pos_size = pos_size
 
     @classmethod
-    def of_state(cls, state: Mapping[str, Tensor]) -> Self:
-        """An encoder of the size that a state dict was made with; its weights are not loaded."""
+    def from_state_dict(cls, state: Mapping[str, Tensor]) -> Self:
+        """Make an encoder of the size of a state dict; its weights are not loaded."""
         word_size, pos_size = _shape(state, "pos_emb.weight", 2)
         hidden_size, _ = _shape(state, "input_emb.weight", 2)
         output_size, _ = _shape(state, "output_net.3.weight", 2)
@@ -169,5 +181,5 @@ class TextEncoder(RecurrentEncoder):
 def _shape(state: Mapping[str, Tensor], key: str, dims: int) -> torch.Size:
     if key not in state or state[key].ndim != dims:
         found = f"is {tuple(state[key].shape)}" if key in state else "is missing"
-        raise AtomError(f"{key!r} {found}: it must have {dims} dimensions to tell the size of this network")
+        raise AtomError(f"{key!r} {found}: it must have {dims} dimensions, which give the size of this network")
     return state[key].shape

@@ -1,8 +1,8 @@
-"""The built-in evaluator: texts and motions of the procedural corpus in one space, for metrics without a download.
+"""The built-in evaluator: embeds texts and motions of the procedural corpus, for metrics without a download.
 
 The networks are those of Guo et al., "Generating Diverse and Natural 3D Human Motions from Text" (CVPR 2022), at a
-twentieth of their width: a convolution of four frames to a movement and a bidirectional GRU over the movements, and one
-over words, whose vectors are learnt here. Unlike there, all embeddings lie on one sphere.
+twentieth of their width: a convolution of four frames to a movement, a bidirectional GRU over the movements, and one
+over the words. Other than there, the word vectors are learnt too, and all embeddings lie on one sphere.
 """
 
 from __future__ import annotations
@@ -23,22 +23,21 @@ from torch.nn import functional
 from atom.devices import resolve_device
 from atom.errors import AtomError
 from atom.evaluation.evaluator.base import TaggedText
-from atom.evaluation.evaluator.networks import FRAMES_PER_MOVEMENT, MovementEncoder, RecurrentEncoder
+from atom.evaluation.evaluator.networks import FRAMES_PER_MOVEMENT, INPUT_FEATURES, MovementEncoder, RecurrentEncoder
 from atom.generation.weights import load_weights, read_safetensors
-from atom.motion.features import CONTACTS, FEATURES
+from atom.motion.features import FEATURES
 from atom.motion.skeleton import MAX_FRAMES
 
 BUILTIN = Path(__file__).parent / "small"
-INPUT_FEATURES = CONTACTS.start  # columns of the features: all but the contacts
 UNKNOWN = 0  # the id of any word that is not in the vocabulary
 
 _CONFIG, _WEIGHTS = "config.json", "evaluator.safetensors"
-_AT_ONCE = 128
+_BATCH_SIZE = 128
 
 
 @dataclass(frozen=True)
 class SmallConfig:
-    """The words that texts may use, in the order of their ids from 1 on, and the sizes of the networks."""
+    """The vocabulary, in the order of the word ids from 1 on, and the sizes of the networks."""
 
     words: tuple[str, ...]
     word_size: int = 64
@@ -47,7 +46,7 @@ class SmallConfig:
 
 
 class SmallNetworks(nn.Module):
-    """Both sides give vectors of length sqrt(dimensions), so that one number of them is about 1."""
+    """The networks for texts and motions. Both give vectors of length sqrt(dimensions), with entries of about 1."""
 
     mean: Tensor
     std: Tensor
@@ -63,12 +62,28 @@ class SmallNetworks(nn.Module):
         self.text_encoder = RecurrentEncoder(config.word_size, config.width, config.dimensions)
 
     def embed_texts(self, words: Tensor, lengths: Tensor) -> Tensor:
-        """Word ids (B, W) -> (B, dimensions); `lengths` (B,) says how many are of the text."""
+        """Embed texts.
+
+        Args:
+            words: word ids (B, W).
+            lengths: (B,), the number of words that count.
+
+        Returns:
+            (B, dimensions).
+        """
         return self._on_sphere(self.text_encoder(self.word_vectors(words), lengths))
 
     def embed_motions(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Raw features (B, T, 259) -> (B, dimensions); `lengths` (B,) are frames, multiples of 4 and at most T - 4,
-        so that the last movement of a clip looks at the same padding whatever clips stand beside it."""
+        """Embed motions.
+
+        Args:
+            features: (B, T, 259), not normalised.
+            lengths: (B,), the number of frames that count. They are multiples of 4 and at most T - 4, so that the last
+                movement of a clip reads the same padding whatever else is in the batch.
+
+        Returns:
+            (B, dimensions).
+        """
         inside = torch.arange(features.shape[1], device=features.device) < lengths[:, None].to(features.device)
         normalised = (features - self.mean) / self.std * inside[..., None]
         return self._on_sphere(self.motion_encoder(self.movement_encoder(normalised), lengths // FRAMES_PER_MOVEMENT))
@@ -78,7 +93,7 @@ class SmallNetworks(nn.Module):
 
 
 class SmallEvaluator:
-    """Embeds texts and motions; the same text or motion is at the same place whatever is embedded with it."""
+    """The built-in evaluator. An embedding does not depend on what else is embedded at the same time."""
 
     name = "built-in"
 
@@ -89,7 +104,7 @@ class SmallEvaluator:
         self._ids = word_ids(networks.config.words)
 
     def embed_texts(self, texts: Sequence[TaggedText]) -> np.ndarray:
-        """(n, 64) float32. Only the words count, not their tags; AtomError for a text without words."""
+        """(n, 64) float32. Only the words count, not their tags. Raises AtomError for a text without words."""
         rows = [encode_text(text.text, self._ids) for text in texts]
         for text, row in zip(texts, rows, strict=True):
             if not len(row):
@@ -97,27 +112,35 @@ class SmallEvaluator:
         return self._embed(rows, self._networks.embed_texts, padding=0)
 
     def embed_motions(self, features: Sequence[np.ndarray]) -> np.ndarray:
-        """Raw features, (T, 263) each -> (n, 64) float32. Frames beyond 196, or beyond the last whole movement of
-        four, don't count. AtomError that names the first motion of another shape, too short or not finite."""
-        rows = [checked_features(row, f"motion {number}") for number, row in enumerate(features)]
+        """Raw features (T, 263) each -> (n, 64) float32.
+
+        Frames beyond 196, or beyond the last whole movement of four, don't count. Raises AtomError that names the first
+        motion of another shape, too short or not finite.
+        """
+        rows = [crop_features(row, f"motion {number}") for number, row in enumerate(features)]
         return self._embed(rows, self._networks.embed_motions, padding=FRAMES_PER_MOVEMENT)
 
     @torch.inference_mode()
     def _embed(self, rows: Sequence[np.ndarray], embed: Callable[[Tensor, Tensor], Tensor], padding: int) -> np.ndarray:
-        """Embeds rows of similar length together and gives them back in the order they came in."""
+        """Embed rows of similar length together, and return them in the given order."""
         embedded = np.empty((len(rows), self._networks.config.dimensions), dtype=np.float32)
         order = np.argsort([len(row) for row in rows], kind="stable")
-        for start in range(0, len(rows), _AT_ONCE):
-            chosen = order[start : start + _AT_ONCE]
-            batch, lengths = padded([rows[i] for i in chosen], padding)
-            embedded[chosen] = embed(batch.to(self._device), lengths).float().cpu().numpy()
+        for start in range(0, len(rows), _BATCH_SIZE):
+            indices = order[start : start + _BATCH_SIZE]
+            batch, lengths = pad_batch([rows[i] for i in indices], padding)
+            embedded[indices] = embed(batch.to(self._device), lengths).float().cpu().numpy()
         return embedded
 
 
 def load_small_evaluator(folder: Path = BUILTIN, device: str = "cpu") -> SmallEvaluator:
-    """The evaluator in a folder, by default the one that ships with the package.
+    """Load the evaluator in a folder.
 
-    Raises AtomError that names the missing file, the damaged one or every key that doesn't fit.
+    Args:
+        folder: by default that of the evaluator in the package.
+        device: a torch device.
+
+    Raises:
+        AtomError: names the missing or damaged file, or every key that doesn't fit.
     """
     config = _read_config(folder / _CONFIG)
     networks = SmallNetworks(config)
@@ -130,23 +153,45 @@ def load_small_evaluator(folder: Path = BUILTIN, device: str = "cpu") -> SmallEv
 
 
 def save_small_evaluator(folder: Path, networks: SmallNetworks) -> None:
-    """Writes evaluator.safetensors (float16) and config.json."""
+    """Write an evaluator's files, evaluator.safetensors (float16) and config.json.
+
+    Args:
+        folder: where they go; it is made if needed.
+        networks: the trained networks.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     save_file({key: value.half().contiguous() for key, value in networks.state_dict().items()}, folder / _WEIGHTS)
     (folder / _CONFIG).write_text(json.dumps(asdict(networks.config), indent=1) + "\n")
 
 
 def word_ids(words: Iterable[str]) -> dict[str, int]:
+    """The ids of a vocabulary, from 1 on in its order."""
     return {word: number for number, word in enumerate(words, start=1)}
 
 
 def encode_text(text: str, ids: dict[str, int]) -> np.ndarray:
-    """The ids (W,) of a text's words; case and punctuation don't count."""
+    """Encode a text to the ids (W,) of its words; case and punctuation don't count.
+
+    Args:
+        text: any text.
+        ids: the ids of the vocabulary; other words get the id `UNKNOWN`.
+    """
     return np.array([ids.get(word, UNKNOWN) for word in re.findall(r"[a-z0-9]+", text.lower())], dtype=np.int64)
 
 
-def checked_features(features: np.ndarray, what: str) -> np.ndarray:
-    """The whole movements of raw features (T, 263) without the contacts: (at most 196, 259) float32."""
+def crop_features(features: np.ndarray, what: str) -> np.ndarray:
+    """Crop raw features to what the networks read: whole movements, without the contacts.
+
+    Args:
+        features: (T, 263), not normalised.
+        what: the name of the motion in an error.
+
+    Returns:
+        (at most 196, 259) float32.
+
+    Raises:
+        AtomError: for another shape, fewer than 4 frames or numbers that are not finite.
+    """
     features = np.asarray(features)
     if features.ndim != 2 or features.shape[1] != FEATURES or len(features) < FRAMES_PER_MOVEMENT:
         raise AtomError(
@@ -159,12 +204,20 @@ def checked_features(features: np.ndarray, what: str) -> np.ndarray:
     return kept
 
 
-def padded(rows: Sequence[np.ndarray], padding: int = 0) -> tuple[Tensor, Tensor]:
-    """(B, longest + padding, ...) with zeros after each row, and the lengths (B,)."""
+def pad_batch(rows: Sequence[np.ndarray], padding: int = 0) -> tuple[Tensor, Tensor]:
+    """Pad rows of different lengths with zeros to one batch.
+
+    Args:
+        rows: (length, ...) each.
+        padding: zeros after the longest row.
+
+    Returns:
+        The batch (B, longest + padding, ...) and the lengths (B,).
+    """
     lengths = [len(row) for row in rows]
     batch = np.zeros((len(rows), max(lengths) + padding, *rows[0].shape[1:]), dtype=rows[0].dtype)
-    for place, row in enumerate(rows):
-        batch[place, : len(row)] = row
+    for index, row in enumerate(rows):
+        batch[index, : len(row)] = row
     return torch.from_numpy(batch), torch.tensor(lengths)
 
 
@@ -172,8 +225,8 @@ def _read_config(path: Path) -> SmallConfig:
     try:
         values = json.loads(path.read_text())
         words, sizes = values.pop("words"), {name: int(value) for name, value in values.items()}
-        if strange := [name for name, value in sizes.items() if value < 1]:
-            raise ValueError(f"{strange[0]} is below 1")
+        if too_small := [name for name, value in sizes.items() if value < 1]:
+            raise ValueError(f"{too_small[0]} is below 1")
         return SmallConfig(tuple(map(str, words)), **sizes)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise AtomError(f"can't read {path}: {error!r}; make the evaluator with `atom pretrain-evaluator`") from error

@@ -1,7 +1,8 @@
-"""How far to trust a judge: its scores and seen events held against motions whose events are known.
+"""Calibration: how far to trust a judge, by its scores and events on motions whose events are known.
 
-A calibration clip is a motion for a prompt, with what was asked, what is done and the score that follows from the two.
-Clips are made (`make_calibration_clips`) or a user's own (`read_labelled_clips`); `calibrate` takes what any judge said of them.
+A calibration clip is a motion for a prompt, with the events the prompt expects, the events the motion performs and the
+score that follows from the two. `make_calibration_clips` makes clips, `read_labelled_clips` reads a user's own, and
+`calibrate` measures any judge on them.
 """
 
 from atom.judging.calibration.calibration_clip import CalibrationClip, level_counts
@@ -15,8 +16,8 @@ __all__ = [
     "EVENT_ERRORS",
     "CalibrationClip",
     "calibrate",
-    "make_calibration_clips",
     "compare_judges",
-    "read_labelled_clips",
     "level_counts",
+    "make_calibration_clips",
+    "read_labelled_clips",
 ]

@@ -1,4 +1,4 @@
-"""Calibration clips that are made: motions of the corpus that do what is asked, or something else in a known way."""
+"""Calibration clips from the corpus: motions that perform the expected events, or differ from them in a known way."""
 
 from __future__ import annotations
 
@@ -11,96 +11,106 @@ import numpy as np
 
 from atom.corpus.composition import make_motion
 from atom.errors import AtomError
-from atom.evaluation.agreement import rounded
+from atom.evaluation.agreement import round_to_levels
 from atom.events import ACTIONS, MAX_COUNT, MAX_EVENTS, TASKS, Composition, Event, Task, postures_fit
 from atom.judging import rubric
 from atom.judging.calibration.calibration_clip import CalibrationClip
 from atom.prompts.grammar import prompt_id, sample_events
 from atom.prompts.wording import caption
 
-CLIPS_A_PROMPT = 4  # of five levels, so that what is rare can be caught up with
-_DRAWS = 6  # of each change, for what is random in it
-_AND = ", "  # between two changes
-_COMMON_COUNTS = 3  # what is done besides happens up to so often, so that clips don't grow too long
+CLIPS_PER_PROMPT = 4  # of five levels, so that rare levels can catch up
+_TRIES_PER_CHANGE = 6  # a change is random, so that each try may give other events
+_SEPARATOR = ", "  # between the names of two changes
+_MAX_EXTRA_COUNT = 3  # so that clips with other events don't become too long
 
-Change = Callable[[Composition, np.random.Generator], Composition]
+EventChange = Callable[[Composition, np.random.Generator], Composition]
 Candidate = tuple[str, Composition]
-"""What was changed, and what is then done."""
+"""The name of a change, and the events that are then performed."""
 
 
 def make_calibration_clips(prompts: int, seed: int) -> list[CalibrationClip]:
-    """Four motions for each of `prompts` held-out prompts, the tasks by turns; the same seed gives the same clips.
+    """Make four motions for each of a number of held-out prompts; the tasks take turns.
 
-    A prompt gets motions of four different levels of truth, of the five always those that its task has fewest of, so
-    that the levels come out within a few clips of each other. Each is made by the least used change that gives its
-    level: nothing, one or several events left out, another order, other counts, the other side, an extra event,
-    something else at all or but for one event, or two of these where one isn't enough.
-    Raises AtomError when no prompt is wanted.
+    A prompt gets motions of four different levels of truth. Of the five levels they are always those that its task has
+    fewest of, so that the levels come out within a few clips of each other. Each motion is made by the least used
+    change that gives its level: none, one or several events left out, another order, other counts, the other side, an
+    extra event, other events altogether or for all but one, or two of these where one is not enough.
+
+    Args:
+        prompts: the number of prompts.
+        seed: the same seed gives the same clips.
+
+    Raises:
+        AtomError: when the number of prompts is below 1.
     """
     if prompts < 1:
-        raise AtomError(f"{prompts} calibration prompts are asked for: ask for at least 1, better 30 or more")
+        raise AtomError(f"{prompts} calibration prompts are too few: ask for at least 1, better 30 or more")
     clips: list[CalibrationClip] = []
-    taken: set[str] = set()
-    levels = {task: Counter[int]() for task in TASKS}
-    changes = {task: Counter[str]() for task in TASKS}
+    used_prompts: set[str] = set()
+    level_counts = {task: Counter[int]() for task in TASKS}
+    change_counts = {task: Counter[str]() for task in TASKS}
     for number in range(prompts):
         task = TASKS[number % len(TASKS)]
         rng = np.random.default_rng([seed, 40, number])
-        made: list[CalibrationClip] = []
-        while len(made) < CLIPS_A_PROMPT:  # else the prompt is too long for its changes: another one
-            text, asked = caption(sample_events(rng, task, "val"), rng, task)
-            if (name := prompt_id(text, task, asked)) not in taken:
-                made = list(_perform(name, text, task, asked, levels[task], changes[task], rng))
-        taken.add(name)
-        clips += made
-        levels[task].update(int(rounded(clip.truth)) for clip in made)
-        changes[task].update(clip.change for clip in made)
+        prompt_clips: list[CalibrationClip] = []
+        while len(prompt_clips) < CLIPS_PER_PROMPT:  # a prompt that is too long for its changes is replaced
+            text, expected = caption(sample_events(rng, task, "val"), rng, task)
+            if (name := prompt_id(text, task, expected)) not in used_prompts:
+                prompt_clips = list(
+                    _make_prompt_clips(name, text, task, expected, level_counts[task], change_counts[task], rng)
+                )
+        used_prompts.add(name)
+        clips += prompt_clips
+        level_counts[task].update(int(round_to_levels(clip.truth)) for clip in prompt_clips)
+        change_counts[task].update(clip.change for clip in prompt_clips)
     return clips
 
 
-def _perform(
+def _make_prompt_clips(
     name: str,
     text: str,
     task: Task,
-    asked: Composition,
-    levels: Counter[int],
-    changes: Counter[str],
+    expected: Composition,
+    level_counts: Counter[int],
+    change_counts: Counter[str],
     rng: np.random.Generator,
 ) -> Iterator[CalibrationClip]:
-    """Up to four motions of different levels, rare levels and rare changes first."""
+    """Make up to four motions of different levels, with rare levels and rare changes first."""
     by_level: dict[int, list[Candidate]] = defaultdict(list)
-    for change, done in _candidates(asked, rng):
-        by_level[int(rounded(rubric.score(task, asked, done)))].append((change, done))
-    made = 0
-    for level in sorted(by_level, key=lambda level: levels[level]):
-        for change, done in sorted(by_level[level], key=lambda found: (_AND in found[0], changes[found[0]])):
-            if made == CLIPS_A_PROMPT:
+    for change, performed in _candidates(expected, rng):
+        by_level[int(round_to_levels(rubric.score(task, expected, performed)))].append((change, performed))
+    count = 0
+    for level in sorted(by_level, key=lambda level: level_counts[level]):
+        for change, performed in sorted(
+            by_level[level], key=lambda candidate: (_SEPARATOR in candidate[0], change_counts[candidate[0]])
+        ):
+            if count == CLIPS_PER_PROMPT:
                 return
             try:
-                joints = make_motion(done, rng).joints
+                joints = make_motion(performed, rng).joints
             except AtomError:
                 continue  # longer than the longest clip
-            truth = rubric.score(task, asked, done)
-            yield CalibrationClip(f"{name}-{made}", name, text, task, asked, done, joints, truth, change)
-            made += 1
+            truth = rubric.score(task, expected, performed)
+            yield CalibrationClip(f"{name}-{count}", name, text, task, expected, performed, joints, truth, change)
+            count += 1
             break
 
 
-def _candidates(asked: Composition, rng: np.random.Generator) -> list[Candidate]:
-    """What may be done for what is asked, each composition once, by the fewest changes that lead to it."""
-    found: dict[Composition, str] = {asked: "exactly right"}
+def _candidates(expected: Composition, rng: np.random.Generator) -> list[Candidate]:
+    """The events that may be performed instead of the expected ones, each composition once, with the fewest changes."""
+    change_of: dict[Composition, str] = {expected: "exactly right"}
     for names in [*permutations(_CHANGES, 1), *permutations(_CHANGES, 2)]:
-        for _ in range(_DRAWS):
-            done = asked
+        for _ in range(_TRIES_PER_CHANGE):
+            performed = expected
             for name in names:
-                done = _CHANGES[name](done, rng) if done else done
-            if done and _can_be_done(done):
-                found.setdefault(done, _AND.join(names))
-    candidates = [(change, done) for done, change in found.items()]
+                performed = _CHANGES[name](performed, rng) if performed else performed
+            if performed and _is_performable(performed):
+                change_of.setdefault(performed, _SEPARATOR.join(names))
+    candidates = [(change, performed) for performed, change in change_of.items()]
     return [candidates[place] for place in rng.permutation(len(candidates))]
 
 
-def _can_be_done(events: Composition) -> bool:
+def _is_performable(events: Composition) -> bool:
     return postures_fit(events) and all(one.action != other.action for one, other in pairwise(events))
 
 
@@ -142,33 +152,33 @@ def _mirror(events: Composition, rng: np.random.Generator) -> Composition:
 
 def _add(events: Composition, rng: np.random.Generator) -> Composition:
     place = int(rng.integers(len(events) + 1))
-    return (*events[:place], _stranger(events, rng), *events[place:])
+    return (*events[:place], _draw_other_event(events, rng), *events[place:])
 
 
 def _replace(events: Composition, rng: np.random.Generator) -> Composition:
-    strangers: Composition = ()
-    while len(strangers) < len(events):
-        strangers += (_stranger(events + strangers, rng),)
-    return strangers
+    others: Composition = ()
+    while len(others) < len(events):
+        others += (_draw_other_event(events + others, rng),)
+    return others
 
 
 def _keep_one(events: Composition, rng: np.random.Generator) -> Composition:
     kept = events[rng.integers(len(events))]
-    done: Composition = (kept,)
-    while len(done) < MAX_EVENTS and (len(done) < len(events) or rng.random() < 0.5):
-        done += (_stranger(events + done, rng),)
-    return tuple(done[place] for place in rng.permutation(len(done)))
+    performed: Composition = (kept,)
+    while len(performed) < MAX_EVENTS and (len(performed) < len(events) or rng.random() < 0.5):
+        performed += (_draw_other_event(events + performed, rng),)
+    return tuple(performed[place] for place in rng.permutation(len(performed)))
 
 
-def _stranger(events: Composition, rng: np.random.Generator) -> Event:
-    """An event that is nothing like these, not even with the other side."""
+def _draw_other_event(events: Composition, rng: np.random.Generator) -> Event:
+    """Draw an event of another family than all of these, so that it is not even the same with the other side."""
     known = {ACTIONS[event.action].family for event in events}
-    strange = [action for action in ACTIONS.values() if action.family not in known]
-    action = strange[rng.integers(len(strange))]
-    return Event(action.name, int(rng.integers(1, _COMMON_COUNTS + 1)) if action.countable else 1)
+    candidates = [action for action in ACTIONS.values() if action.family not in known]
+    action = candidates[rng.integers(len(candidates))]
+    return Event(action.name, int(rng.integers(1, _MAX_EXTRA_COUNT + 1)) if action.countable else 1)
 
 
-_CHANGES: dict[str, Change] = {
+_CHANGES: dict[str, EventChange] = {
     "one left out": _leave_out,
     "several left out": partial(_leave_out, fewest=2, most=3),
     "another order": _reorder,

@@ -1,4 +1,4 @@
-"""Calibration clips of a user: motions that a person labelled with what is done, or with a score."""
+"""Calibration clips of a user: motions that a person labelled with the performed events or with a score."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from atom.errors import AtomError
-from atom.evaluation.agreement import (
-    LEVELS,
-)
+from atom.evaluation.agreement import LEVELS
 from atom.events import TASKS, Composition, Event
 from atom.judging import rubric
 from atom.judging.calibration.calibration_clip import CalibrationClip
@@ -24,37 +22,37 @@ from atom.prompts.parsing import parse_events
 
 
 def read_labelled_clips(path: str | Path) -> list[CalibrationClip]:
-    """The clips of a labelled set: a .jsonl file with an object a line, or a .parquet file, with the columns
+    """Read the clips of a labelled set: a .jsonl file with an object a line, or a .parquet file, with the columns
 
-    - `motion`: a file of joints or features, relative to the set's own folder and inside of it;
-    - `text`, from which the asked events are read, and `task`;
-    - one of `events`, what is truly done, a list of {action, count}, or `score`, a person's score from 1 to 5.
+    - `motion`: a file of joints or features, relative to the folder of the set and inside of it;
+    - `text`, from which the expected events are read, and `task`;
+    - one of `events`, the performed events as a list of {action, count}, or `score`, a person's score from 1 to 5.
 
-    Raises AtomError, in one line, that says what is wrong with the first faulty line or row and where others are.
+    Raises AtomError, in one line, that says what is wrong with the first faulty row and where the others are.
     """
     path = Path(path)
     clips: list[CalibrationClip] = []
     faults: dict[str, str] = {}
-    of_prompt: Counter[str] = Counter()
-    for place, row in _rows(path):
+    clips_per_prompt: Counter[str] = Counter()
+    for row_name, row in _rows(path):
         try:
-            clip = _labelled(row, path.parent, of_prompt)
+            clip = _read_clip(row, path.parent, clips_per_prompt)
         except AtomError as error:
-            faults[place] = " ".join(str(error).split())  # in one line, whatever it quotes
+            faults[row_name] = " ".join(str(error).split())  # in one line, even if the message quotes line breaks
         else:
-            of_prompt[clip.prompt_id] += 1
+            clips_per_prompt[clip.prompt_id] += 1
             clips.append(clip)
     if faults:
-        (place, fault), *others = faults.items()
-        also = f" (also at fault: {', '.join(place for place, _ in others)})" if others else ""
-        raise AtomError(f"{path}, {place}: {fault}{also}")
+        (row_name, fault), *others = faults.items()
+        also = f" (also at fault: {', '.join(row_name for row_name, _ in others)})" if others else ""
+        raise AtomError(f"{path}, {row_name}: {fault}{also}")
     if not clips:
-        raise AtomError(f"{path}: holds no labelled motion, give at least one line with motion, text, task and events")
+        raise AtomError(f"{path}: has no labelled motion, give at least one line with motion, text, task and events")
     return clips
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Any]]:
-    """The rows of the file with their names, such as `line 3`; a line that isn't JSON is given as it is."""
+    """The rows of a file with their names, such as `line 3`. A line that isn't JSON comes as text."""
     readers = {".jsonl": _json_rows, ".parquet": _parquet_rows}
     if path.suffix not in readers:
         raise AtomError(f"{path}: a labelled set is a .jsonl or a .parquet file, give one of these")
@@ -82,7 +80,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Any]]:
         yield f"row {number}", row
 
 
-def _labelled(row: Any, folder: Path, of_prompt: Counter[str]) -> CalibrationClip:
+def _read_clip(row: Any, folder: Path, clips_per_prompt: Counter[str]) -> CalibrationClip:
     if not isinstance(row, dict):
         raise AtomError('is not a JSON object, write {"motion": ..., "text": ..., "task": ..., "events": [...]}')
     for column in ("motion", "text", "task"):
@@ -93,19 +91,21 @@ def _labelled(row: Any, folder: Path, of_prompt: Counter[str]) -> CalibrationCli
         raise AtomError(f"unknown task {task!r}; known tasks: {', '.join(TASKS)}")
     parsed = parse_events(text)
     if not parsed.events:
-        raise AtomError(f"no known action is asked for in {text!r}, name one as the prompts do")
+        raise AtomError(f"no known action is in the text {text!r}, name one as the prompts do")
     if (row.get("events") is None) == (row.get("score") is None):
         raise AtomError("give one of 'events' (what is done) and 'score' (1 to 5), neither none nor both")
     if row.get("score") is not None:
-        done, truth = None, _score(row["score"])
+        performed, truth = None, _score(row["score"])
     elif parsed.unknown:
         raise AtomError(f"the text also asks for {', '.join(parsed.unknown)}, which events can't tell: give a score")
     else:
-        done = _done(row["events"])
-        truth = rubric.score(task, parsed.events, done)
-    joints = read_motion(folder / _inside(row["motion"]))
+        performed = _read_performed(row["events"])
+        truth = rubric.score(task, parsed.events, performed)
+    joints = read_motion(folder / _check_path(row["motion"]))
     name = prompt_id(text, task, parsed.events)
-    return CalibrationClip(f"{name}-{of_prompt[name]}", name, text, task, parsed.events, done, joints, truth)
+    return CalibrationClip(
+        f"{name}-{clips_per_prompt[name]}", name, text, task, parsed.events, performed, joints, truth
+    )
 
 
 def _score(score: Any) -> float:
@@ -114,21 +114,21 @@ def _score(score: Any) -> float:
     return float(score)
 
 
-def _done(events: Any) -> Composition:
+def _read_performed(events: Any) -> Composition:
     if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
         raise AtomError(f"events {events!r} are no list of {{action, count}}")
-    done = []
+    performed = []
     for event in events:
         action, count = event.get("action"), event.get("count")
         count = 1 if count is None else count
         if not isinstance(action, str) or isinstance(count, bool) or not isinstance(count, int):
             raise AtomError(f"event {event!r} needs an action's name and a whole count")
-        done.append(Event(action, count))
-    return tuple(done)
+        performed.append(Event(action, count))
+    return tuple(performed)
 
 
-def _inside(name: str) -> str:
-    path = PureWindowsPath(name)  # knows both kinds of slashes and drives
+def _check_path(name: str) -> str:
+    path = PureWindowsPath(name)  # understands both kinds of slashes and drives
     if path.anchor or ".." in path.parts:
-        raise AtomError(f"motion {name!r} leads out of the set's folder, give a path inside of it without '..'")
+        raise AtomError(f"motion {name!r} is outside of the folder of the set, give a path inside of it without '..'")
     return name

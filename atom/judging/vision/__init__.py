@@ -1,1 +1,1 @@
-"""The judge that is a vision-language model: what it sees, what it is asked, and how its answers become scores."""
+"""The vision judge: the pictures and questions for a vision-language model, and the scores from its answers."""

@@ -1,7 +1,9 @@
-"""What a vision-language model is asked about a motion, what it has to answer, and how that is read.
+"""The questions to a vision-language model about a motion, and the form of its answers.
 
-Decomposed questions never tell how often or in which order something was asked for: the model is given the actions in
-alphabetical order, says where it sees each and how often, and our rubric does the rest.
+The docstrings, names and descriptions of the answer classes are part of the JSON schema that the model gets.
+
+A decomposed question never says how often or in which order the actions should happen. It lists the actions in
+alphabetical order and asks where and how often each is seen; the rubric turns the answer into a score.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pydantic import BaseModel, Field
 from atom.events import ACTIONS, Event, Task
 from atom.prompts.lexicon import phrasings
 
-# Enters the keys of scores: raise it whenever a text below changes.
+# Part of the keys of scores: raise it whenever a text below changes.
 VERSION = 1
 
 SYSTEM = (
@@ -79,14 +81,14 @@ class ComparisonAnswer(BaseModel):
     better: Literal["first", "second", "neither"]
 
 
-def said(action: str) -> str:
-    """The action in the plainest words of the lexicon, without a count: `jumps on the left foot`."""
+def plain_phrase(action: str) -> str:
+    """The plainest phrase of the lexicon for an action, without a count: `jumps on the left foot`."""
     return phrasings(action)[0].once
 
 
 def list_actions(events: Sequence[Event]) -> list[str]:
-    """The actions that a question lists, each once, in the order of their words."""
-    return sorted({event.action for event in events}, key=said)
+    """The actions that a question lists, each once, in alphabetical order of their phrases."""
+    return sorted({event.action for event in events}, key=plain_phrase)
 
 
 ACTIONS_HEADING = "Actions to look for:"
@@ -95,8 +97,15 @@ RULE_HEADING = "Rate by this rule, from 1 to 5, for "
 
 
 def build_events_question(events: Sequence[Event], frames: int) -> str:
-    """Asks where each action of the events is seen and how often."""
-    listed = "\n".join(f"{number}. {said(action)}" for number, action in enumerate(list_actions(events), start=1))
+    """Build the decomposed question: where is each action seen, and how often?
+
+    Args:
+        events: the expected events, whose counts and order are not given away.
+        frames: the length of the motion.
+    """
+    listed = "\n".join(
+        f"{number}. {plain_phrase(action)}" for number, action in enumerate(list_actions(events), start=1)
+    )
     return (
         f"{ACTIONS_HEADING}\n{listed}\n\n"
         f"The motion has the frames 0 to {frames - 1} at 20 a second; the labels give the frame numbers. First "
@@ -107,21 +116,35 @@ def build_events_question(events: Sequence[Event], frames: int) -> str:
 
 
 def build_rating_question(text: str, task: Task) -> str:
-    """The paper's direct question: how well does the motion follow the text, by the rule of the task."""
-    return f"{DESCRIPTION_HEADING}{text}\n\n{RULE_HEADING}{task}:\n{RULES[task]}\n\nHow well does the motion follow the description?"
+    """Build the direct question of the AToM paper: how well does the motion follow the text?
+
+    Args:
+        text: the prompt.
+        task: its task, whose rule the question gives.
+    """
+    return f"{_description_and_rule(text, task)}How well does the motion follow the description?"
 
 
 COMPARISON_HEADING = "Which of the two motions follows the description better"
 
 
 def build_comparison_question(text: str, task: Task) -> str:
-    """Which of the two motions shown follows the text better, by the rule of the task."""
+    """Build the question which of two motions follows the text better.
+
+    Args:
+        text: the prompt of both motions.
+        task: its task, whose rule the question gives.
+    """
     return (
-        f"{DESCRIPTION_HEADING}{text}\n\n{RULE_HEADING}{task}:\n{RULES[task]}\n\n{COMPARISON_HEADING}, the first or the second? Say neither only "
-        "if you can't tell them apart by the rule."
+        f"{_description_and_rule(text, task)}{COMPARISON_HEADING}, the first or the second? Say neither only if you "
+        "can't tell them apart by the rule."
     )
 
 
+def _description_and_rule(text: str, task: Task) -> str:
+    return f"{DESCRIPTION_HEADING}{text}\n\n{RULE_HEADING}{task}:\n{RULES[task]}\n\n"
+
+
 def known_actions() -> dict[str, str]:
-    """The action of each phrase that `said` gives."""
-    return {said(action): action for action in ACTIONS}
+    """The actions by their phrases from `plain_phrase`."""
+    return {plain_phrase(action): action for action in ACTIONS}

@@ -1,4 +1,4 @@
-"""Asking a vision-language model about motions: one at a time, or two against each other."""
+"""The vision judge: asks a vision-language model to judge one motion, or to compare two."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from dataclasses import dataclass, field
 from atom.config import VisionConfig
 from atom.events import ACTIONS, Event, Task
 from atom.judging.detected_events import DetectedEvent, sort_and_merge
-from atom.judging.judgement import Judgement, judge_seen
+from atom.judging.judgement import Judgement, judge_events
 from atom.judging.vision.questions import (
     SYSTEM,
     ComparisonAnswer,
     EventsAnswer,
     RatingAnswer,
-    list_actions,
     build_comparison_question,
     build_events_question,
     build_rating_question,
+    list_actions,
 )
 from atom.llm_client.request import Answer, Picture, Request
 from atom.llm_client.structured import StructuredAnswer, SupportsAsk, ask_structured
 from atom.prompts.parsing import parse_events
 
-MOST_TIMES = 30  # repetitions that an answer may claim in one place
+MAX_REPETITIONS = 30  # the most repetitions that an answer may give for one occurrence
 FIRST_MOTION, SECOND_MOTION = "First motion:", "Second motion:"
 
 
 @dataclass(frozen=True)
 class JudgeInput:
-    """A motion to be judged: its pictures, its length in frames, and what was asked for."""
+    """What the model judges: the pictures of a motion, its length in frames, and its prompt with events and task."""
 
     pictures: Sequence[Picture]
     frames: int
@@ -40,7 +40,7 @@ class JudgeInput:
 
 @dataclass(frozen=True)
 class JudgeOutput:
-    """What a model said of a motion; judgement is None, with an error, where it said nothing that can be used."""
+    """The judgement of a model on a motion. It is None, with an error, where the model gave no usable answer."""
 
     judgement: Judgement | None
     error: str | None
@@ -49,7 +49,7 @@ class JudgeOutput:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which of two motions follows the text better: first, second or neither; None with an error."""
+    """Which of two motions follows the prompt better: "first", "second" or "neither"; None where there is an error."""
 
     better: str | None
     rationale: str
@@ -58,76 +58,108 @@ class Comparison:
 
 
 async def judge_motion(
-    service: SupportsAsk, subject: JudgeInput, settings: VisionConfig, model: str, vote: int = 0
+    service: SupportsAsk, judge_input: JudgeInput, settings: VisionConfig, model: str, vote: int = 0
 ) -> JudgeOutput:
-    """Scores a motion as `settings` say. What is wrong with this motion alone is in the verdict, the rest is raised."""
+    """Score a motion with a vision-language model.
+
+    Args:
+        service: the client of the model.
+        judge_input: the motion and its prompt.
+        settings: the settings of the judge, among them the form of the question.
+        model: the name of the model.
+        vote: the number of the vote; each vote is a request of its own.
+
+    Returns:
+        The judgement, or an error where this one motion got no usable answer. Every other failure is raised.
+    """
     if settings.question == "rating":
-        return await _rate(service, subject, settings, model, vote)
-    question = build_events_question(subject.events, subject.frames)
-    request = _request(settings, model, vote, (*subject.pictures, question))
-    actions = list_actions(subject.events)
-    told = await ask_structured(
-        service, request, EventsAnswer, lambda answer: _fault(answer, len(actions), subject.frames)
+        return await _judge_by_rating(service, judge_input, settings, model, vote)
+    question = build_events_question(judge_input.events, judge_input.frames)
+    request = _build_request(settings, model, vote, (*judge_input.pictures, question))
+    actions = list_actions(judge_input.events)
+    answer = await ask_structured(
+        service, request, EventsAnswer, lambda value: _find_fault(value, len(actions), judge_input.frames)
     )
-    if told.value is None:
-        return JudgeOutput(None, told.error, told.answers)
-    seen = to_detected_events(told.value, actions, subject.frames)
-    judgement = judge_seen(seen, subject.events, subject.task)
-    return JudgeOutput(_with_words(judgement, told.value.description), None, told.answers)
+    if answer.value is None:
+        return JudgeOutput(None, answer.error, answer.answers)
+    detected = to_detected_events(answer.value, actions, judge_input.frames)
+    judgement = judge_events(detected, judge_input.events, judge_input.task)
+    return JudgeOutput(_with_description(judgement, answer.value.description), None, answer.answers)
 
 
 async def compare_motions(
     service: SupportsAsk, first: JudgeInput, second: JudgeInput, settings: VisionConfig, model: str
 ) -> Comparison:
-    """Asks which of two motions of one prompt follows it better, shown in this order."""
+    """Ask a vision-language model which of two motions of one prompt follows it better.
+
+    Args:
+        service: the client of the model.
+        first: the motion that is shown first.
+        second: the motion that is shown second.
+        settings: the settings of the judge.
+        model: the name of the model.
+    """
     question = build_comparison_question(first.text, first.task)
     parts = (FIRST_MOTION, *first.pictures, SECOND_MOTION, *second.pictures, question)
-    told = await ask_structured(service, _request(settings, model, 0, parts), ComparisonAnswer)
+    answer = await ask_structured(service, _build_request(settings, model, 0, parts), ComparisonAnswer)
     return Comparison(
-        told.value.better if told.value else None, told.value.reason if told.value else "", told.error, told.answers
+        answer.value.better if answer.value else None,
+        answer.value.reason if answer.value else "",
+        answer.error,
+        answer.answers,
     )
 
 
 def to_detected_events(answer: EventsAnswer, actions: Sequence[str], frames: int) -> list[DetectedEvent]:
-    """The events that an answer tells, in order. Other actions that the lexicon knows count too, as seen at the end:
-    where they happened was not asked."""
-    seen = [
+    """Turn the answer of a model into events in order of time.
+
+    Other actions that the lexicon knows count too. They are put at the end, because the question does not ask where
+    they happen.
+
+    Args:
+        answer: the answer to the decomposed question.
+        actions: the actions that the question lists.
+        frames: the length of the motion.
+    """
+    detected = [
         DetectedEvent(
-            action=(action := actions[told.number - 1]),
-            count=place.times if ACTIONS[action].countable else 1,
-            start=min(max(place.first_frame, 0), frames - 1),
-            end=min(max(place.last_frame, 0), frames - 1) + 1,
+            action=(action := actions[listed.number - 1]),
+            count=occurrence.times if ACTIONS[action].countable else 1,
+            start=min(max(occurrence.first_frame, 0), frames - 1),
+            end=min(max(occurrence.last_frame, 0), frames - 1) + 1,
         )
-        for told in answer.actions
-        for place in told.occurrences
+        for listed in answer.actions
+        for occurrence in listed.occurrences
     ]
     for phrase in answer.others:
         events = parse_events(phrase).events if any(letter.isalpha() for letter in phrase) else ()
-        seen += [
+        detected += [
             DetectedEvent(event.action, event.count, frames, frames, confidence=0.5)
             for event in events
             if event.action not in actions
         ]
-    return sort_and_merge(seen)
+    return sort_and_merge(detected)
 
 
-async def _rate(
-    service: SupportsAsk, subject: JudgeInput, settings: VisionConfig, model: str, vote: int
+async def _judge_by_rating(
+    service: SupportsAsk, judge_input: JudgeInput, settings: VisionConfig, model: str, vote: int
 ) -> JudgeOutput:
-    request = _request(settings, model, vote, (*subject.pictures, build_rating_question(subject.text, subject.task)))
-    told: StructuredAnswer[RatingAnswer] = await ask_structured(
+    request = _build_request(
+        settings, model, vote, (*judge_input.pictures, build_rating_question(judge_input.text, judge_input.task))
+    )
+    answer: StructuredAnswer[RatingAnswer] = await ask_structured(
         service,
         request,
         RatingAnswer,
-        lambda answer: None if 1 <= answer.score <= 5 else f"the score {answer.score} is not one of 1 to 5",
+        lambda value: None if 1 <= value.score <= 5 else f"the score {value.score} is not one of 1 to 5",
     )
-    if told.value is None:
-        return JudgeOutput(None, told.error, told.answers)
-    score = told.value.score
-    return JudgeOutput(Judgement(float(score), score == 5, [], [], told.value.reason), None, told.answers)
+    if answer.value is None:
+        return JudgeOutput(None, answer.error, answer.answers)
+    score = answer.value.score
+    return JudgeOutput(Judgement(float(score), score == 5, [], [], answer.value.reason), None, answer.answers)
 
 
-def _request(settings: VisionConfig, model: str, vote: int, parts: tuple[str | Picture, ...]) -> Request:
+def _build_request(settings: VisionConfig, model: str, vote: int, parts: tuple[str | Picture, ...]) -> Request:
     return Request(
         model,
         SYSTEM,
@@ -140,28 +172,28 @@ def _request(settings: VisionConfig, model: str, vote: int, parts: tuple[str | P
     )
 
 
-def _fault(answer: EventsAnswer, listed: int, frames: int) -> str | None:
-    """What makes an answer of the right shape useless."""
-    numbers = sorted(told.number for told in answer.actions)
-    if numbers != list(range(1, listed + 1)):
-        return f"the list has the actions 1 to {listed}, the answer has {', '.join(map(str, numbers)) or 'none'}"
-    for told in answer.actions:
-        for place in told.occurrences:
-            if not 0 <= place.first_frame <= place.last_frame:
-                return f"action {told.number} from frame {place.first_frame} to {place.last_frame}"
-            if place.first_frame >= frames:
-                return f"action {told.number} begins in frame {place.first_frame} of {frames}"
-            if not 1 <= place.times <= MOST_TIMES:
-                return f"action {told.number} is done {place.times} times"
+def _find_fault(answer: EventsAnswer, num_actions: int, frames: int) -> str | None:
+    """What is wrong with an answer whose form is right; None if nothing is."""
+    numbers = sorted(listed.number for listed in answer.actions)
+    if numbers != list(range(1, num_actions + 1)):
+        return f"the list has the actions 1 to {num_actions}, the answer has {', '.join(map(str, numbers)) or 'none'}"
+    for listed in answer.actions:
+        for occurrence in listed.occurrences:
+            if not 0 <= occurrence.first_frame <= occurrence.last_frame:
+                return f"action {listed.number} from frame {occurrence.first_frame} to {occurrence.last_frame}"
+            if occurrence.first_frame >= frames:
+                return f"action {listed.number} begins in frame {occurrence.first_frame} of {frames}"
+            if not 1 <= occurrence.times <= MAX_REPETITIONS:
+                return f"action {listed.number} is done {occurrence.times} times"
     return None
 
 
-def _with_words(judgement: Judgement, description: str) -> Judgement:
-    said = " ".join(description.split())
+def _with_description(judgement: Judgement, description: str) -> Judgement:
+    description = " ".join(description.split())
     return Judgement(
         judgement.score,
         judgement.exact,
-        judgement.seen,
+        judgement.detected,
         judgement.verdicts,
-        f"{judgement.rationale} The model saw: {said}" if said else judgement.rationale,
+        f"{judgement.rationale} The model saw: {description}" if description else judgement.rationale,
     )

@@ -1,96 +1,97 @@
 "use strict";
-// One item after the other: asks for it, shows it, sends what was pressed. The server decides all else.
+// Requests one item after the other, shows it, and sends the vote. The server decides everything else.
 
 const { voter, pair } = document.body.dataset;
-const find = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 const isPair = JSON.parse(pair);
-const LETTERS = "abcdefgh";
-const LOST = "The server does not answer. Nothing is lost: try again when it runs.";
-const STRANGER = "The review was started anew: open the address that it printed now, then go on under the same name.";
+const EVENT_KEYS = "abcdefgh";
+const NO_SERVER = "The server does not answer. No vote is lost: try again when it runs.";
+const NEW_TOKEN = "The review was restarted: open the address that it printed, and continue under the same name.";
 
 let item = null; // on the screen
-let busy = false; // waiting for an answer
-let speed = "1"; // stays from motion to motion
+let busy = false; // waiting for the server
+let speed = "1"; // kept from motion to motion
 
-async function ask(path, what, told) {
+// Posts to the server and shows its answer; `status` is announced after success.
+async function send(path, data, status) {
   if (busy) return;
   busy = true;
-  mark();
+  updateControls();
   try {
-    const body = JSON.stringify({ voter, ...what });
-    const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body });
-    if (answer.status === 403) throw new Error(STRANGER);
-    const given = await answer.json();
-    if (!answer.ok) throw new Error(typeof given.detail === "string" ? given.detail : "The server refused this.");
-    find("problem").textContent = "";
-    show(given);
-    find("told").textContent = given.undone === false ? "There is nothing to undo." : told;
+    const body = JSON.stringify({ voter, ...data });
+    const response = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+    if (response.status === 403) throw new Error(NEW_TOKEN);
+    const state = await response.json();
+    if (!response.ok) throw new Error(typeof state.detail === "string" ? state.detail : "The server refused this vote.");
+    byId("problem").textContent = "";
+    show(state);
+    byId("told").textContent = state.undone === false ? "There is nothing to undo." : status;
   } catch (error) {
-    find("problem").textContent = error instanceof TypeError ? LOST : error.message;
+    byId("problem").textContent = error instanceof TypeError ? NO_SERVER : error.message;
   } finally {
     busy = false;
-    mark();
+    updateControls();
   }
 }
 
-function mark() {
+function updateControls() {
   document.body.setAttribute("aria-busy", busy);
-  find("answering").hidden = !item;
+  byId("answering").hidden = !item;
   document.querySelector("[data-press=skip]").disabled = !item;
 }
 
-function show(given) {
-  item = given.item;
-  tell("mine", given.mine, given.mine + given.open);
-  tell("all", given.judged, given.items);
-  find("view").innerHTML = item ? item.view : "";
-  find("text").textContent = item ? item.text : "Nothing is left for you. Thank you!";
-  find("rubric").textContent = item ? item.rubric : "";
-  find("note").value = item ? item.note : "";
-  if (!isPair) find("events").replaceChildren(find("events").firstElementChild, ...(item ? item.events : []).map(tick));
+function show(state) {
+  item = state.item;
+  showProgress("mine", state.mine, state.mine + state.open);
+  showProgress("all", state.judged, state.items);
+  byId("view").innerHTML = item ? item.view : "";
+  byId("text").textContent = item ? item.text : "Nothing is left for you. Thank you!";
+  byId("rubric").textContent = item ? item.rubric : "";
+  byId("note").value = item ? item.note : "";
+  if (!isPair) byId("events").replaceChildren(byId("events").firstElementChild, ...(item ? item.events : []).map(eventCheckbox));
   dispatchEvent(new Event("motion-viewers-added"));
   viewerButton(`[data-times="${speed}"]`)?.click();
-  // Where a pressed button kept the focus, space would press it for the next motions too.
-  find("text").focus({ preventScroll: true });
+  // If a pressed button kept the focus, space would press it again for the next item.
+  byId("text").focus({ preventScroll: true });
   scrollTo({ top: 0 });
 }
 
-function tell(name, done, all) {
-  Object.assign(find(name), { max: Math.max(all, 1), value: done });
-  find(`${name}-told`).textContent = `${done} of ${all}`;
+function showProgress(name, done, all) {
+  Object.assign(byId(name), { max: Math.max(all, 1), value: done });
+  byId(`${name}-told`).textContent = `${done} of ${all}`;
 }
 
-function tick(words, place) {
+function eventCheckbox(words, place) {
   const label = document.createElement("label"), box = document.createElement("input"), key = document.createElement("b");
   box.type = "checkbox";
-  if (place < LETTERS.length) {
-    box.dataset.key = key.textContent = LETTERS[place];
+  if (place < EVENT_KEYS.length) {
+    box.dataset.key = key.textContent = EVENT_KEYS[place];
     label.append(box, key, " ", words);
   } else label.append(box, words);
   return label;
 }
 
-const viewerButton = (selector) => find("view").querySelector(selector);
+const viewerButton = (selector) => byId("view").querySelector(selector);
 
-function cast(answer, told) {
-  if (item) ask("/cast", { item: item.id, note: find("note").value.trim(), ...answer }, `Stored: ${told}.`);
+function cast(answer, words) {
+  if (item) send("/cast", { item: item.id, note: byId("note").value.trim(), ...answer }, `Stored: ${words}.`);
 }
 
 function score(points) {
-  const seen = [...find("events").querySelectorAll("input")].map((box) => box.checked);
+  const seen = [...byId("events").querySelectorAll("input")].map((box) => box.checked);
   cast({ score: points, seen }, `${points} of 5 points`);
 }
 
-// The button of the viewer for the next slower motion, after the slowest the one for full speed.
-function slower() {
-  const buttons = [...find("view").querySelectorAll("[data-times]")];
+// The viewer's button for the next slower speed, and after the slowest the one for full speed.
+function nextSpeedButton() {
+  const buttons = [...byId("view").querySelectorAll("[data-times]")];
   const now = buttons.findIndex((button) => button.dataset.times === speed);
   return buttons[(now + 1) % buttons.length];
 }
 
-function pressedBy(key) {
-  if (key === "n") return find("note");
-  if (key === "m") return slower();
+function elementForKey(key) {
+  if (key === "n") return byId("note");
+  if (key === "m") return nextSpeedButton();
   if (key === " ") return viewerButton(".motion-play");
   return document.querySelector(`[data-key="${CSS.escape(key)}"]`);
 }
@@ -101,18 +102,18 @@ document.addEventListener("click", (event) => {
   if (button.dataset.times) speed = button.dataset.times;
   if (button.dataset.press) cast({ pressed: button.dataset.press }, button.textContent.trim());
   if (button.dataset.score) score(Number(button.dataset.score));
-  if (button.id === "undo") ask("/undo", {}, "The last vote is taken back.");
+  if (button.id === "undo") send("/undo", {}, "Your last vote was undone.");
 });
 
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.matches("textarea")) {
-    if (event.key === "Escape") find("text").focus();
+    if (event.key === "Escape") byId("text").focus();
     return;
   }
   if (event.key === " " && event.target.matches("button, input, a")) return;
   const key = event.key.toLowerCase();
-  const pressed = pressedBy(key);
+  const pressed = elementForKey(key);
   if (!pressed) return;
   event.preventDefault();
   if (event.repeat) return;
@@ -120,4 +121,4 @@ document.addEventListener("keydown", (event) => {
   else pressed.click();
 });
 
-ask("/next", {}, "");
+send("/next", {}, "");

@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from atom.judging.vision.frames import frames_by_movement, draw_pictures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -14,13 +13,14 @@ from PIL import Image
 from atom.config import FramesConfig, VisionConfig
 from atom.corpus.composition import make_motion
 from atom.events import ACTIONS, Event
+from atom.judging.vision.motion_pictures import draw_pictures, sample_frames_by_movement
 from atom.judging.vision.questions import (
     ActionAnswer,
     EventsAnswer,
     Occurrence,
-    list_actions,
     build_events_question,
-    said,
+    list_actions,
+    plain_phrase,
 )
 from atom.judging.vision.vision_judge import (
     FIRST_MOTION,
@@ -42,13 +42,13 @@ class Says:
     """A model that always says the same."""
 
     def __init__(self, value):
-        self.value, self.asked = value, []
+        self.value, self.requests = value, []
 
     def choose_form(self, request):
         return "schema"
 
     async def ask(self, request):
-        self.asked.append(request)
+        self.requests.append(request)
         text = self.value if isinstance(self.value, str) else json.dumps(self.value)
         return Answer(text, None, "stop", "m", 900, 60, 0.01, 0.4, "{}")
 
@@ -72,7 +72,7 @@ def judged(value, subject=SUBJECT, **config):
 def test_the_right_events_in_the_right_order_are_five():
     opinion = judged(events_answer([(4, 40, 2)], [(50, 90, 1)]))
     assert opinion.judgement.score == 5 and opinion.judgement.exact and opinion.error is None
-    assert [(seen.action, seen.count, seen.start, seen.end) for seen in opinion.judgement.seen] == [
+    assert [(seen.action, seen.count, seen.start, seen.end) for seen in opinion.judgement.detected] == [
         ("jump_up", 2, 4, 41),
         ("wave_left", 1, 50, 91),
     ]
@@ -123,19 +123,19 @@ def test_an_answer_that_makes_no_sense_gives_no_score_and_says_why(answer, reaso
 )
 def test_any_sensible_answer_becomes_events_of_the_motion_in_order(actions, data):
     frames = 120
-    listed = sorted(actions, key=said)
-    told = []
+    listed = sorted(actions, key=plain_phrase)
+    action_answers = []
     for number in range(1, len(listed) + 1):
         places = data.draw(st.lists(st.tuples(st.integers(0, 119), st.integers(0, 200), st.integers(1, 5)), max_size=3))
-        told.append(
+        action_answers.append(
             ActionAnswer(
                 number=number,
                 occurrences=[Occurrence(first_frame=a, last_frame=max(a, b), times=t) for a, b, t in places],
             )
         )
-    seen = to_detected_events(EventsAnswer(description="", actions=told, others=["?"]), listed, frames)
+    seen = to_detected_events(EventsAnswer(description="", actions=action_answers, others=["?"]), listed, frames)
     assert all(event.action in listed and 0 <= event.start < event.end <= frames for event in seen)
-    assert {event.action for event in seen} == {listed[t.number - 1] for t in told if t.occurrences}
+    assert {event.action for event in seen} == {listed[t.number - 1] for t in action_answers if t.occurrences}
     assert all(event.count == 1 for event in seen if not ACTIONS[event.action].countable)
 
 
@@ -158,8 +158,8 @@ def test_the_paper_rule_and_the_text_stand_in_a_rating_but_not_in_decomposed_que
     for question, there in (("rating", True), ("events", False)):
         model = Says("{}")
         asyncio.run(judge_motion(model, SUBJECT, VisionConfig(question=question), "m"))
-        told = " ".join(part for part in model.asked[0].parts if isinstance(part, str))
-        assert (TEXT in told) == there
+        question_text = " ".join(part for part in model.requests[0].parts if isinstance(part, str))
+        assert (TEXT in question_text) == there
 
 
 def test_a_comparison_shows_both_motions_in_the_order_asked():
@@ -167,7 +167,7 @@ def test_a_comparison_shows_both_motions_in_the_order_asked():
     model = Says({"reason": "the first waves", "better": "first"})
     found = asyncio.run(compare_motions(model, SUBJECT, other, VisionConfig(), "m"))
     assert found.better == "first" and found.rationale == "the first waves"
-    parts = model.asked[0].parts
+    parts = model.requests[0].parts
     assert [
         parts.index(FIRST_MOTION),
         parts.index(SUBJECT.pictures[0]),
@@ -203,10 +203,10 @@ def test_pictures_show_every_nth_frame_once_and_are_the_same_each_time(joints, f
 
 def test_frames_lie_closer_where_more_moves(joints):
     still_first = np.concatenate([np.repeat(joints[:1], 60, axis=0), joints])
-    frames = np.array(frames_by_movement(still_first, len(still_first) // 4))
+    frames = np.array(sample_frames_by_movement(still_first, len(still_first) // 4))
     assert np.diff(frames[frames < 60]).mean() > 1.5 * np.diff(frames[frames >= 60]).mean()
-    still = frames_by_movement(np.repeat(joints[:1], 40, axis=0), 10)
-    assert still == list(range(0, 40, 4)) and frames_by_movement(joints[:1], 1) == [0]
+    still = sample_frames_by_movement(np.repeat(joints[:1], 40, axis=0), 10)
+    assert still == list(range(0, 40, 4)) and sample_frames_by_movement(joints[:1], 1) == [0]
 
 
 @pytest.mark.parametrize("tiles", [1, 2, 4])

@@ -1,0 +1,301 @@
+"""The canonical wording of an act: "waves his right hand" and "waving with the right hand" are `wave right hand`."""
+
+from atom.captions import lexicon, morphology
+from atom.captions.clause import Clause, NounPhrase
+from atom.captions.lexicon import word_set
+
+_SAME_VERB = {
+    "go": "walk", "shove": "push", "trip": "stumble", "tumble": "stumble", "rise": "stand up", "golf": "play golf",
+    "waltz": "dance waltz", "kickbox": "do kickboxing", "proceed": "walk", "leap": "leap", "search": "look for",
+    "stabilise": "stabilize", "evade": "dodge", "counterbalance": "recover balance", "travel": "move", "lay": "lie",
+    "sidekick": "kick", "stride": "walk", "hit": "hit", "toss": "throw", "place": "put", "position": "put",
+    "halt": "stop", "spin": "spin", "rotate": "turn", "regain": "recover", "compensate": "recover balance",
+    "salsa": "dance salsa", "tango": "dance tango",
+}  # fmt: skip
+# Acts of arm or hand, where captions say either: the limb is called hand.
+HAND_ACTS = word_set(
+    """wave throw punch pick put place catch grab point wipe stir strum knock hit strike slap stroke scratch rub
+    touch hold reach push pull shake pat clap write draw drink eat pour play pass give take brush clean salute toss
+    swipe tap drum type support dribble bounce serve beckon greet swing stretch move"""
+)
+ARM_ACTS = word_set("raise lower lift extend cross fold circle flap")
+WHOLE_BODY = (
+    lexicon.LOCOMOTION
+    | lexicon.STOPS
+    | word_set(
+        """step jump turn hop lean dodge stumble sidestep lunge spin fall kneel squat rotate pivot leap duck recover
+        evade avoid sit stand twist roll dive crouch bow balance swerve trip tumble rise cartwheel slip dance bend
+        lurch sway whirl shift"""
+    )
+)
+_NOTHING = word_set(
+    """something it them him her anything object everything himself herself itself themselves themself oneself thing"""
+)
+_KEEP_OBJECT = word_set("pick put hold lift grab carry bring take drop place set move push pull drag catch")
+_SIDEWAYS = ("left", "right")
+
+
+def limb_word(clause: Clause, phrase: NounPhrase, verb: str) -> str:
+    """Gives the name of a limb with its side, foot and leg or hand and arm unified where the act allows."""
+    noun = phrase.lemma
+    if noun in ("food", "feed", "feat"):
+        noun = "foot"
+    if verb == "kick" and noun in ("foot", "leg"):
+        noun = "leg"
+    elif verb in ("step", "walk", "hop", "stumble", "stomp", "jump") and noun in ("leg", "foot"):
+        noun = "foot"
+    elif (
+        verb in HAND_ACTS
+        and noun in ("arm", "hand")
+        and not phrase.plural
+        and (phrase is clause.limb or verb == "wave")
+    ):
+        noun = "hand"
+    elif verb in ARM_ACTS and noun in ("hand", "arm"):
+        noun = "arm"
+    both = "both" in phrase.modifiers or phrase.number == 2
+    if phrase.plural and noun not in ("all_fours",):
+        plural = {"foot": "feet"}.get(noun, noun + "s")
+        plural = "hands" if verb == "wave" and plural == "arms" else plural
+        name = f"both {plural}" if both or verb == "wave" else plural
+    else:
+        name = f"{phrase.side} {noun}" if phrase.side else noun
+    for modifier in phrase.modifiers:
+        if modifier.startswith("&"):
+            other = modifier[1:]
+            name += " and " + (other + "s" if phrase.plural and not other.endswith("s") else other)
+    return name.replace("_", " ")
+
+
+def _directions(clause: Clause) -> list[str]:
+    found = []
+    for direction in clause.directions:
+        if direction not in found and direction not in ("clockwise", "counterclockwise"):
+            found.append(direction)
+    return found
+
+
+def _thing(phrase: NounPhrase) -> str:
+    if phrase.lemma in lexicon.BODY_PARTS and phrase.side:
+        return f"{phrase.side} {phrase.lemma}"
+    return phrase.lemma.replace("_", " ")
+
+
+def base_verb(clause: Clause) -> str:
+    """Gives the canonical verb of a clause, without directions and limbs."""
+    verb = clause.lemma
+    directions = clause.directions
+    if verb == "rise" and any(p.is_limb for p in clause.objects):
+        return "raise"
+    if verb in ("get", "go", "fall", "drop", "come") and _on_knees(clause):
+        return "kneel down"
+    if verb in ("get", "come", "go", "rise", "stand", "push") and "up" in directions and not clause.passive:
+        if verb == "push" and not clause.reflexive:
+            return "push"
+        if not any(
+            p in ("stairs", "slope", "hill", "ramp", "ladder", "step")
+            for _, n in clause.prepositions
+            for p in [n.lemma]
+        ):
+            return "stand up"
+    if verb == "get" and any(p in ("to", "on", "onto") and phrase.lemma == "foot" for p, phrase in clause.prepositions):
+        return "stand up"
+    if verb == "get" and "back" in directions:
+        return "walk"
+    if verb == "stand" and clause.form != "ing" and clause.origin:
+        return "stand up"
+    circle = clause.path is not None and clause.path[0] in lexicon.PATHS - {"line", "turn"}
+    if verb == "balance" and ("out" in directions or clause.reflexive):
+        return "recover balance"
+    if clause.steps_told and not circle and verb in ("walk", "go", "take", "make", "do", "perform", "move", "come"):
+        return "step"
+    if verb in ("come", "get") and ("back" in directions):
+        return "walk"
+    return _SAME_VERB.get(verb, verb)
+
+
+def _turn(clause: Clause, directions: list[str]) -> str:
+    if (clause.degrees or 0) >= 180 or "around" in directions or "back" in directions:
+        return "turn around"
+    for side in _SIDEWAYS:
+        if side in directions:
+            return f"turn {side}"
+    return "turn"
+
+
+def _path(clause: Clause, verb: str) -> str:
+    noun, modifiers = clause.path
+    if noun in ("circle", "semicircle", "round", "loop", "lap"):
+        part = ""
+        for modifier in modifiers:
+            if modifier in ("quarter", "half"):
+                part = modifier + " "
+        if "three" in modifiers or "3" in modifiers:
+            part = "three-quarter "
+        return f"{verb} in {part or ('half ' if noun == 'semicircle' else '')}circle"
+    if noun in ("curve", "arc", "bend", "turn"):
+        return f"{verb} in curve"
+    if noun == "corner":
+        return f"{verb} around corner"
+    if noun in ("line", "straight_line"):
+        return f"{verb} forward"
+    return f"{verb} in {noun.replace('_', ' ')}"
+
+
+_PARTICIPLES = {"push": "pushed", "hit": "hit", "throw": "thrown", "shake": "shaken", "strike": "struck"}
+
+
+def _passive(clause: Clause) -> str:
+    verb = {"shove": "push"}.get(clause.lemma, clause.lemma)
+    participle = _PARTICIPLES.get(verb) or next(f for f, kind in morphology.inflect(verb) if kind == "ed")
+    words = f"be {participle}"
+    if clause.origin:
+        origin = {"forward": "front", "backward": "behind", "back": "behind"}.get(clause.origin, clause.origin)
+        return f"{words} from {origin}"
+    for direction in clause.directions:
+        if direction in ("left", "right"):
+            return f"{words} to {direction}"
+    for direction in clause.directions:
+        if direction in ("forward", "backward", "back", "sideways", "down", "over"):
+            return f"{words} {'backward' if direction == 'back' else direction}"
+    return words
+
+
+def action_of(clause: Clause) -> str:
+    """Gives the canonical wording of an act.
+
+    Args:
+        clause: the clause that describes it.
+
+    Returns:
+        Base-form verb, then direction, object or limb.
+    """
+    if clause.passive:
+        return _passive(clause)
+    verb = base_verb(clause)
+    directions = _directions(clause)
+    if clause.named and clause.named != verb and verb == clause.lemma and " " in verb:
+        bent = any(word in verb for word in ("in curve", "circle", "around"))
+        return " ".join([verb, *[d for d in directions if d in _SIDEWAYS and not bent]])
+    if verb == "repeat motion" or (verb == "repeat"):
+        return "repeat motion"
+    if verb in ("get", "go", "walk", "kneel", "drop", "fall") and _on_all_fours(clause):
+        return "get on all fours"
+    if verb in ("turn", "rotate", "face") and not any(p.lemma in lexicon.BODY_PARTS for p in clause.objects):
+        return _turn(clause, directions)
+    if verb == "dance":
+        return _dance(clause)
+    if verb == "play":
+        return " ".join(["play", *[_thing(p) for p in clause.objects[:1]]])
+    if clause.path is not None and (verb in lexicon.LOCOMOTION or verb == "step"):
+        return _path(clause, verb)
+    if clause.limb is not None and verb in ("walk in circle", "move in circle"):
+        return f"move {limb_word(clause, clause.limb, 'move')} in circle"
+    if verb == "kneel down":
+        return verb
+    if verb in ("walk in circle", "walk in curve", "stand up", "turn around", "move in circle"):
+        return verb
+    words = [verb]
+    words += _object_words(clause, verb)
+    words += _direction_words(clause, verb, directions)
+    if clause.limb is not None and verb not in ("wave",):
+        words.append("with " + limb_word(clause, clause.limb, verb.split()[0]))
+    return " ".join(words)
+
+
+def _on_knees(clause: Clause) -> bool:
+    return any(p in ("on", "onto", "to") and phrase.lemma == "knee" for p, phrase in clause.prepositions)
+
+
+def _on_all_fours(clause: Clause) -> bool:
+    if "on all fours" in clause.directions:
+        return True
+    for preposition, phrase in [
+        *clause.prepositions,
+        *([(clause.limb_preposition, clause.limb)] if clause.limb else []),
+    ]:
+        hands = phrase.lemma == "hand" and phrase.plural
+        several = any(modifier.startswith("&") for modifier in phrase.modifiers)  # "hands and knees"
+        if preposition in ("on", "onto", "to") and (phrase.lemma == "all_fours" or several or hands):
+            return True
+    return False
+
+
+def _dance(clause: Clause) -> str:
+    for phrase in clause.objects:
+        for word in (*phrase.modifiers, phrase.lemma):
+            if word in lexicon.DANCES:
+                return "dance " + word.replace("_", "-" if word == "cha_cha" else " ")
+        if phrase.lemma == "dance" and phrase.modifiers:
+            return "dance " + phrase.modifiers[-1] + " dance"
+    return "dance"
+
+
+def _object_words(clause: Clause, verb: str) -> list[str]:
+    words = []
+    particle = [d for d in clause.directions if d in ("up", "down", "out", "off")][:1]
+    if verb in ("pick", "put", "take", "set", "lay") and clause.objects:
+        words += particle if not clause.objects[0].is_limb else []
+        if verb == "pick" and not particle:
+            words.append("up")
+    if verb == "wave":
+        limb = clause.limb if clause.limb is not None else next((p for p in clause.objects if p.is_limb), None)
+        return [limb_word(clause, limb, "wave")] if limb is not None else []
+    for phrase in clause.objects[:1]:
+        if phrase.is_limb:
+            words.append(limb_word(clause, phrase, verb))
+        elif phrase.lemma in _NOTHING:
+            if verb in _KEEP_OBJECT:
+                words.append("object")
+        elif phrase.head >= 0:
+            words.append(_thing(phrase))
+    if clause.subject is not None and not words:
+        words.append(limb_word(clause, clause.subject, verb))
+    return words
+
+
+def _direction_words(clause: Clause, verb: str, directions: list[str]) -> list[str]:
+    words = []
+    diagonal = [d for d in directions if d == "diagonally"]
+    for direction in diagonal + [d for d in directions if d != "diagonally"]:
+        if direction == "back":
+            if verb in ("stand", "sit", "put", "lie"):
+                continue
+            direction = (
+                "backward" if verb in ("step", "lean", "jump", "hop", "stumble", "bend", "fall", "move") else "back"
+            )
+        if (
+            direction in ("up", "out", "off")
+            and verb in ("pick", "put", "take")
+            and clause.objects
+            and not clause.objects[0].is_limb
+        ):
+            continue
+        if direction == "down" and verb in ("put", "set", "lay") and clause.objects:
+            continue
+        if direction in ("forward",) and "up" in directions and verb == "stand":
+            continue
+        if direction == "around" and verb == "look":
+            words.append("around")
+            continue
+        words.append(direction)
+    if verb in lexicon.LOCOMOTION | {"step", "jump", "climb"}:
+        for preposition, phrase in clause.prepositions:
+            if phrase.lemma in ("stairs", "stair", "step") and preposition in ("up", "down"):
+                words.append(f"{preposition} stairs")
+            elif (
+                preposition in ("over", "around", "onto", "across", "through", "under")
+                and phrase.lemma not in lexicon.BODY_PARTS
+            ):
+                words.append(
+                    f"{preposition} {_thing(phrase)}{'s' if phrase.plural and not phrase.lemma.endswith('s') else ''}"
+                )
+    if verb in ("put", "place", "lean", "touch", "balance", "stand", "kneel"):
+        for preposition, phrase in clause.prepositions[:1]:
+            if preposition in ("on", "onto", "to", "in", "against", "behind", "over") and phrase.head >= 0:
+                words.append(f"{preposition} {'floor' if phrase.lemma == 'ground' else _thing(phrase)}")
+    seen: list[str] = []
+    for word in words:
+        if word not in seen:
+            seen.append(word)
+    return seen

@@ -1,0 +1,43 @@
+"""The config: what it refuses, and what it says of keys of earlier versions."""
+
+import pytest
+
+from atom.config import RunConfig, load_config, load_section, parse_config
+from atom.config.renamed import find_renamed_key
+from atom.config.tuning import TuningConfig
+from atom.errors import AtomError
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("tuning.rank=8", "config key 'tuning.rank' is now 'tuning.r'"),
+        ("tuning.log_probability=average", "config key 'tuning.log_probability' is now 'tuning.average_log_prob"),
+        ("on_policy.kl=0.1", "config key 'on_policy.kl' is now 'on_policy.kl_coef'"),
+        ("judging.vision.sight.form=sheet", "config key 'judging.vision.sight' is now 'judging.vision.frames'"),
+        ("imported.candidates=motions", "config key 'imported' is now 'external'"),
+        ("round_gain=0.1", "config key 'round_gain' is now 'min_round_gain'"),
+        ("evaluation.baselines=[sft, cooler]", "config key 'evaluation.baselines': 'cooler' is now 'low_temperature'"),
+    ],
+)
+def test_an_old_key_gets_one_line_with_its_new_name(override, line):
+    with pytest.raises(AtomError) as caught:
+        load_config(overrides=[override])
+    assert str(caught.value).startswith(line) and "\n" not in str(caught.value)
+
+
+def test_an_old_key_of_a_section_on_its_own_is_renamed_too():
+    with pytest.raises(AtomError, match=r"'tuning.epochs' is now 'tuning.num_train_epochs'"):
+        load_section(TuningConfig, ["epochs=2"])
+
+
+def test_a_key_that_never_was_lists_the_known_ones():
+    with pytest.raises(AtomError, match=r"unknown config key 'tuning.x'; known here: tasks, loss_type"):
+        load_config(overrides=["tuning.x=1"])
+
+
+def test_the_record_of_an_earlier_version_is_recognised_by_its_keys():
+    config = RunConfig().model_dump(mode="json")
+    assert find_renamed_key(config) is None and parse_config(config) == RunConfig()
+    config["tuning"]["rank"] = config["tuning"].pop("r")
+    assert find_renamed_key(config) == "config key 'tuning.rank' is now 'tuning.r'"
