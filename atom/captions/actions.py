@@ -33,6 +33,8 @@ _NOTHING = word_set(
 )
 _KEEP_OBJECT = word_set("pick put hold lift grab carry bring take drop place set move push pull drag catch")
 _SIDEWAYS = ("left", "right")
+_BACKWARD = word_set("step lean jump hop stumble bend fall move")  # "back" is backward here, and a return elsewhere
+_NO_DIRECTION = word_set("wave shake return clap")
 
 
 def limb_word(clause: Clause, phrase: NounPhrase, verb: str) -> str:
@@ -70,6 +72,8 @@ def limb_word(clause: Clause, phrase: NounPhrase, verb: str) -> str:
 def _directions(clause: Clause) -> list[str]:
     found = []
     for direction in clause.directions:
+        if clause.origin in _SIDEWAYS and direction in _SIDEWAYS and not clause.passive:
+            continue  # "from left to right" has no side
         if direction not in found and direction not in ("clockwise", "counterclockwise"):
             found.append(direction)
     return found
@@ -85,6 +89,8 @@ def base_verb(clause: Clause) -> str:
     """Gives the canonical verb of a clause, without directions and limbs."""
     verb = clause.lemma
     directions = clause.directions
+    if verb == "gain" and any(p.lemma in ("balance", "posture", "footing", "stability") for p in clause.objects):
+        return "recover"
     if verb == "rise" and any(p.is_limb for p in clause.objects):
         return "raise"
     if verb in ("get", "go", "fall", "drop", "come") and _on_knees(clause):
@@ -107,7 +113,7 @@ def base_verb(clause: Clause) -> str:
     circle = clause.path is not None and clause.path[0] in lexicon.PATHS - {"line", "turn"}
     if verb == "balance" and ("out" in directions or clause.reflexive):
         return "recover balance"
-    if clause.steps_told and not circle and verb in ("walk", "go", "take", "make", "do", "perform", "move", "come"):
+    if clause.has_steps and not circle and verb in ("walk", "go", "take", "make", "do", "perform", "move", "come"):
         return "step"
     if verb in ("come", "get") and ("back" in directions):
         return "walk"
@@ -188,7 +194,8 @@ def action_of(clause: Clause) -> str:
     if verb == "play":
         return " ".join(["play", *[_thing(p) for p in clause.objects[:1]]])
     if clause.path is not None and (verb in lexicon.LOCOMOTION or verb == "step"):
-        return _path(clause, verb)
+        moved = clause.subject or next((p for p in clause.objects if p.is_limb), None)
+        return _path(clause, f"{verb} {limb_word(clause, moved, verb)}" if moved is not None else verb)
     if clause.limb is not None and verb in ("walk in circle", "move in circle"):
         return f"move {limb_word(clause, clause.limb, 'move')} in circle"
     if verb == "kneel down":
@@ -198,13 +205,17 @@ def action_of(clause: Clause) -> str:
     words = [verb]
     words += _object_words(clause, verb)
     words += _direction_words(clause, verb, directions)
-    if clause.limb is not None and verb not in ("wave",):
-        words.append("with " + limb_word(clause, clause.limb, verb.split()[0]))
+    if clause.limb is not None and verb != "wave":
+        limb = limb_word(clause, clause.limb, verb.split()[0])
+        if clause.limb_preposition == "on" or verb in ("hop", "stand", "balance", "kneel"):
+            words.append(f"on {limb if clause.limb.side or clause.limb.plural else 'one ' + limb}")
+        elif clause.limb.side or not clause.limb.plural or verb not in WHOLE_BODY:
+            words.append(f"with {limb}")
     return " ".join(words)
 
 
 def _on_knees(clause: Clause) -> bool:
-    return any(p in ("on", "onto", "to") and phrase.lemma == "knee" for p, phrase in clause.prepositions)
+    return any(p in ("on", "onto", "to", "in") and phrase.lemma == "knee" for p, phrase in clause.prepositions)
 
 
 def _on_all_fours(clause: Clause) -> bool:
@@ -222,7 +233,10 @@ def _on_all_fours(clause: Clause) -> bool:
 
 
 def _dance(clause: Clause) -> str:
-    for phrase in clause.objects:
+    phrases = [*clause.objects, *([clause.act_phrase, clause.act_phrase.of] if clause.act_phrase is not None else [])]
+    for phrase in phrases:
+        if phrase is None:
+            continue
         for word in (*phrase.modifiers, phrase.lemma):
             if word in lexicon.DANCES:
                 return "dance " + word.replace("_", "-" if word == "cha_cha" else " ")
@@ -251,51 +265,41 @@ def _object_words(clause: Clause, verb: str) -> list[str]:
             words.append(_thing(phrase))
     if clause.subject is not None and not words:
         words.append(limb_word(clause, clause.subject, verb))
+    elif clause.subject is not None and verb == "cross":
+        words = [limb_word(clause, clause.subject, verb), "over", *words]
     return words
 
 
 def _direction_words(clause: Clause, verb: str, directions: list[str]) -> list[str]:
     words = []
-    diagonal = [d for d in directions if d == "diagonally"]
-    for direction in diagonal + [d for d in directions if d != "diagonally"]:
+    takes_particle = (
+        bool(clause.objects) and not clause.objects[0].is_limb and verb in ("pick", "put", "take", "set", "lay")
+    )
+    for direction in sorted(directions, key=lambda d: d != "diagonally"):
+        if takes_particle and direction in ("up", "down", "out", "off"):
+            continue
+        if verb in _NO_DIRECTION or (verb in lexicon.POSTURES and direction not in ("up", "down")):
+            continue
         if direction == "back":
-            if verb in ("stand", "sit", "put", "lie"):
-                continue
-            direction = (
-                "backward" if verb in ("step", "lean", "jump", "hop", "stumble", "bend", "fall", "move") else "back"
-            )
-        if (
-            direction in ("up", "out", "off")
-            and verb in ("pick", "put", "take")
-            and clause.objects
-            and not clause.objects[0].is_limb
-        ):
-            continue
-        if direction == "down" and verb in ("put", "set", "lay") and clause.objects:
-            continue
-        if direction in ("forward",) and "up" in directions and verb == "stand":
-            continue
-        if direction == "around" and verb == "look":
-            words.append("around")
-            continue
+            direction = "" if verb == "put" else "backward" if verb in _BACKWARD else "back"
         words.append(direction)
-    if verb in lexicon.LOCOMOTION | {"step", "jump", "climb"}:
-        for preposition, phrase in clause.prepositions:
+    words += _places(clause, verb)
+    return [word for word in dict.fromkeys(words) if word]
+
+
+def _places(clause: Clause, verb: str) -> list[str]:
+    """Gives the place where it is part of the act: "step over obstacles", "put hand on floor"."""
+    words = []
+    for preposition, phrase in clause.prepositions:
+        thing = "floor" if phrase.lemma == "ground" else _thing(phrase)
+        if verb in lexicon.LOCOMOTION | {"step", "jump", "climb"}:
             if phrase.lemma in ("stairs", "stair", "step") and preposition in ("up", "down"):
                 words.append(f"{preposition} stairs")
-            elif (
-                preposition in ("over", "around", "onto", "across", "through", "under")
-                and phrase.lemma not in lexicon.BODY_PARTS
-            ):
-                words.append(
-                    f"{preposition} {_thing(phrase)}{'s' if phrase.plural and not phrase.lemma.endswith('s') else ''}"
-                )
-    if verb in ("put", "place", "lean", "touch", "balance", "stand", "kneel"):
-        for preposition, phrase in clause.prepositions[:1]:
-            if preposition in ("on", "onto", "to", "in", "against", "behind", "over") and phrase.head >= 0:
-                words.append(f"{preposition} {'floor' if phrase.lemma == 'ground' else _thing(phrase)}")
-    seen: list[str] = []
-    for word in words:
-        if word not in seen:
-            seen.append(word)
-    return seen
+            elif preposition in ("over", "around", "onto", "across", "through", "under") and not phrase.is_limb:
+                words.append(f"{preposition} {thing}{'s' if phrase.plural and not thing.endswith('s') else ''}")
+        elif verb in ("put", "lean", "balance") and phrase.head >= 0 and not words:
+            if preposition in ("on", "onto", "to", "in", "against", "behind", "over"):
+                words.append(f"{preposition} {thing}")
+        elif verb == "look" and thing in ("floor", "down") and preposition in ("to", "at", "on"):
+            words.append("down")
+    return words

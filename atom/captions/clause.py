@@ -52,11 +52,17 @@ class Clause:
     path: tuple[str, tuple[str, ...]] | None = None  # noun of the path and its modifiers
     origin: str | None = None  # pushed from there
     counts: list[tuple[int, str]] = field(default_factory=list)  # number and unit
-    steps_told: bool = False
+    has_steps: bool = False
     degrees: int | None = None
     duration: bool = False
     named: str = ""  # full action where the words name it: "do handstand"
+    act_phrase: NounPhrase | None = None  # the noun phrase that names the act
     reflexive: bool = False
     was_passive: bool = False  # passive in the text, also where the limb moved is its subject
     finite: bool = True  # has a subject of its own: an auxiliary or a finite form
     beside: bool = False  # happens with the clause before it
+
+    def limbs(self) -> list[NounPhrase]:
+        """Gives the limbs that the clause names as used, as subject or as object."""
+        named = [self.limb, self.subject, *self.objects]
+        return [phrase for phrase in named if phrase is not None and phrase.lemma in lexicon.LIMBS]

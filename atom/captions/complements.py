@@ -41,6 +41,11 @@ class ComplementReader(PrepositionReader):
                 if after > place:
                     place = after
                     continue
+            if letter == "," and self._class(place + 1) in "MD":
+                after = self._take_trailing_times(clause, place + 1)
+                if after > place + 1:
+                    place = after
+                    continue
             if letter == "C":
                 after = self._take_coordination(clause, place)
                 if after == place:
@@ -129,7 +134,8 @@ class ComplementReader(PrepositionReader):
         if phrase.lemma in ("later", "long", "apart"):
             return phrase.end
         if (
-            self._word(phrase.end) in ("later", "before", "earlier")
+            self._class(phrase.end) in "RO"
+            and self._word(phrase.end) in ("later", "before", "earlier")
             and phrase.lemma in lexicon.COUNT_UNITS | lexicon.UNITS
         ):
             return phrase.end + 1
@@ -168,6 +174,15 @@ class ComplementReader(PrepositionReader):
         bare = not clause.objects and not clause.prepositions and clause.lemma not in lexicon.LOCOMOTION
         return bare and phrase.is_limb and self._class(phrase.start) == "S"
 
+    def _take_trailing_times(self, clause: Clause, place: int) -> int:
+        """`hops on one leg, 4 times`: the number behind the comma still belongs to the act."""
+        phrase = self._noun_phrase(place)
+        if phrase.lemma in ("time", "repetition", "rep") and self._take_measure(clause, phrase):
+            if phrase.number is not None:
+                clause.end = phrase.end - 1
+            return phrase.end
+        return place
+
     def _is_new_act(self, clause: Clause, phrase: NounPhrase) -> bool:
         return (
             bool(clause.objects or clause.directions)
@@ -186,7 +201,7 @@ class ComplementReader(PrepositionReader):
             if earlier.lemma in lexicon.LOCOMOTION and not earlier.counts:
                 if phrase.number is not None:
                     earlier.counts.append((phrase.number, "step"))
-                    earlier.steps_told = True
+                    earlier.has_steps = True
                 break
         return phrase.end
 
@@ -221,7 +236,9 @@ class ComplementReader(PrepositionReader):
         ahead = phrase.end
         while self._class(ahead) == "R" and ahead < self.size:
             ahead += 1
-        if self._class(ahead) in "VQ":
+        # In "lying on hands and knees stands up" the verb's subject is the person.
+        both_limbs = not clause.finite and phrase.is_limb and self._class(inside - 2) == "N"
+        if self._class(ahead) in "VQ" and not both_limbs:
             return place
         named = self._act_of(phrase)
         if (named and (phrase.has_determiner or phrase.number is not None)) or phrase.lemma in lexicon.PERSONS:

@@ -1,4 +1,4 @@
-"""Acts told without their verb: "then with his right arm", "2 steps back and then again forward"."""
+"""Acts without a verb of their own: "then with his right arm", "2 steps back and then again forward"."""
 
 from atom.captions import lexicon
 from atom.captions.clause import Clause, NounPhrase
@@ -14,14 +14,17 @@ class EllipsisReader(ComplementReader):
         super().__init__(tokens)
         self._links: set[str] = set()  # what joins the next clause to those before
         self._subject: NounPhrase | None = None
+        self._leading_limb: NounPhrase | None = None
         self._reset()
 
     def _adverb_outside(self, place: int) -> int:
         word = self.tokens[place].word
         if word == "still":
             self._still = True
-        if word in lexicon.TIMES_ADVERBS and self.clauses and "then" in self._links and self._class(place + 1) == "I":
-            return self._read_ellipsis(place)
+        if word in lexicon.TIMES_ADVERBS and self.clauses and self._class(place + 1) == "I" and (
+            "then" in self._links or ("and" in self._links and self._can_split())
+        ):  # fmt: skip
+            return self._read_ellipsis(place)  # "then twice on the right leg"
         if word in ("again", *lexicon.DIRECTIONS) and self._is_ellipsis(place):
             return self._read_ellipsis(place)
         return place + 1
@@ -37,7 +40,7 @@ class EllipsisReader(ComplementReader):
         while self._class(ahead) == "R" and ahead < self.size:
             direction = direction or bool(lexicon.DIRECTIONS.get(self._word(ahead)))
             ahead += 1
-        steps = self._class(ahead) in "MD" and self.clauses[-1].steps_told
+        steps = self._class(ahead) in "MD" and self.clauses[-1].has_steps
         return direction and (steps or self._class(ahead) in ".,OCIWF")
 
     def _can_split(self) -> bool:
@@ -50,7 +53,7 @@ class EllipsisReader(ComplementReader):
         model = self.clauses[-1]
         clause = Clause(model.lemma, model.form, place, place, place)
         clause.elliptic, clause.from_noun, clause.named = True, model.from_noun, model.named
-        clause.steps_told = model.steps_told
+        clause.has_steps = model.has_steps
         self._open(clause)
         if limb is not None:
             clause.end = limb.end - 1
@@ -72,12 +75,18 @@ class EllipsisReader(ComplementReader):
             clause.directions = list(model.directions)
         elif limb is not None and not clause.directions and clause.limb is not None:
             clause.objects.extend(model.objects)
+        elif model.lemma != "step" and not clause.limbs():
+            # "extends her left arm to the front, then to the side": the same limb
+            clause.limb, clause.limb_preposition = model.limb, model.limb_preposition
+            clause.objects.extend(phrase for phrase in model.objects if phrase.is_limb)
         self._close(clause)
         return place
 
     def _preposition_outside(self, place: int) -> int:
         """A prepositional phrase before any verb ("from a sitting position, ...") or an ellipsis."""
         inside = place + 1
+        while self._class(inside) == "R" and self._class(inside + 1) in "RAM":
+            inside += 1  # "with initially bent knees"
         if self._class(inside) == "V":
             if self._word(place) == "without":
                 return self._skip_reason(inside)
@@ -85,9 +94,16 @@ class EllipsisReader(ComplementReader):
                 # "from kneeling" names a state left behind
                 return self._skip_reason(inside) if self._word(place) in ("from", "for") else inside
             return inside
-        if self._class(inside) not in NOUN_PHRASE or self._class(inside) == ".":
+        if self._class(inside) not in NOUN_PHRASE:
             return inside
         phrase = self._noun_phrase(inside)
+        if (
+            self._word(place) in ("with", "using")
+            and phrase.is_limb
+            and phrase.side
+            and self._class(phrase.end) in "DSN,X"
+        ):
+            self._leading_limb = phrase  # "with his left hand a man picks up ..."
         if phrase.is_limb and self._class(phrase.end) == "C" and self._class(phrase.end + 1) in NOUN_PHRASE:
             second = self._noun_phrase(phrase.end + 1)  # "on hands and knees"
             if second.is_limb:
@@ -96,7 +112,7 @@ class EllipsisReader(ComplementReader):
         if self.clauses and not links & {"while", "before", "after"} and self._class(phrase.end) not in "VQ":
             named = phrase.is_limb or phrase.lemma in ("left", "right", "one")
             apart = self._names_other_limb(self.clauses[-1], inside) and links & {",", "and"}
-            if ("then" in links or apart) and named and self._word(place) in ("with", "using"):
+            if ("then" in links or apart) and named and self._word(place) in self._limb_prepositions():
                 return self._read_ellipsis(place)
             direction = phrase.lemma in lexicon.DIRECTION_NOUNS or phrase.lemma in ("left_side", "right_side")
             if (
@@ -107,12 +123,22 @@ class EllipsisReader(ComplementReader):
                 return self._read_ellipsis(place)
         return phrase.end
 
+    def _limb_prepositions(self) -> tuple[str, ...]:
+        return ("with", "using", "on") if self.clauses[-1].limb_preposition == "on" else ("with", "using")
+
     def _noun_outside(self, place: int) -> int:
         phrase = self._noun_phrase(place)
+        last = self.clauses[-1] if self.clauses else None
+        limbs = last.limbs() if last is not None else []
+        other = phrase.lemma == "other" or (phrase.lemma == "one" and phrase.side is not None)
+        if other and limbs and "then" in self._links:
+            # "raises one arm, then the other", "... then the right one"
+            meant = NounPhrase(phrase.start, phrase.end, phrase.head, limbs[0].lemma, phrase.side, has_determiner=True)
+            return self._read_ellipsis(place, meant)
         if phrase.head < 0:
-            if phrase.number is not None and self.clauses and self._links and self.clauses[-1].steps_told and (
-                self._class(phrase.end) in "IR" and not self._links & {"while", "before", "after"}
-            ):  # fmt: skip
+            numbered = bool(self.clauses) and (self.clauses[-1].has_steps or self.clauses[-1].from_noun)
+            joined = self._links and not self._links & {"while", "before", "after"}
+            if phrase.number is not None and numbered and joined and self._class(phrase.end) in "IR":
                 return self._read_ellipsis_of_number(phrase)
             return phrase.end
         ahead = phrase.end
@@ -165,20 +191,22 @@ class EllipsisReader(ComplementReader):
             return self._read_ellipsis_of_number(phrase)
         if phrase.is_limb:
             self._subject = phrase
+        if self.clauses and self._class(phrase.end) not in "I":
+            links.discard("after")  # "after a short distance": no act
         return phrase.end
 
     def _read_ellipsis_of_number(self, phrase: NounPhrase) -> int:
         """`one step to the right and then one to the left`."""
         after = self._read_ellipsis(phrase.start, skip_to=phrase.end if phrase.lemma == "one" else -1)
         if phrase.number is not None and phrase.head < 0:
-            self.clauses[-1].counts.append((phrase.number, "step"))
+            self.clauses[-1].counts.append((phrase.number, "step" if self.clauses[-1].has_steps else "act"))
         return max(after, phrase.end)
 
     def _read_noun_clause(self, phrase: NounPhrase, act: str) -> int:
         start = phrase.start if phrase.has_determiner or phrase.number is None else phrase.number_place
         clause = Clause(act, "noun", start, phrase.head, phrase.end - 1)
         clause.from_noun = True
-        clause.named = act
+        clause.named, clause.act_phrase = act, phrase
         self._take_modifiers(clause, phrase)
         if (
             "." not in self._links
@@ -242,6 +270,9 @@ class EllipsisReader(ComplementReader):
         self._links = set()
 
     def _close(self, clause: Clause) -> None:
+        if self._leading_limb is not None and clause.limb is None:
+            clause.limb, clause.limb_preposition = self._leading_limb, "with"
+        self._leading_limb = None
         self.clauses.append(clause)
         self._subject = None
         self._reset()

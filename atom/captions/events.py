@@ -45,7 +45,7 @@ def select(clauses: list[Clause]) -> list[Clause]:
     if not kept:
         for clause in clauses:
             if clause.lemma == "have" and any(p.is_limb for p in clause.objects):
-                clause.lemma = "hold"  # "has both arms raised": a limb state, the only thing told
+                clause.lemma = "hold"  # "has both arms raised": a limb state, and nothing else
         kept = [clause for clause in clauses if clause.lemma not in _NEVER]
     kept = _merge_locomotion(kept)
     _share_limbs(kept)
@@ -91,7 +91,7 @@ def _merge_locomotion(clauses: list[Clause]) -> list[Clause]:
         last = kept[-1] if kept else None
         if last is not None and _same_stretch(last, clause):
             last.counts += clause.counts
-            last.steps_told = last.steps_told or clause.steps_told
+            last.has_steps = last.has_steps or clause.has_steps
             last.path = last.path or clause.path
             last.directions += [d for d in clause.directions if d not in last.directions]
             last.end = max(last.end, clause.end)

@@ -103,7 +103,8 @@ IRREGULAR = {  # form: (lemma, form class)
     "dying": ("die", "ing"), "left": ("leave", "ed"), "felt": ("feel", "ed"), "led": ("lead", "ed"),
     "waltzes": ("waltz", "s"), "seen": ("see", "ed"), "shown": ("show", "ed"), "worn": ("wear", "ed"),
     "set": ("set", "base"), "put": ("put", "base"), "hit": ("hit", "base"), "cut": ("cut", "base"),
-    "goin": ("go", "ing"), "beginning": ("begin", "ing"),
+    "goin": ("go", "ing"), "mimicking": ("mimic", "ing"), "mimicked": ("mimic", "ed"),
+    "beginning": ("begin", "ing"),
     "travelling": ("travel", "ing"), "travelled": ("travel", "ed"),
     "pedalling": ("pedal", "ing"), "backs": ("back", "s"), "backed": ("back", "ed"), "backing": ("back", "ing"),
     "let": ("let", "base"), "lets": ("let", "s"), "became": ("become", "ed"),
@@ -265,7 +266,6 @@ NOUNS = (
         sun moon line pushing handrail banister barrier hurdle stance teapot bull cowboy surfer"""
     )
 )
-NOUN_PLURALS_ONLY = word_set("stairs drums clothes scissors")
 UNITS = word_set(
     """degree degrees degress meter meters metre metres m cm km centimeter centimeters second seconds minute minutes
     feet foot inch inches yard yards mile miles percent hour hours kg ° deg sec secs"""
@@ -297,10 +297,11 @@ DIRECTION_NOUNS = {
     "left": "left", "right": "right", "front": "forward", "back": "backward", "rear": "backward", "side": "sideways",
     "sides": "sideways", "forward": "forward", "backward": "backward", "leftside": "left", "rightside": "right",
 }  # fmt: skip
-PARTICLES = word_set("up down over out off away in around")
 
 # ---- words of several words, and spellings that HumanML3D's mirroring and hasty typing have damaged ------------------
 MULTIWORDS = {
+    "some one": "someone", "some body": "somebody", "his / her": "his", "her / his": "her", "his or her": "his",
+    "him / her": "him", "he / she": "he", "he or she": "he", "him or her": "him",
     "counter clockwise": "counterclockwise", "anti clockwise": "counterclockwise", "clock wise": "clockwise",
     "counter clock wise": "counterclockwise", "anti clock wise": "counterclockwise",
     "counter counterclockwise": "counterclockwise", "counter counter clockwise": "counterclockwise",
@@ -357,7 +358,8 @@ SPELLINGS = {
     "thier": "their", "there's": "there", "cirle": "circle", "ciricle": "circle", "streight": "straight",
     "whiping": "wiping", "wipping": "wiping", "squad": "squat", "squads": "squats", "humans": "human",
     "bounds": "leaps", "sidways": "sideways", "thats": "that", "approx": "approximately", "theirs": "their",
-    "upwords": "upwards", "em": "them", "alternatively": "alternately",
+    "upwords": "upwards", "tu": "to",
+    "omething": "something", "somethings": "something", "befor": "before", "em": "them", "alternatively": "alternately",
 }  # fmt: skip
 
 # ---- verbs and nouns that change how what follows is read ----------------------------------------------------------
@@ -385,12 +387,16 @@ DEGREES = word_set("degree degrees degress deg °")
 SUPPORTS = word_set("help assistance support aid use")
 RESTS = word_set("rest stop halt standstill pause")
 # Verbs whose limb after "on" carries the act: "hops on the left leg".
-ON_LIMB = word_set("hop stand balance kneel jump step lean walk rest limp leap skip land")
+ON_LIMB = word_set("lunge hop stand balance kneel jump step lean walk rest limp leap skip land")
 TURNS = word_set("turn rotate pivot spin")
 # Verbs that need what follows "with", "at" or "for": "plays with a ball", "points at something".
 TAKES_ANY_PREPOSITION = word_set(
     """play look search dance reach stir hit bat sweep limp kick point punch throw wave stare"""
 )
+DIRECTION_ADJECTIVES = {
+    "forward": "forward", "forwards": "forward", "backward": "backward", "backwards": "backward",
+    "sideways": "sideways", "diagonal": "diagonally", "upward": "up", "downward": "down",
+}  # fmt: skip
 PATH_ADJECTIVES = {
     "curved": "curve", "curving": "curve", "circular": "circle", "zigzag": "zigzag", "round": "circle",
     "rounded": "curve", "circle": "circle", "square": "square",

@@ -22,12 +22,12 @@ class MeasureReader(NounPhraseReader):
             modifiers = ("three" if number == 3 else "quarter", *modifiers)
             number = None
         if lemma in ("path", "line", "pattern", "motion", "way", "shape", "route", "trajectory"):
-            bent = {"curved": "curve", "curving": "curve", "circular": "circle", "zigzag": "zigzag", "round": "circle",
-                    "rounded": "curve", "circle": "circle", "square": "square"}  # fmt: skip
-            lemma = next((bent[m] for m in modifiers if m in bent), lemma)
+            lemma = next((lexicon.PATH_ADJECTIVES[m] for m in modifiers if m in lexicon.PATH_ADJECTIVES), lemma)
         if lemma not in lexicon.PATHS and lemma not in ("figure_eight", "straight_line"):
             return False
         clause.path = (lemma, modifiers)
+        if clause.lemma in ("make", "take", "perform", "do"):
+            clause.lemma = "walk"
         if phrase.side:
             clause.directions.append(phrase.side)
         if number is not None:
@@ -41,7 +41,7 @@ class MeasureReader(NounPhraseReader):
         """Takes numbers of times, steps, laps, degrees, metres, seconds."""
         lemma = phrase.lemma
         if lemma in lexicon.STEP_NOUNS:
-            clause.steps_told = True
+            clause.has_steps = True
             if phrase.number is not None:
                 clause.counts.append((phrase.number, "step"))
             if phrase.side:

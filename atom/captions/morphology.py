@@ -5,11 +5,10 @@ from functools import lru_cache
 from atom.captions import lexicon
 
 _VOWELS = "aeiou"
-# Two-syllable verbs and others whose last consonant isn't doubled before -ing and -ed.
-_NO_DOUBLING = frozenset("enter gather cover shiver recover wander answer waiter open lower stagger swagger visit exit")
 
 
 def _doubles(lemma: str) -> bool:
+    lemma = lemma.replace("qu", "q")  # the u of "squat" is no vowel
     if len(lemma) < 3 or lemma[-1] in _VOWELS + "wxy" or lemma[-2] not in _VOWELS or lemma[-3] in _VOWELS:
         return False
     syllables = sum(1 for a, b in zip(" " + lemma, lemma) if b in _VOWELS and a not in _VOWELS)
@@ -49,6 +48,10 @@ def _verb_forms() -> dict[str, tuple[str, str]]:
         for form, kind in inflect(lemma):
             if kind == "base" or form not in forms:
                 forms[form] = (lemma, kind)
+        if lemma[-1] not in _VOWELS + "wxy" and lemma[-2] in _VOWELS and lemma[-3:-2] not in tuple(_VOWELS):
+            # Both spellings of verbs of several syllables: "sidestepping", "travelling"
+            forms.setdefault(lemma + lemma[-1] + "ing", (lemma, "ing"))
+            forms.setdefault(lemma + lemma[-1] + "ed", (lemma, "ed"))
     forms.update(lexicon.IRREGULAR)
     return forms
 
@@ -77,7 +80,7 @@ _OTHER_WORDS = (
 )  # fmt: skip
 KNOWN = _OTHER_WORDS | frozenset(VERB_FORMS) | frozenset(NOUN_FORMS)
 
-# Words worth a correction, the likelier first: what captions are mostly made of.
+# Words worth a correction, the likelier first.
 _FREQUENT_VERBS = lexicon.word_list(
     """walk turn perform jump stand move take start stumble step throw wipe raise kick kneel lift punch
     push recover stretch bend crawl swing dance jog stir return continue wave dodge balance rotate shake lower avoid
@@ -87,7 +90,7 @@ _FREQUENT_WORDS = lexicon.word_list(
     """person human someone somebody subject figure forward forwards backward backwards sideways
     clockwise counterclockwise straight around circle quarter degree degrees before while after during then with
     right left slowly quickly another steps towards against something object ground shoulder position guitar
-    sidestep running motion movement because"""
+    sidestep running motion movement because again"""
 )
 
 

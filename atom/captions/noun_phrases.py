@@ -2,8 +2,15 @@
 
 from atom.captions import lexicon, morphology
 from atom.captions.clause import Clause, NounPhrase
+from atom.captions.lexicon import word_set
 from atom.captions.tokens import Token
 
+# Adverbs that may stand inside of a noun phrase: "two very small backward steps".
+_INNER_ADVERBS = word_set(
+    """very more quite about approximately almost nearly slightly too less a_bit upright sideways forward backward
+    forwards backwards left right leftward leftwards rightward rightwards upward upwards downward clockwise
+    counterclockwise"""
+)
 NOUN_PHRASE = "DSAMN"  # word classes that a noun phrase can begin with
 
 
@@ -39,10 +46,13 @@ class NounPhraseReader:
                 if token.word in lexicon.VAGUE_NUMBERS or token.word in ("both", "other"):
                     modifiers.append(token.word)
             elif letter == "A":
+                if head >= 0 and self.tokens[head].lemma in lexicon.UNITS and self._class(place + 1) in "AN":
+                    modifiers.append(self.tokens[head].word)  # "a 90 degree right turn"
+                    head = -1
                 if head >= 0:
                     break
                 if token.word in ("left", "right"):
-                    side = token.word
+                    side = None if side not in (None, token.word) else token.word  # "left and right arm": none
                 elif token.word in ("single", "double", "triple"):
                     number, number_place = lexicon.NUMBERS[token.word], place
                 elif token.word.endswith("ing") and morphology.verb_form(token.word):
@@ -51,7 +61,8 @@ class NounPhraseReader:
             elif letter == "M":
                 if head >= 0:
                     break
-                value = lexicon.NUMBERS.get(token.word)
+                compound = self._word(place + 1) in ("handed", "legged", "footed", "sided")  # "one handed": no number
+                value = None if compound else lexicon.NUMBERS.get(token.word)
                 if value is None:
                     try:
                         value = round(float(token.word.replace(",", ".")))
@@ -69,40 +80,11 @@ class NounPhraseReader:
                 head = place
             elif letter == "R" and token.word.endswith("ly") and head < 0 and self._class(place + 1) in "AMN":
                 pass
-            elif (
-                letter == "R"
-                and token.word
-                in (
-                    "very",
-                    "more",
-                    "quite",
-                    "about",
-                    "approximately",
-                    "almost",
-                    "nearly",
-                    "slightly",
-                    "too",
-                    "sideways",
-                    "forward",
-                    "backward",
-                    "forwards",
-                    "backwards",
-                    "less",
-                    "a_bit",
-                    "upright",
-                    "left",
-                    "right",
-                    "upward",
-                    "upwards",
-                    "downward",
-                    "clockwise",
-                    "counterclockwise",
-                )
-                and head < 0
-                and self._class(place + 1) in "AMN"
-            ):
+            elif letter == "R" and token.word in _INNER_ADVERBS and head < 0 and self._class(place + 1) in "AMN":
                 if token.word in lexicon.DIRECTIONS:
                     modifiers.append(token.word)
+                    if lexicon.DIRECTIONS[token.word] in ("left", "right"):
+                        side = lexicon.DIRECTIONS[token.word]  # "a quarter leftwards circle"
             elif (
                 letter == "C"
                 and head < 0
@@ -142,7 +124,7 @@ class NounPhraseReader:
         phrase.plural = head >= 0 and (
             self.tokens[head].word in morphology.PLURALS or self.tokens[head].word.endswith("s")
         )
-        if self._word(end) == "of" and self._class(end + 1) in NOUN_PHRASE and self._class(end + 1) != ".":
+        if self._word(end) == "of" and self._class(end + 1) in NOUN_PHRASE:
             phrase.of = self._noun_phrase(end + 1)
             phrase.end = phrase.of.end
         return phrase

@@ -14,6 +14,7 @@ _LIMB_PREPOSITIONS = word_set("with using by via through")
 _REASON_PREPOSITIONS = word_set("due_to because_of without during against per according_to")
 # Phrases with these tell manner or place, unless the verb needs them.
 _LOOSE_PREPOSITIONS = word_set("with for by like near beside opposite of")
+_POSTURE_ADVERBS = word_set("up down out apart together straight forward forwards upwards downwards sideways high low")
 _ORIGINS = word_set("behind above below beneath between front")
 
 
@@ -76,9 +77,13 @@ class PrepositionReader(VerbGroupReader):
             return end
         self._rename(clause, preposition, phrase.lemma)
         phrase = self._limb_behind(clause, preposition, phrase)
+        end_before = clause.end
         if self._belongs(clause, preposition, phrase):
             clause.end = end - 1
-        return self._skip_absolute(clause, preposition, phrase, end)
+        after_posture = self._skip_absolute(clause, preposition, phrase, end)
+        if after_posture > end:
+            clause.end = end_before  # a posture is no part of the event's phrase
+        return after_posture
 
     @staticmethod
     def _rename(clause: Clause, preposition: str, lemma: str) -> None:
@@ -94,7 +99,7 @@ class PrepositionReader(VerbGroupReader):
         """Gives the limb in "with the help of his left arm" and "with the left", else the phrase itself."""
         lemma, inner = phrase.lemma, phrase.of
         if preposition in ("with", "using", "on") and (lemma in ("left", "right") or (lemma == "one" and phrase.side)):
-            last = next((c.limb for c in [clause, *reversed(self.clauses[-2:])] if c.limb is not None), None)
+            last = next((limb for c in [clause, *reversed(self.clauses[-2:])] for limb in c.limbs()), None)
             if last is None and preposition == "on":
                 return phrase
             noun = last.lemma if last is not None else "hand"
@@ -125,12 +130,12 @@ class PrepositionReader(VerbGroupReader):
             return inner is not None or bool(phrase.modifiers)
         if lemma == "right_angle" or (preposition in _PATH_PREPOSITIONS and self._path_of(clause, phrase)):
             return True
-        steps_told = clause.steps_told
+        has_steps = clause.has_steps
         if preposition in _MEASURE_PREPOSITIONS and self._take_measure(clause, phrase):
             if preposition == "for" and lemma in ("time", "second", "minute"):
                 clause.duration = True
             if preposition in ("in", "with", "at") and phrase.number is None:
-                clause.steps_told = steps_told  # "with wide steps": manner
+                clause.has_steps = has_steps  # "with wide steps": manner
                 return False
             return True
         if preposition == "for" and lemma in ("moment", "while", "second", "time"):
@@ -170,17 +175,17 @@ class PrepositionReader(VerbGroupReader):
             if second.is_limb and self._class(second.end) not in "VQ":
                 place = second.end
         letter = self._class(place)
-        participle = letter == "V" and self.tokens[place].form in ("ing", "ed")
+        participle = letter == "V" and self.tokens[place].form in ("ing", "ed") and not phrase.side
         if letter == "A" or participle or self._word(place) == "being":
             clause.limb = None if clause.limb is phrase else clause.limb
             place += 1
             while self._class(place) in "RIDSANQ":
                 place = self._noun_phrase(place).end if self._class(place) in NOUN_PHRASE else place + 1
-        elif letter == "R" and self._word(place) not in ("left", "right") and phrase.plural:
+        elif letter == "R" and self._word(place) in _POSTURE_ADVERBS and phrase.plural:
             # "with his arms up": a posture
             clause.limb = None if clause.limb is phrase else clause.limb
-            while self._class(place) == "R":
-                place += 1
+            while self._class(place) in "RIDSAN" and self._word(place) != "again":
+                place = self._noun_phrase(place).end if self._class(place) in NOUN_PHRASE else place + 1
         return place
 
     @staticmethod
@@ -192,7 +197,7 @@ class PrepositionReader(VerbGroupReader):
 
     @staticmethod
     def _take_limb(clause: Clause, preposition: str, phrase: NounPhrase) -> bool:
-        if clause.lemma in lexicon.TURNS and preposition in _PIVOT_PREPOSITIONS:
+        if clause.lemma.split()[0] in lexicon.TURNS and preposition in _PIVOT_PREPOSITIONS:
             clause.pivot = phrase  # the foot turned upon is no direction
         elif preposition in _LIMB_PREPOSITIONS or (preposition in ("on", "onto") and clause.lemma in lexicon.ON_LIMB):
             if clause.limb is None:

@@ -9,7 +9,7 @@ from atom.captions.clause import Clause
 from atom.captions.clauses import MAX_CLAUSES, ClauseReader
 from atom.captions.events import select
 from atom.captions.order import groups_of, order_clauses
-from atom.captions.sides_and_counts import count_of, is_countable, share_count, side_of
+from atom.captions.sides_and_counts import carry_limb, count_of, is_countable, share_count, side_of
 from atom.captions.tokens import MAX_CHARACTERS, Token, tokenize
 from atom.captions.word_classes import classify
 
@@ -60,6 +60,7 @@ def _assemble(text: str, tokens: list[Token], clauses: list[Clause], remarks: li
     side: str | None = None
     for clause, count in zip(clauses, counts):
         side = None if clause.lemma in ("repeat", "repeat motion") else side_of(clause, earlier, side)
+        carry_limb(clause, earlier, side)
         start, end = tokens[clause.start].start, tokens[clause.end].end
         events.append(
             CaptionEvent(text[start:end], start, end, action_of(clause), side, count, is_countable(clause, count))

@@ -14,7 +14,7 @@ _CARRIED = word_set(
 _HAND_PARTS = word_set("hand arm fist elbow finger palm")
 _UNCOUNTABLE = (
     lexicon.LOCOMOTION | lexicon.STOPS | lexicon.DIFFUSE
-    | word_set("hold keep stay stand lie remain rest wait balance pose hang dance play do_karate")
+    | word_set("hold keep stay stand lie remain rest wait balance pose hang dance play return")
 ) - word_set("""drink gesture pace clean wash eat head interact inspect""")  # fmt: skip
 _DIFFUSE_NOUNS = word_set("karate yoga gymnastics boxing ballet golf tennis kickboxing")
 
@@ -72,8 +72,6 @@ def _limb_side(clause: Clause) -> str | None:
     for phrase in limbs:
         if phrase.side:
             return phrase.side
-        if phrase.plural or "both" in phrase.modifiers:
-            break
     for phrase in clause.objects:
         if phrase.side and phrase.head >= 0:
             return phrase.side
@@ -109,6 +107,29 @@ def _carries(clause: Clause, earlier: Clause) -> bool:
     return (clause.lemma in _CARRIED and (bare or pronoun)) or (pronoun and clause.lemma not in WHOLE_BODY)
 
 
+def carry_limb(clause: Clause, earlier: Clause | None, side: str | None) -> None:
+    """Writes a limb carried over into the clause, so that its action names it.
+
+    Args:
+        clause: the clause of the act, changed in place.
+        earlier: the clause before it.
+        side: the side found for the act.
+    """
+    if earlier is None or side is None or clause.passive or _limb_side(clause) is not None:
+        return
+    limbs = [p for p in clause.objects if p.is_limb and not p.plural]
+    moved = next((p for p in (earlier.subject, *earlier.objects) if p is not None), None)
+    if limbs:
+        limbs[0].side = side
+    elif clause.objects and clause.objects[0].lemma == "it" and moved is not None and moved.is_limb:
+        clause.objects[0] = moved  # "raises his left hand and shakes it"
+    elif clause.lemma in HAND_ACTS and _carries(clause, earlier) and clause.limb is None:
+        clause.limb = earlier.limb or next(
+            (p for p in (earlier.subject, *earlier.objects) if p is not None and p.is_limb), None
+        )
+        clause.limb_preposition = "with"
+
+
 def count_of(clause: Clause) -> int | None:
     """Gives the number that the clause tells, steps before laps."""
     for unit in ("step", "act", "lap"):
@@ -116,7 +137,10 @@ def count_of(clause: Clause) -> int | None:
             if its_unit == unit:
                 return number
     if clause.lemma in ("do", "make", "perform", "execute", "complete") and not clause.from_noun and clause.objects:
-        return clause.objects[0].number  # "does three zorps"
+        number, modifiers = clause.objects[0].number, clause.objects[0].modifiers
+        return (
+            None if number is None or number >= 45 or lexicon.UNITS & set(modifiers) else number
+        )  # "does three zorps"
     for phrase in [*clause.objects, *[p for _, p in clause.prepositions]]:
         if phrase.number is not None and phrase.lemma and phrase.lemma == clause.lemma:
             return phrase.number
@@ -124,8 +148,8 @@ def count_of(clause: Clause) -> int | None:
 
 
 def is_countable(clause: Clause, count: int | None) -> bool:
-    """Whether the act has a natural unit, so that its number could be told."""
-    if count is not None or clause.steps_told or clause.passive:
+    """Whether the act has a natural unit, so that one could count it."""
+    if count is not None or clause.has_steps or clause.passive:
         return True
     verb = clause.lemma
     if verb in ("stand", "sit", "lie", "kneel", "get", "come", "go") and any(
@@ -136,6 +160,8 @@ def is_countable(clause: Clause, count: int | None) -> bool:
         return True
     if verb in ("lie", "sit", "kneel") and clause.form != "ing":
         return True
+    if verb == "look":
+        return all(preposition != "for" for preposition, _ in clause.prepositions) and "around" not in clause.directions
     if verb == "move":
         return bool(clause.objects) or clause.subject is not None
     if clause.limb is not None and verb in ("walk in circle", "move in circle"):
@@ -157,7 +183,7 @@ _OPPOSITES = (
 
 
 def share_count(clauses: list[Clause], counts: list[int | None]) -> None:
-    """Gives a number told for a cycle to each part of it: "raises and lowers his arms three times".
+    """Gives the number of a cycle to each part of it: "raises and lowers his arms three times".
 
     Args:
         clauses: the clauses of the events, in order of the text.

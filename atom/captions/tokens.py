@@ -5,6 +5,7 @@ import re
 from atom.captions import lexicon, morphology
 
 MAX_CHARACTERS = 2000
+_BEHIND_A_VERB = lexicon.word_set("around forward forwards back backwards backward up down")
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+(?:[.,]\d+)?|°|[^\w\s]")
 _PUNCTUATION = {
@@ -98,23 +99,29 @@ def _align(tokens: list[Token], tags: list[tuple[str, str]]) -> None:
                 break
 
 
-def _mend_then(tokens: list[Token]) -> None:
-    """Reads "the turns around" as "then turns around": what follows the verb shows the lost letter."""
-    for place in range(1, len(tokens) - 2):
-        token, following, after = tokens[place], tokens[place + 1], tokens[place + 2]
-        if token.word != "the" or following.word not in morphology.VERB_FORMS:
+def _is_limb(tokens: list[Token], place: int) -> bool:
+    return place < len(tokens) and morphology.noun_lemma(tokens[place].word) in lexicon.LIMBS
+
+
+def _mend_joining_words(tokens: list[Token]) -> None:
+    """Reads "the turns around" as "then turns around", and "an turns" as "and turns".
+
+    What stands behind the verb, or the consonant behind "an", shows that a letter is lost.
+    """
+    for place in range(1, len(tokens) - 1):
+        token, following = tokens[place], tokens[place + 1]
+        if token.word not in ("the", "an") or following.word not in morphology.VERB_FORMS:
             continue
         form = morphology.VERB_FORMS[following.word][1]
-        moves_on = after.word in ("around", "forward", "forwards", "back", "backwards", "backward", "up", "down") or (
-            after.word[0].isdigit() and form != "ing"
-        )
+        if token.word == "an":
+            if form == "s" and following.word[0] not in "aeiou":
+                token.word = "and"
+            continue
+        after = tokens[place + 2].word if place + 2 < len(tokens) else ""
+        moves_on = after in _BEHIND_A_VERB or (after[:1].isdigit() and form != "ing")
         before = tokens[place - 1].word
-        if (
-            form in ("s", "base")
-            and moves_on
-            and before not in lexicon.PREPOSITIONS
-            and before not in morphology.VERB_FORMS
-        ):
+        starts_phrase = before in lexicon.PREPOSITIONS or before in morphology.VERB_FORMS
+        if form in ("s", "base") and moves_on and not starts_phrase:
             token.word = "then"
 
 
@@ -132,13 +139,15 @@ def _join(tokens: list[Token]) -> list[Token]:
         token = tokens[place]
         for words, name in _MULTIWORDS.get(token.word, ()):
             if len(words) <= len(tokens) - place and all(tokens[place + k].word == w for k, w in enumerate(words)):
+                if name == "left_and_right" and _is_limb(tokens, place + len(words)):
+                    continue  # "his left and right arm"
                 last = tokens[place + len(words) - 1]
                 token = Token("_", name, token.start, last.end)
                 place += len(words) - 1
                 break
         joined.append(token)
         place += 1
-    _mend_then(joined)
+    _mend_joining_words(joined)
     for token in joined:
         if not morphology.is_known(token.word) and token.text != "_" and token.word.isalpha():
             token.word = morphology.correct(token.word)

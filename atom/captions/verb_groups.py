@@ -61,17 +61,16 @@ class VerbGroupReader(MeasureReader):
 
     def _complete_light(self, clause: Clause, place: int) -> int:
         start = place
+        if clause.lemma == "come" and self._class(place) == "T" and self.tokens[place + 1].lemma in lexicon.RESTS:
+            clause.lemma, clause.end = "stop", place + 1  # "comes to rest"
+            return place + 2
         while self._class(place) in "RO" and self._word(place) not in lexicon.DIRECTIONS and place < self.size:
             place += 1
-        if self._class(place) not in NOUN_PHRASE or self._class(place) == ".":
+        directed = self._word(place) in lexicon.DIRECTION_ADJECTIVES and self._class(place + 1) in "AMN"
+        if self._class(place) not in NOUN_PHRASE and not directed:  # "takes backward steps"
             return start
         phrase = self._noun_phrase(place)
-        if (
-            phrase.lemma == "time"
-            and phrase.number
-            and self._class(phrase.end) in NOUN_PHRASE
-            and self._class(phrase.end) != "."
-        ):
+        if phrase.lemma == "time" and phrase.number and self._class(phrase.end) in NOUN_PHRASE:
             clause.counts.append((phrase.number, "act"))
             phrase = self._noun_phrase(phrase.end)
         if self._name_by_noun(clause, phrase):
@@ -79,7 +78,7 @@ class VerbGroupReader(MeasureReader):
         if clause.lemma in ("start", "continue", "get", "go", "come", "turn", "throw", "land"):
             return start
         place = phrase.end
-        if phrase.lemma in lexicon.MOTION_NOUNS or phrase.lemma in ("kind", "type", "sort", "series", "sequence"):
+        if phrase.lemma in lexicon.MOTION_NOUNS | lexicon.COLLECTIONS:
             named = self._name_by_complement(clause, place)
             if named:
                 clause.objects.clear()
@@ -90,40 +89,20 @@ class VerbGroupReader(MeasureReader):
         """Takes the act from a noun phrase: "two squats", "a wiping motion", "a left turn"."""
         lemma = phrase.lemma
         inner = phrase.of
-        if inner is not None and lemma in (
-            "series",
-            "set",
-            "couple",
-            "kind",
-            "type",
-            "sort",
-            "pair",
-            "lot",
-            "bit",
-            "number",
-        ):
+        if inner is not None and lemma in lexicon.COLLECTIONS:
             inner.number = inner.number or phrase.number
             phrase, lemma = inner, inner.lemma
         light = clause.lemma
-        if light in ("get",) and lemma not in ("push", "shove", "hit", "kick", "punch", "pull"):
+        if not self._may_take(light, lemma):
             return False
-        if light in ("get", "receive") and lemma in ("push", "shove", "hit", "kick", "punch", "pull", "knock", "slap"):
-            clause.passive = True
-        if light in ("throw", "land") and lemma not in ("punch", "kick", "jab", "hook", "uppercut", "blow", "strike"):
-            return False
-        if light == "turn" and not lexicon.ACT_NOUNS.get(lemma, "").startswith("do "):
-            return False
+        clause.passive = clause.passive or light in ("get", "receive")
         if light == "complete" and lemma in ("round", "lap", "circle"):
             clause.from_noun, clause.lemma, clause.end = True, "walk in circle", phrase.end - 1
             if phrase.number is not None:
                 clause.counts.append((phrase.number, "lap"))
             return True
-        if light in ("go", "come") and lemma not in lexicon.STEP_NOUNS:
-            return False
         named = self._act_of(phrase)
         if not named:
-            return False
-        if light == "give" and lemma not in lexicon.ACT_NOUNS:
             return False
         if lemma in lexicon.STEP_NOUNS and phrase.of is not None and phrase.of.lemma in lexicon.ACT_NOUNS:
             named = self._act_of(phrase.of) or named
@@ -131,8 +110,22 @@ class VerbGroupReader(MeasureReader):
         clause.named = named if " " in named or named in lexicon.ACT_NOUNS.values() else ""
         clause.lemma = named
         clause.end = phrase.end - 1
+        clause.act_phrase = phrase
         self._take_modifiers(clause, phrase)
         return True
+
+    @staticmethod
+    def _may_take(light: str, lemma: str) -> bool:
+        """Whether the noun names the act of this verb: "throws punches" is punching, "throws a kick pad" isn't."""
+        if light in ("get", "receive"):
+            return lemma in lexicon.PUSHES
+        if light in ("throw", "land"):
+            return lemma in lexicon.BLOWS
+        if light == "turn":
+            return lexicon.ACT_NOUNS.get(lemma, "").startswith("do ")
+        if light in ("go", "come"):
+            return lemma in lexicon.STEP_NOUNS
+        return light != "give" or lemma in lexicon.ACT_NOUNS
 
     def _act_of(self, phrase: NounPhrase) -> str:
         lemma = phrase.lemma
@@ -148,17 +141,16 @@ class VerbGroupReader(MeasureReader):
                     return "move in circle"
             if "same" in phrase.modifiers:
                 return "repeat motion"
+            if phrase.of is not None:
+                played = [m for m in (*phrase.of.modifiers, phrase.of.lemma) if m in lexicon.INSTRUMENTS]
+                if played:
+                    return f"play {played[0]}"
             return ""
         if lemma == "dance" or lemma in lexicon.DANCES:
             return "dance"
-        for modifier in phrase.modifiers:
-            if modifier in lexicon.DANCES and lemma in ("step", "dance"):
-                return "dance"
-        if (
-            lemma == "step"
-            and phrase.of is not None
-            and (phrase.of.lemma == "dance" or phrase.of.lemma in lexicon.DANCES)
-        ):
+        if lemma in ("step", "dance") and any(modifier in lexicon.DANCES for modifier in phrase.modifiers):
+            return "dance"
+        if lemma == "step" and phrase.of is not None and phrase.of.lemma in lexicon.DANCES | {"dance"}:
             return "dance"
         if lemma == "step" and ("side" in phrase.modifiers or "sideways" in phrase.modifiers):
             return "sidestep"
@@ -177,29 +169,18 @@ class VerbGroupReader(MeasureReader):
         elif phrase.of is not None and phrase.of.side and not phrase.of.is_limb:
             clause.directions.append(phrase.of.side)
         for modifier in phrase.modifiers:
-            if modifier in (
-                "forward",
-                "backward",
-                "backwards",
-                "forwards",
-                "sideways",
-                "diagonal",
-                "upward",
-                "downward",
-            ):
-                clause.directions.append(
-                    {"diagonal": "diagonally"}.get(modifier, lexicon.DIRECTIONS.get(modifier, modifier))
-                )
-        unit_degree = any(m in ("degree", "degrees", "degress", "°", "deg") for m in phrase.modifiers)
-        if phrase.of is not None and phrase.of.lemma in ("degree", "degrees", "degress", "°", "deg"):
+            if modifier in lexicon.DIRECTION_ADJECTIVES:
+                clause.directions.append(lexicon.DIRECTION_ADJECTIVES[modifier])
+        unit_degree = any(modifier in lexicon.DEGREES for modifier in phrase.modifiers)
+        if phrase.of is not None and phrase.of.lemma in lexicon.DEGREES:
             clause.degrees = phrase.of.number
         if phrase.number is not None:
             if unit_degree or phrase.number >= 45:
                 clause.degrees = phrase.number
             else:
                 clause.counts.append((phrase.number, "step" if lemma in lexicon.STEP_NOUNS else "act"))
-        if lemma in lexicon.STEP_NOUNS:
-            clause.steps_told = True
+        if lemma in lexicon.STEP_NOUNS and clause.lemma in ("step", "sidestep"):
+            clause.has_steps = True
         if lemma in ("circle", "semicircle", "curve", "arc"):
             clause.path = (lemma, phrase.modifiers)
         if lemma in ("turn", "rotation", "spin") and ("half" in phrase.modifiers or "u" in phrase.modifiers):

@@ -34,7 +34,7 @@ _BY_CONTEXT = word_set(
     in that once following get gets getting got being have has had so do open close clean still light halfway
     forward backward front straight until before after half quarter which either both all first second slow dry warm
     empty lower free steady smooth upper last own double single high_knees sideways other another some this these
-    those does did bent set side point lead cross square flat using clockwise counterclockwise maybe perhaps
+    those does did so_that bent set side point lead cross square flat using clockwise counterclockwise maybe perhaps
     probably possibly since because"""
 )
 # Verbs that take up, down or off as a particle before their object: "picks up a cup".
@@ -91,7 +91,7 @@ def _follow(token: Token, before: Token | None, state: _State) -> None:
             person = letter == "X" or token.lemma in lexicon.PERSONS
             state.subject = "person" if person else (state.subject or "thing")
     elif letter in "COWBFY" or letter in ".,":
-        light_list = letter == "C" and state.light and before is not None and before.word in morphology.PLURALS
+        light_list = letter == "C" and state.light and _is_plural_act(before)
         state.reset()
         state.light = light_list
     elif letter == "Q":
@@ -111,6 +111,10 @@ def _follow(token: Token, before: Token | None, state: _State) -> None:
     elif letter == "I":
         state.auxiliary = ""
         state.with_phrase = token.word in ("with", "using", "without")
+
+
+def _is_plural_act(token: Token | None) -> bool:
+    return token is not None and token.word in morphology.PLURALS and token.lemma in lexicon.ACT_NOUNS
 
 
 def _noun(token: Token) -> str:
@@ -211,12 +215,14 @@ def _by_context(tokens, place, token, previous, before, after, state) -> str:
             two_on = tokens[place + 2] if place + 2 < len(tokens) else None
             ends = two_on is None or is_punctuation(two_on) or two_on.word in lexicon.COORDINATORS
             return "A" if ends else (_noun(token) if previous in ("D", "S", "I") else "R")
+        if previous in ("D", "S") and next_word in lexicon.DIRECTION_ADJECTIVES and _noun_at(tokens, place + 2):
+            return "A"
         if previous in ("D", "S", "I") and not (_can_be_noun(after) and not _looks_finite(tokens, place + 1)):
             return _noun(token)
         return "A" if _can_be_noun(after) and not _looks_finite(tokens, place + 1) else "R"
     if word in ("back", "front", "side", "forward", "backward", "sideways", "straight"):
         if previous == "A" and before.word in ("left", "right"):
-            return _noun(token)
+            return "A" if word not in ("side", "back") and _can_be_noun(after) else _noun(token)
         if previous in ("D", "S"):
             return "A" if _can_be_noun(after) and not _looks_finite(tokens, place + 1) else _noun(token)
         return _noun(token) if word in ("front", "side") else "R"
@@ -287,8 +293,13 @@ def _by_context(tokens, place, token, previous, before, after, state) -> str:
         return "D" if _can_be_noun(after) and previous in ("I", "V", "") else "Y"
     if word == "which":
         return "Y"
-    if word == "so":
-        return "R" if next_word.endswith("ly") else "Y"
+    if word in ("so", "so_that"):
+        if next_word.endswith("ly"):
+            return "R"
+        # "so he stumbles" tells what comes next; "so that he can see" and "so as to" a reason
+        subject = next_word in lexicon.PRONOUNS or next_word in lexicon.DETERMINERS
+        wished = any(t.word in lexicon.MODALS - {"do"} or t.word == "as" for t in tokens[place + 1 : place + 5])
+        return "O" if subject and not wished else "Y"
     if word == "following":
         return "" if previous in ("V", "N", "R", ",") else "A"
     if word in ("get", "gets", "getting", "got"):
@@ -342,6 +353,10 @@ def _by_context(tokens, place, token, previous, before, after, state) -> str:
     return ""
 
 
+def _noun_at(tokens: list[Token], place: int) -> bool:
+    return place < len(tokens) and _can_be_noun(tokens[place])
+
+
 def _looks_finite(tokens: list[Token], place: int) -> bool:
     """Whether a word that may be noun or verb is the verb: "to the right turns", but "the right turn"."""
     word = tokens[place].word
@@ -381,7 +396,7 @@ def _class_of_as(tokens: list[Token], place: int) -> str:
             return "W" if ahead == 0 else "Y"
         if form and form[1] == "s" and ahead and token.word not in morphology.PLURALS:
             return "W"
-        if is_punctuation(token):
+        if is_punctuation(token) or token.word in lexicon.COORDINATORS:
             break
     return "Y"
 
@@ -484,7 +499,8 @@ def _classify_ed(token, lemma, previous, before, after, state) -> str:
     if previous in ("C", "O", ",", "R", "") and state.last_form == "ed" and not state.verb:
         return _verb(token, lemma, "ed")
     if previous in ("C", "O") and token.word in morphology.VERB_FORMS and token.word not in _PARTICIPLE_ADJECTIVES:
-        return _verb(token, lemma, "ed") if not _can_be_noun(after) else "A"
+        moves_limb = after is not None and morphology.noun_lemma(after.word) in lexicon.BODY_PARTS
+        return _verb(token, lemma, "ed") if moves_limb or not _can_be_noun(after) else "A"
     if previous in ("F", "B"):
         return _verb(token, lemma, "ed")
     return "A"
@@ -542,6 +558,14 @@ def _classify_base(tokens, token, lemma, known, noun, adjective, previous, befor
             return _noun(token)
         if noun and token.word in lexicon.BODY_PARTS:
             return _noun(token)
+        if (
+            previous
+            and noun
+            and lemma not in lexicon.STOPS
+            and after is not None
+            and morphology.VERB_FORMS.get(after.word, ("", ""))[1] == "ing"
+        ):
+            return _noun(token)  # "duck walking"
         if noun and lemma not in lexicon.VERBS:
             return _noun(token)
         if noun and _can_be_noun(after) and after.word not in lexicon.DIRECTIONS:

@@ -19,7 +19,8 @@ READINGS = [
      [("be bumped from behind", None, None), ("stumble", None, None), ("recover balance", None, None)]),
     ("Somebody gets shoved to the left", [("be pushed to left", "left", None)]),
     ("A woman receives a push from the right", [("be pushed from right", "right", None)]),
-    ("The right arm is lifted and then lowered", [("lift right arm", "right", None), ("lower right arm", "right", None)]),
+    ("The right arm is lifted and then lowered",
+     [("lift right arm", "right", None), ("lower right arm", "right", None)]),
     # telegraphic
     ("human jogging backward", [("jog backward", None, None)]),
     ("walk forward and turn left", [("walk forward", None, None), ("turn left", "left", None)]),
@@ -32,7 +33,7 @@ READINGS = [
     # counts before nouns, after verbs, of steps
     ("An athlete does four deep knee bends", [("bend", None, 4)]),
     ("the woman takes seven steps backwards", [("step backward", None, 7)]),
-    ("A boy hops twice on the right foot", [("hop with right foot", "right", 2)]),
+    ("A boy hops twice on the right foot", [("hop on right foot", "right", 2)]),
     ("He jumps up and down 12 times", [("jump up and down", None, 12)]),
     ("She performs a single lunge", [("lunge", None, 1)]),
     ("The figure walks a circle in nine steps", [("walk in circle", None, 9)]),
@@ -50,7 +51,7 @@ READINGS = [
     ("The dancer turns to the right on the left foot", [("turn right", "right", None)]),
     ("Someone walks ahead beginning with the left foot", [("walk forward", None, None)]),
     ("A person raises the left hand and shakes it",
-     [("raise left arm", "left", None), ("shake", "left", None)]),
+     [("raise left arm", "left", None), ("shake left hand", "left", None)]),
     ("The runner dodges to the left", [("dodge left", "left", None)]),
     ("A person raises his left arm and his right knee",
      [("raise left arm", "left", None), ("raise right knee", "right", None)]),
@@ -61,8 +62,8 @@ READINGS = [
     ("A person stands still and gets hit from the left", [("be hit from left", "left", None)]),
     ("From a squatting position she leaps forward", [("leap forward", None, None)]),
     ("He sits for a few seconds, then stands up", [("sit", None, None), ("stand up", None, None)]),
-    ("A person stands on one leg", [("stand with leg", None, None)]),
-    # the gait told by a noun
+    ("A person stands on one leg", [("stand on one leg", None, None)]),
+    # the gait as a noun
     ("A person moves backwards in a walk", [("walk backward", None, None)]),
     ("A person turns around and walks back", [("turn around", None, None), ("walk back", None, None)]),
     ("A person is walking backwards", [("walk backward", None, None)]),
@@ -75,9 +76,10 @@ READINGS = [
     ("She takes two steps forward and then one step back", [("step forward", None, 2), ("step backward", None, 1)]),
     ("He kicks with the right leg, then the left",
      [("kick with right leg", "right", None), ("kick with left leg", "left", None)]),
-    ("A woman takes a step to the left and one to the right", [("step left", "left", None), ("step right", "right", None)]),
+    ("A woman takes a step to the left and one to the right",
+     [("step left", "left", None), ("step right", "right", None)]),
     ("a person hops three times on the left leg, then twice on the right one",
-     [("hop with left foot", "left", 3), ("hop with right foot", "right", 2)]),
+     [("hop on left foot", "left", 3), ("hop on right foot", "right", 2)]),
     # negation, not yet begun
     ("The man does not fall but walks on", [("walk", None, None)]),
     ("A person crouches without moving the feet", [("crouch", None, None)]),
@@ -110,8 +112,20 @@ READINGS = [
     # paths
     ("Someone walks a quarter circle to the left", [("walk in quarter circle", "left", None)]),
     ("She runs around a corner", [("run around corner", None, None)]),
-    # the same stretch told twice is one event
+    # the same stretch twice is one event
     ("A man goes to the left, taking five steps", [("step left", "left", 5)]),
+    # a result, a near miss, a limb state beside an act
+    ("He is shoved from the left so that he stumbles to the right",
+     [("be pushed from left", "left", None), ("stumble right", "right", None)]),
+    ("A man trips and almost falls over", [("stumble", None, None)]),
+    ("A woman has her hands on her hips and bows", [("bow", None, None)]),
+    ("He squats with his arms stretched forward", [("squat", None, None)]),
+    # numbers behind a comma and without a noun
+    ("A boy hops on one leg, 4 times", [("hop on one foot", None, 4)]),
+    ("She does two side bends to the left, and three to the right",
+     [("bend left", "left", 2), ("bend right", "right", 3)]),
+    # from left to right has no side
+    ("He turns his head from left to right", [("turn head", None, None)]),
     # all fours
     ("He drops to his hands and knees and crawls", [("get on all fours", None, None), ("crawl", None, None)]),
     # open vocabulary
@@ -134,7 +148,7 @@ def test_reading(text, expected):
         ("He was hit during a jump", ["be hit", "jump"], ((0, 1),)),
         ("A man walks forward, swinging his arms", ["walk forward", "swing arms"], ((0, 1),)),
         ("A man walks forward, turning around and walking back", ["walk forward", "turn around", "walk back"], None),
-        ("She holds her left arm up and stirs with the right hand", ["hold left arm up", "stir with right hand"], ((0, 1),)),
+        ("She holds her left arm up and stirs with the right", ["hold left arm up", "stir with right hand"], ((0, 1),)),
         ("She lifts a box and holds it", ["lift box", "hold object"], ()),
         ("A person being pushed from the left stumbles", ["be pushed from left", "stumble"], ()),
         ("A person steps to the side, returning to the start", ["step sideways", "return"], ()),
