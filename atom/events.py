@@ -1,12 +1,18 @@
-"""Actions and events: the vocabulary that prompts, corpus and judges share."""
+"""Events: what a prompt asks a body to do. One place owns their identity, countability, side, order and task.
+
+An action is known or open. The corpus can make the known ones and the kinematic judge can see them. Every other action
+is open, and its name is its words in base form, such as `hurl ball with left hand`. What works on events works on both.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
+from atom.captions.actions_in_words import action_is_countable, action_side, mirror_words
 from atom.errors import AtomError
 
 Side = Literal["left", "right"]
@@ -14,13 +20,14 @@ Task = Literal["integrity", "temporal", "frequency"]
 Split = Literal["train", "val", "test"]
 
 TASKS: tuple[Task, ...] = ("integrity", "temporal", "frequency")
-MAX_EVENTS = 4
-MAX_COUNT = 5
+MAX_EVENTS = 4  # of a prompt by the grammar
+MAX_COUNT = 5  # of an event by the grammar
+MAX_ACTION_LENGTH = 200  # characters
 
 
 @dataclass(frozen=True)
 class Action:
-    """One thing that a body can do.
+    """A known action: one thing that a body can do.
 
     `countable` says whether its repetitions can be counted (jumps can, walking can't). `starts` and `ends` name the
     posture before and after the action: "stand", "low" (seated or kneeling), or "any" (the posture stays as it is).
@@ -72,32 +79,71 @@ ACTIONS: dict[str, Action] = {
 
 @dataclass(frozen=True)
 class Event:
-    """An action and how often it happens in a row. `phrase` is the wording in a text; equality ignores it."""
+    """One described action of the body.
+
+    Attributes:
+        action: the name of a known action (`wave_left`), or the base-form words of an open one (`hurl ball`).
+        count: how often in a row; None where the text does not say.
+        phrase: the words of the text; equality ignores them.
+        group: events of a text with the same number happen at the same time; None for one that happens alone.
+    """
 
     action: str
-    count: int = 1
+    count: int | None = 1
     phrase: str = ""
+    group: int | None = None
 
     def __post_init__(self) -> None:
-        if self.action not in ACTIONS:
-            raise AtomError(f"unknown action {self.action!r}; known actions: {', '.join(sorted(ACTIONS))}")
-        if not 1 <= self.count <= MAX_COUNT:
-            raise AtomError(f"count {self.count} of {self.action!r} is outside 1..{MAX_COUNT}")
-        if self.count > 1 and not ACTIONS[self.action].countable:
+        if not self.action.strip() or len(self.action) > MAX_ACTION_LENGTH:
+            raise AtomError(f"an action has 1 to {MAX_ACTION_LENGTH} characters, not {len(self.action)}")
+        if self.count is not None and self.count < 1:
+            raise AtomError(f"count {self.count} of {self.action!r} is less than 1")
+        if (self.count or 1) > 1 and is_known(self.action) and not is_countable(self.action):
             raise AtomError(f"{self.action!r} can't be counted, so its count must be 1, not {self.count}")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Event) and (self.action, self.count) == (other.action, other.count)
+        return isinstance(other, Event) and self._identity() == other._identity()
 
     def __hash__(self) -> int:
-        return hash((self.action, self.count))
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[str, int | None, int | None]:
+        return self.action, self.count, self.group
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Event:
+        """An event from the row of a table. Rows of earlier versions have no group."""
+        return cls(row["action"], row["count"], row["phrase"], row.get("group"))
+
+
+def is_known(action: str) -> bool:
+    """Whether the corpus can make an action and the kinematic judge can see it."""
+    return action in ACTIONS
+
+
+@lru_cache(maxsize=65536)
+def is_countable(action: str) -> bool:
+    """Whether the repetitions of an action can be counted: jumps can, walking can't."""
+    return ACTIONS[action].countable if action in ACTIONS else action_is_countable(action)
+
+
+def get_side(action: str) -> Side | None:
+    """The side of the body or the direction that an action names."""
+    return ACTIONS[action].side if action in ACTIONS else action_side(action)
+
+
+def describe_action(action: str) -> str:
+    """An action in plain words: `wave left`, `hurl ball with left hand`."""
+    return action.replace("_", " ")
+
 
 def mirror_action(action: str) -> str:
     """The same action with the other side of the body; an action without a side stays as it is."""
+    if action not in ACTIONS:
+        return mirror_words(action)
     name, _, side = action.rpartition("_")
     return {"left": f"{name}_right", "right": f"{name}_left"}.get(side, action)
 
@@ -106,8 +152,39 @@ Composition = tuple[Event, ...]
 
 
 def composition_key(events: Iterable[Event]) -> str:
-    """The ordered events as text, without their phrases: `walk_forward*1>jump_up*3`."""
-    return ">".join(f"{event.action}*{event.count}" for event in events)
+    """The ordered events as text, without their phrases: `walk_forward*1>jump_up*3`. A count that is not given is `?`;
+    events that happen at the same time are joined by `&`, in alphabetical order."""
+    parts: list[tuple[int | None, list[str]]] = []
+    for event in events:
+        text = f"{event.action}*{'?' if event.count is None else event.count}"
+        if parts and event.group is not None and parts[-1][0] == event.group:
+            parts[-1][1].append(text)
+        else:
+            parts.append((event.group, [text]))
+    return ">".join("&".join(sorted(texts)) for _, texts in parts)
+
+
+def infer_task(events: Sequence[Event]) -> Task:
+    """The property of a motion that these events test: frequency where a count is above 1, else temporal where several
+    events have an order, else integrity."""
+    if any((event.count or 1) > 1 for event in events):
+        return "frequency"
+    groups = {event.group for event in events}
+    simultaneous = len(groups) == 1 and None not in groups
+    return "temporal" if len(events) > 1 and not simultaneous else "integrity"
+
+
+def number_groups(events: Iterable[Event]) -> Composition:
+    """The events with their groups numbered from 0 in order; a group of one event is none."""
+    events = tuple(events)
+    sizes = {group: sum(event.group == group for event in events) for group in {event.group for event in events}}
+    numbers: dict[int, int] = {}
+    numbered = []
+    for event in events:
+        together = event.group is not None and sizes[event.group] > 1
+        group = numbers.setdefault(event.group, len(numbers)) if together else None  # type: ignore[arg-type]
+        numbered.append(replace(event, group=group))
+    return tuple(numbered)
 
 
 def assign_split(events: Iterable[Event]) -> Split:
@@ -124,7 +201,7 @@ def assign_split(events: Iterable[Event]) -> Split:
 
 
 def postures_fit(events: Iterable[Event]) -> bool:
-    """Whether a body that starts standing can perform these events in this order (no walking while seated)."""
+    """Whether a body that starts standing can perform these known events in this order (no walking while seated)."""
     posture = "stand"
     for event in events:
         action = ACTIONS[event.action]

@@ -165,7 +165,15 @@ def _struct(*fields: tuple[str, pa.DataType], nullable: Sequence[str] = ()) -> p
 
 
 TOKEN_LIST = pa.list_(pa.int16())
-EVENT_LIST = pa.list_(_struct(("action", pa.string()), ("phrase", pa.string()), ("count", pa.int8())))
+EVENT_LIST = pa.list_(
+    _struct(
+        ("action", pa.string()),
+        ("phrase", pa.string()),
+        ("count", pa.int16()),
+        ("group", pa.int16()),
+        nullable=("count", "group"),
+    )
+)
 DETECTED_EVENT_LIST = pa.list_(
     _struct(
         ("action", pa.string()),
@@ -181,7 +189,11 @@ PROMPT_ID = _field("prompt_id", pa.string(), "the prompt")
 MOTION_ID = _field("motion_id", pa.string(), "the motion")
 PROMPT = _field("prompt", pa.string(), "the sentence the motions were made for")
 TASK = _field("task", pa.string(), "integrity, temporal or frequency")
-PROMPT_EVENTS = _field("events", EVENT_LIST, "what the text asks for, in order: action, its wording, how often")
+PROMPT_EVENTS = _field(
+    "events",
+    EVENT_LIST,
+    "in order: canonical action, its words in the text, how often (null: not said), number of what happens at once",
+)
 SPLIT = _field("split", pa.string(), "train, val or test, by composition")
 SAMPLE = _field("sample", pa.int16(), "number of the sample among those of its prompt, from 0")
 SEED = _field("seed", pa.int64(), "what it was drawn with")
@@ -195,7 +207,7 @@ EXACT = _field("exact", pa.bool_(), "all events, right counts, right order; null
 
 PROMPTS = _table(
     "prompts",
-    2,
+    3,
     PROMPT_ID,
     _field("text", pa.string(), "the sentence given to the generator"),
     TASK,
@@ -258,7 +270,7 @@ PICTURES = _table(
 
 SCORES = _table(
     "scores",
-    2,
+    3,
     MOTION_ID,
     PROMPT_ID,
     TASK,
@@ -281,7 +293,7 @@ SCORES = _table(
                 ("seen_count", pa.int16()),
                 ("start", pa.int32()),
                 ("end", pa.int32()),
-                nullable=("start", "end"),
+                nullable=("count", "start", "end"),
             )
         ),
         "for each asked event: how often asked, whether and how often seen, first frame, frame after the last",
@@ -313,7 +325,7 @@ COMPARISONS = _table(
 
 PREFERENCES = _table(
     "preferences",
-    3,
+    4,
     PROMPT_ID,
     PROMPT,
     _field(

@@ -64,8 +64,7 @@ def new_name(key: str, value: object) -> str | None:
 
 
 def find_renamed_key(config: Mapping[str, Any]) -> str | None:
-    """The line of `new_name` for the first old key in a config of nested dicts, such as that of an old run's record; None
-    where all keys are new."""
+    """The line of `new_name` for the first old key in nested dicts, such as the config of an old run; None without one."""
     for old in _KEYS:
         section: Any = config
         for name in old.split("."):

@@ -55,7 +55,7 @@ def references_from_prompts(prompts: Iterable[Mapping[str, Any]], seed: int) -> 
         seed: decides the motions.
     """
     for number, prompt in enumerate(prompts):
-        events = tuple(Event(row["action"], row["count"], row["phrase"]) for row in prompt["events"])
+        events = tuple(Event.from_dict(row) for row in prompt["events"])
         motion = make_motion(events, np.random.default_rng([seed, 51, number]))
         yield Reference(prompt["prompt_id"], TaggedText(prompt["text"]), joints_to_features(motion.joints))
 

@@ -26,11 +26,11 @@ import numpy as np
 import pyarrow as pa
 
 from atom.errors import AtomError
-from atom.events import TASKS, Composition, Event, Split, Task
+from atom.events import TASKS, Composition, Event, Split, Task, infer_task, number_groups
 from atom.external.motion_table import JsonLinesTable, MotionRow, MotionTable, open_motion_table
 from atom.motion.motion_files import read_motion, to_joints
 from atom.prompts.grammar import Prompt
-from atom.prompts.parsing import parse_events
+from atom.prompts.reading import read_text
 
 _INDEX_NAMES = ("index.jsonl", "index.csv", "index.parquet")
 _MOTION_SUFFIXES = (".npy", ".npz", ".bvh")
@@ -298,14 +298,16 @@ def _parse_tokens(value: Any) -> tuple[int, ...]:
 def _parse_events(value: Any) -> Composition:
     value = _decode_json("events", value)
     if not isinstance(value, list) or not value or not all(isinstance(event, dict) for event in value):
-        raise AtomError(f"events {value!r} are no list of {{action, count, phrase}}")
+        raise AtomError(f"events {value!r} are no list of {{action, count, phrase, group}}")
     events = []
     for event in value:
-        action, count, phrase = event.get("action"), event.get("count"), event.get("phrase")
+        action, count, phrase, group = (event.get(name) for name in ("action", "count", "phrase", "group"))
         if not isinstance(action, str) or not isinstance(phrase, str | None):
             raise AtomError(f"event {event!r} needs the name of an action; its phrase, if it has one, must be text")
-        events.append(Event(action, 1 if count is None else _parse_int("count", count), phrase or ""))
-    return tuple(events)
+        count = None if count is None else _parse_int("count", count)
+        group = None if group is None else _parse_int("group", group)
+        events.append(Event(action, count, phrase or "", group))
+    return number_groups(events)
 
 
 def _decode_json(name: str, value: Any) -> Any:
@@ -323,13 +325,12 @@ def _build_prompt(entries: list[ExternalMotion], split: Split, source: str) -> P
     first = entries[0]
     task, own_split, events = (_common_value(entries, name) for name in ("task", "split", "events"))
     if events is None:
-        parsed = parse_events(first.text)
-        if parsed.unknown:
-            raise AtomError(f"not understood in {first.text!r}: {', '.join(parsed.unknown)}; or give its `events`")
-        if not parsed.events:
-            raise AtomError(f"no known action in {first.text!r}; or give its `events`")
-        events = parsed.events
-    return Prompt(first.prompt_id, first.text, task or _infer_task(events), events, own_split or split, 0, source)
+        read = read_text(first.text)
+        if not read.events:
+            reasons = "; ".join(read.remarks) or "no motion is described"
+            raise AtomError(f"{first.text[:80]!r} can't be read ({reasons}); or give its `events`")
+        events = read.events
+    return Prompt(first.prompt_id, first.text, task or infer_task(events), events, own_split or split, 0, source)
 
 
 def _common_value(entries: list[ExternalMotion], name: str) -> Any:
@@ -338,9 +339,3 @@ def _common_value(entries: list[ExternalMotion], name: str) -> Any:
     if len(rows_by_value) > 1:
         raise AtomError(f"its rows disagree on the {name}: see {' and '.join(list(rows_by_value.values())[:2])}")
     return next(iter(rows_by_value), None)
-
-
-def _infer_task(events: Composition) -> Task:
-    if any(event.count > 1 for event in events):
-        return "frequency"
-    return "temporal" if len(events) > 1 else "integrity"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from atom.events import ACTIONS, Event, Task
+from atom.events import Event, Task, describe_action, is_countable
 from atom.judging import rubric
 from atom.judging.detected_events import DetectedEvent
 
@@ -55,8 +55,9 @@ def judge_events(detected: list[DetectedEvent], expected: Sequence[Event], task:
 
 
 def _match_expected(expected: Sequence[Event], detected: Sequence[DetectedEvent]) -> list[Verdict]:
-    pairs = rubric.match_actions([event.action for event in expected], [event.action for event in detected])
-    match_of = {i: (detected[j], in_order) for i, j, in_order in pairs}
+    order = rubric.arrange_groups(expected, detected)
+    pairs = rubric.match_actions([expected[i].action for i in order], [event.action for event in detected])
+    match_of = {order[i]: (detected[j], in_order) for i, j, in_order in pairs}
     verdicts = []
     for i, event in enumerate(expected):
         if i in match_of:
@@ -71,21 +72,17 @@ def _explain(verdicts: list[Verdict], detected: list[DetectedEvent], exact: bool
     if exact:
         return "Everything asked happens, as often and in the order told, and nothing else."
     parts = []
-    missing = [_in_words(v.expected.action) for v in verdicts if not v.found]
+    missing = [describe_action(v.expected.action) for v in verdicts if not v.found]
     if missing:
         parts.append(f"missing: {', '.join(missing)}")
     if any(v.found and not v.in_order for v in verdicts):
-        parts.append("the order differs: " + ", then ".join(_in_words(e.action) for e in detected))
+        parts.append("the order differs: " + ", then ".join(describe_action(e.action) for e in detected))
     for v in verdicts:
-        if v.found and v.seen_count != v.expected.count and ACTIONS[v.expected.action].countable:
-            parts.append(f"{_in_words(v.expected.action)} {v.seen_count} times instead of {v.expected.count}")
+        if v.found and v.expected.count not in (None, v.seen_count) and is_countable(v.expected.action):
+            parts.append(f"{describe_action(v.expected.action)} {v.seen_count} times instead of {v.expected.count}")
     matched = {(v.expected.action, v.start) for v in verdicts if v.found}
-    extra = [_in_words(event.action) for event in detected if (event.action, event.start) not in matched]
+    extra = [describe_action(event.action) for event in detected if (event.action, event.start) not in matched]
     if extra:
         parts.append(f"not asked for: {', '.join(extra)}")
     sentence = "; ".join(parts) or "the same events are told in another grouping"
     return sentence[0].upper() + sentence[1:] + "."
-
-
-def _in_words(action: str) -> str:
-    return action.replace("_", " ")

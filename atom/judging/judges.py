@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from atom.config import JudgingConfig
-from atom.events import Event, Task
+from atom.events import Event, Task, is_known
 from atom.judging.judgement import Judgement
 from atom.judging.kinematic_judge import KinematicJudge
 from atom.judging.learned_judge import BUILTIN, LearnedJudge
@@ -19,6 +19,11 @@ class Judge(Protocol):
     """Anything that scores joints (T, 22, 3) by how well they fit the expected events."""
 
     def judge(self, joints: np.ndarray, events: Sequence[Event], task: Task) -> Judgement: ...
+
+
+def find_unjudgeable_actions(events: Sequence[Event]) -> list[str]:
+    """The actions of a prompt that no judge of joints can see: the open ones. Such a prompt gets no score from it."""
+    return list(dict.fromkeys(event.action for event in events if not is_known(event.action)))
 
 
 def make_judge(name: str, config: JudgingConfig) -> Judge:

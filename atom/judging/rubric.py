@@ -4,14 +4,16 @@ Three quantities, each in 0..1, on sequences in which repeats of one action in a
 
 - recall R: share of the expected events that were detected, each matched with one detected event;
 - precision P: share of the detected events that were expected;
-- order O: length of the longest common subsequence over the number of expected events that were detected.
+- order O: length of the longest common subsequence over the number of expected events that were detected. Expected
+  events that happen at the same time have no order: they count in the order in which they were detected.
 
 temporal   with no event missing and O = 1: 5 - 2.5 (1 - P); else 1 + 3 R - 0.4 (1 - O) - 2.5 R (1 - P).
            Without extra events this is the AToM paper's rule for three events (5 right order, about 4 wrong order,
            3, 2 and 1 for one, two and three missing), spread over any number of events.
 integrity  1 + 4 F, where F = 2 m / (expected + detected) is the harmonic mean of P and R over m matched events.
 frequency  1 + 4 Q (1 + P) / 2, where Q is the mean over the expected actions of min(e, d) / max(e, d), with e expected
-           and d detected repetitions; an action that can't be counted counts once for each place in the sequence.
+           and d detected repetitions; an action that can't be counted counts once for each place in the sequence, and
+           where the text gives no count any number of repetitions is right.
 
 A score reaches 5 only if what the task asks for is exactly right and nothing else is done. Doing everything scores low.
 """
@@ -23,7 +25,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from atom.errors import AtomError
-from atom.events import ACTIONS, TASKS, Task
+from atom.events import TASKS, Event, Task, is_countable
 
 
 class CountedAction(Protocol):
@@ -32,22 +34,50 @@ class CountedAction(Protocol):
     @property
     def action(self) -> str: ...
     @property
-    def count(self) -> int: ...
+    def count(self) -> int | None: ...
 
 
 Events = Sequence[CountedAction]
 
 
-def merge_repeats(events: Events) -> list[tuple[str, int]]:
+ActionCounts = list[tuple[str, int | None]]  # a count is None where any number of repetitions is right
+
+
+def merge_repeats(events: Events) -> ActionCounts:
     """(action, count) in order, with repeats of one action in a row added up; what can't be counted counts once."""
-    pairs: list[tuple[str, int]] = []
+    pairs: ActionCounts = []
     for event in events:
         if pairs and pairs[-1][0] == event.action:
-            count = pairs[-1][1] + event.count if ACTIONS[event.action].countable else 1
+            before = pairs[-1][1]
+            count = 1 if not is_countable(event.action) else None
+            if count is None and before is not None and event.count is not None:
+                count = before + event.count
             pairs[-1] = (event.action, count)
         else:
             pairs.append((event.action, event.count))
     return pairs
+
+
+def arrange_groups(expected: Sequence[Event], detected: Events) -> list[int]:
+    """Put expected events that happen at the same time into the order in which they were detected.
+
+    Args:
+        expected: the events of the prompt, in order.
+        detected: the events in the motion, in order.
+
+    Returns:
+        The positions of the expected events in their new order. Events without a group stay where they are.
+    """
+    first_seen: dict[str, int] = {}
+    for position, event in enumerate(detected):
+        first_seen.setdefault(event.action, position)
+    order = list(range(len(expected)))
+    for group in {event.group for event in expected} - {None}:
+        places = [i for i, event in enumerate(expected) if event.group == group]
+        members = sorted(places, key=lambda i: first_seen.get(expected[i].action, len(detected)))
+        for place, member in zip(places, members):
+            order[place] = member
+    return order
 
 
 def match_actions(expected: Sequence[str], detected: Sequence[str]) -> list[tuple[int, int, bool]]:
@@ -87,17 +117,20 @@ def match_actions(expected: Sequence[str], detected: Sequence[str]) -> list[tupl
     return sorted(pairs)
 
 
-def exact(expected: Events, detected: Events) -> bool:
+def exact(expected: Sequence[Event], detected: Events) -> bool:
     """Whether the same events happen as expected, with the same counts and order and nothing else.
 
     Args:
         expected: the events of the prompt, in order.
         detected: the events in the motion, in order.
     """
-    return merge_repeats(expected) == merge_repeats(detected)
+    pairs, found = merge_repeats(_arranged(expected, detected)), merge_repeats(detected)
+    return len(pairs) == len(found) and all(
+        action == other and count in (None, times) for (action, count), (other, times) in zip(pairs, found)
+    )
 
 
-def score(task: Task, expected: Events, detected: Events) -> float:
+def score(task: Task, expected: Sequence[Event], detected: Events) -> float:
     """Score detected events by the rubric of a task.
 
     Args:
@@ -115,10 +148,13 @@ def score(task: Task, expected: Events, detected: Events) -> float:
         raise AtomError(f"unknown task {task!r}; known tasks: {', '.join(TASKS)}")
     if not expected:
         raise AtomError("there is no expected event to judge a motion by; give at least one")
-    return float(min(max(_RUBRICS[task](merge_repeats(expected), merge_repeats(detected)), 1.0), 5.0))
+    return float(
+        min(max(_RUBRICS[task](merge_repeats(_arranged(expected, detected)), merge_repeats(detected)), 1.0), 5.0)
+    )
 
 
-ActionCounts = list[tuple[str, int]]
+def _arranged(expected: Sequence[Event], detected: Events) -> list[Event]:
+    return [expected[i] for i in arrange_groups(expected, detected)]
 
 
 def _recall_precision_order(expected: ActionCounts, detected: ActionCounts) -> tuple[float, float, float]:
@@ -144,18 +180,21 @@ def _integrity(expected: ActionCounts, detected: ActionCounts) -> float:
 def _frequency(expected: ActionCounts, detected: ActionCounts) -> float:
     _, precision, _ = _recall_precision_order(expected, detected)
     expected_counts, detected_counts = total_counts(expected), total_counts(detected)
+    uncounted = {action for action, count in expected if count is None}
     ratios = [
-        min(detected_counts[action], count) / max(detected_counts[action], count)
+        float(detected_counts[action] > 0)
+        if action in uncounted
+        else min(detected_counts[action], count) / max(detected_counts[action], count)
         for action, count in expected_counts.items()
     ]
     return 1 + 4 * sum(ratios) / len(ratios) * (1 + precision) / 2
 
 
 def total_counts(events: ActionCounts) -> Counter[str]:
-    """How often each action happens in all, from merged (action, count) pairs."""
+    """How often each action happens in all, from merged (action, count) pairs; without a count, at least once."""
     totals: Counter[str] = Counter()
     for action, count in events:
-        totals[action] += count
+        totals[action] += 1 if count is None else count
     return totals
 
 

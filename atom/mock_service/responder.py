@@ -27,7 +27,7 @@ from atom.judging.vision.vision_judge import FIRST_MOTION, SECOND_MOTION
 from atom.mock_service.chat_request import ChatRequest, RequestPicture
 from atom.mock_service.motion_index import IndexedMotion, MotionIndex
 from atom.mock_service.settings import MockServiceSettings
-from atom.prompts.parsing import parse_events
+from atom.prompts.reading import read_text
 from atom.prompts.wording import caption
 from atom.prompts.writer import LISTS_HEADING
 
@@ -154,7 +154,7 @@ def _score_motion(motion: IndexedMotion | None, text: str) -> float:
     found = _QUESTION.search(text)
     description, task = found.groups() if found else ("", "")
     try:
-        return rubric.score(task, parse_events(description).events, motion.events if motion else ())
+        return rubric.score(task, read_text(description).events, motion.events if motion else ())
     except AtomError:
         return 1.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from atom.events import (
     Task,
     assign_split,
     composition_key,
+    is_known,
 )
 from atom.motion.skeleton import MAX_FRAMES
 from atom.prompts.seeds import read_seeds
@@ -123,6 +124,13 @@ def expected_length(events: Composition, frames_of: Callable[[Event], float] = e
         Frames at 20 fps.
     """
     return _REST_FRAMES + _TRANSITION_FRAMES * (len(events) - 1) + sum(frames_of(event) for event in events)
+
+
+def known_length(events: Composition) -> float | None:
+    """Expected length of a motion in frames at 20 fps; None where an action is open, since its length is not known."""
+    if not all(is_known(event.action) for event in events):
+        return None
+    return expected_length([replace(event, count=event.count or 1) for event in events])
 
 
 def sample_events(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atom.errors import AtomError
-from atom.events import ACTIONS
-from atom.prompts.parsing import parse_events
+from atom.events import ACTIONS, is_known
+from atom.prompts.reading import read_text
 
 _NUM_PHRASES = 20  # how many of the phrases that were not understood are kept
 _SETTING = "prompts.seeds"
@@ -87,9 +87,7 @@ def _read_texts(file: Path) -> list[str]:
 
 
 def _parse_actions(text: str) -> tuple[list[str], list[str]]:
-    """The actions in a text, and its phrases that are not understood."""
-    try:
-        parsed = parse_events(text)
-    except AtomError:  # the text has no words
-        return [], [text]
-    return [event.action for event in parsed.events], parsed.unknown
+    """The known actions in a text, and the open ones, which the grammar has no wording for."""
+    events = read_text(text).events
+    known = [event.action for event in events if is_known(event.action)]
+    return known, [event.action for event in events if not is_known(event.action)] or ([] if known else [text])

@@ -31,8 +31,8 @@ _PEFT_CONFIG = "adapter_config.json"
 
 
 def build_report(tables: RunTables) -> RunReport:
-    """The facts of one run. Raises AtomError or StoreError where an artifact is missing, and AtomError for the record of
-    an earlier version."""
+    """The facts of one run. Raises AtomError or StoreError where an artifact is missing, and AtomError for the record
+    of an earlier version."""
     record = tables.record
     if renamed := find_renamed_key(record["config"]):
         raise AtomError(

@@ -10,7 +10,7 @@ from atom.config import RunConfig
 from atom.evaluation.diversity import motion_descriptor
 from atom.judging.votes import SECOND_JUDGE, aggregate_votes
 from atom.motion.physics import foot_skate, mean_jerk
-from atom.prompts.grammar import expected_length
+from atom.prompts.grammar import known_length
 from flows.stages.shard import ShardResult, compute_or_reuse
 from flows.stages.tables import artifact_keys, iterate_motions, motion_joints, prompt_events
 from storage import EVALUATION, ArtifactRef, Recipe, Store
@@ -81,7 +81,7 @@ def _motion_columns(motion: dict[str, Any], prompt: dict[str, Any], arm: str) ->
         "sample": motion["sample"],
         "seed": motion["seed"],
         "frames": motion["frames"],
-        "true_frames": expected_length(prompt_events(prompt)),
+        "true_frames": known_length(prompt_events(prompt)),
         "foot_skate": skate if np.isfinite(skate) else None,
         "jerk": float(mean_jerk(joints)) if long_enough else None,
         "descriptor": motion_descriptor(joints) if long_enough else None,

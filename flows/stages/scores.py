@@ -6,16 +6,21 @@ from typing import Any
 
 from atom.config import RunConfig
 from atom.judging.judgement import Judgement
-from atom.judging.judges import judge_weight_hashes, make_judge
+from atom.judging.judges import find_unjudgeable_actions, judge_weight_hashes, make_judge
 from flows.stages.shard import ShardResult, compute_or_reuse
 from flows.stages.tables import iterate_motions, prompt_events, read_prompts_by_id
 from storage import SCORES, ArtifactRef, Recipe, Store
+
+NOT_JUDGED = "not judged, no action of the kinematic judge"
+NO_SCORE = {"score": None, "exact": None, "events": [], "verdicts": [], "rationale": ""}
 
 
 def make_scores(
     root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef, judge: str = "kinematic"
 ) -> ShardResult:
     """Scores each motion of a shard by a judge that reads joints; a motion without frames scores 1.
+
+    A prompt with an action that the judge can't see is not judged: its rows have no score, and `error` says why.
 
     Args:
         root: folder or address of the store.
@@ -32,7 +37,7 @@ def make_scores(
     if judge == "kinematic":
         settings |= config.judging.model_dump(include={"sensitivity"})
     recipe = Recipe(
-        "scores", 4, SCORES, config=settings, weights=judge_weight_hashes(judge), inputs=[prompts.key, motions.key]
+        "scores", 5, SCORES, config=settings, weights=judge_weight_hashes(judge), inputs=[prompts.key, motions.key]
     )
 
     def compute(writer: Any) -> None:
@@ -42,11 +47,14 @@ def make_scores(
         prompt_rows = read_prompts_by_id(store, prompts, table["prompt_id"])
         for motion in iterate_motions(table):
             prompt = prompt_rows[motion["prompt_id"]]
-            row = score_row_without_motion(motion, prompt, judge)
-            if motion["frames"]:
-                row |= judgement_columns(scorer.judge(motion["joints"], prompt_events(prompt), prompt["task"]))
+            row, events = score_row_without_motion(motion, prompt, judge), prompt_events(prompt)
+            if open_actions := find_unjudgeable_actions(events):
+                row |= NO_SCORE | {"error": f"{NOT_JUDGED}: {', '.join(open_actions)}"}
+            elif motion["frames"]:
+                row |= judgement_columns(scorer.judge(motion["joints"], events, prompt["task"]))
             rows.append(row)
         writer.rows(rows)
+        writer.stats = {"not_judged": sum(row["error"] is not None for row in rows)}
 
     return compute_or_reuse(store, recipe, compute)
 

@@ -63,7 +63,7 @@ def motion_joints(motion: dict[str, Any]) -> np.ndarray:
 
 
 def prompt_events(prompt: dict[str, Any]) -> tuple[Event, ...]:
-    return tuple(Event(row["action"], row["count"], row["phrase"]) for row in prompt["events"])
+    return tuple(Event.from_dict(row) for row in prompt["events"])
 
 
 def artifact_keys(refs: Sequence[ArtifactRef]) -> list[str]:

@@ -15,12 +15,10 @@ from atom.llm_client.runtime import gather_settled
 from flows.progress import CountedProgress
 from flows.services import run_requests
 from flows.stages.pictures import read_pictures
-from flows.stages.scores import judgement_columns, score_row_without_motion
+from flows.stages.scores import NO_SCORE, judgement_columns, score_row_without_motion
 from flows.stages.shard import ShardResult, compute_or_reuse, requires_resource
 from flows.stages.tables import prompt_events, read_prompts_by_id
 from storage import SCORES, ArtifactRef, Recipe, Store
-
-_UNSCORED = {"score": None, "exact": None, "events": [], "verdicts": [], "rationale": ""}
 
 
 @requires_resource("service")
@@ -54,7 +52,7 @@ def make_vision_scores(
                 if not motion["frames"]:
                     rows.append(row)
                 elif motion["motion_id"] not in pictures_by_motion:
-                    rows.append(row | _UNSCORED | {"error": "the motion can't be drawn"})
+                    rows.append(row | NO_SCORE | {"error": "the motion can't be drawn"})
                 else:
                     subject = judge_input(motion, prompt, pictures_by_motion)
                     questions_left += [(row | {"vote": vote}, subject) for vote in range(settings.votes)]
@@ -63,7 +61,7 @@ def make_vision_scores(
         async def score(service: LLMClient, row: dict[str, Any], subject: JudgeInput) -> dict[str, Any]:
             opinion = await judge_motion(service, subject, settings, row["model"], row["vote"])
             progress.one_more()
-            columns = judgement_columns(opinion.judgement) if opinion.judgement else _UNSCORED
+            columns = judgement_columns(opinion.judgement) if opinion.judgement else NO_SCORE
             return (
                 row
                 | columns

@@ -19,6 +19,7 @@ NAMES = ["jump_up", "walk_forward", "wave_left", "squat", "clap"]
 class Detected:
     action: str
     count: int = 1
+    group: int | None = None
 
 
 def _event(action: str, count: int) -> Event:
@@ -138,3 +139,29 @@ def test_unknown_task_and_nothing_asked_are_refused():
         score("beauty", [Detected("bow")], [])
     with pytest.raises(AtomError, match="at least one"):
         score("integrity", [], [Detected("bow")])
+
+
+def test_what_happens_at_once_has_no_order():
+    walk, wave, bow = Event("walk_forward", group=0), Event("wave_left", group=0), Event("bow")
+    for seen in (["walk_forward", "wave_left", "bow"], ["wave_left", "walk_forward", "bow"]):
+        detected = [Event(action) for action in seen]
+        assert score("temporal", [walk, wave, bow], detected) == 5 and exact([walk, wave, bow], detected)
+    late = [Event(action) for action in ("bow", "walk_forward", "wave_left")]
+    assert score("temporal", [walk, wave, bow], late) < 5 and not exact([walk, wave, bow], late)
+
+
+def test_a_count_that_the_text_does_not_give_is_right_whatever_it_is():
+    for times in (1, 2, 7):
+        assert exact([Event("jump_up", None)], [Event("jump_up", times)])
+        assert (
+            score("frequency", [Event("jump_up", None), Event("bow", 2)], [Event("jump_up", times), Event("bow", 2)])
+            == 5
+        )
+    assert score("frequency", [Event("jump_up", None)], []) < 5
+
+
+def test_open_actions_are_scored_like_known_ones():
+    expected = [Event("hurl ball with left hand"), Event("do cartwheel", 2)]
+    assert score("frequency", expected, [Event("hurl ball with left hand"), Event("do cartwheel", 2)]) == 5
+    assert score("frequency", expected, [Event("hurl ball with left hand"), Event("do cartwheel", 1)]) < 5
+    assert score("integrity", expected, [Event("hurl ball with right hand"), Event("do cartwheel", 2)]) < 5

@@ -27,7 +27,7 @@ from atom.errors import AtomError
 if TYPE_CHECKING:
     from atom.judging.judgement import Judgement
     from atom.llm_client.request import Answer
-    from atom.prompts.parsing import ParsedText
+    from atom.prompts.reading import ReadText
 
 
 def judge_motion(
@@ -41,19 +41,21 @@ def judge_motion(
     as_json: JsonOption = False,
 ) -> None:
     """Score how well a motion follows a text, 1 to 5, with the evidence for each event."""
+    from atom.judging.judges import find_unjudgeable_actions
     from atom.judging.kinematic_judge import KinematicJudge
     from atom.motion.motion_files import read_motion
-    from atom.prompts.parsing import parse_events
+    from atom.prompts.reading import read_text
 
     check_task(task)
     if by not in ("kinematic", "vision"):
         raise AtomError(f"unknown judge {by!r}; choose kinematic or vision")
     settings = load_judge_config(config, set_)
-    parsed = parse_events(text)
+    parsed = read_text(text)
     if not parsed.events and (by == "kinematic" or settings.judging.vision.question == "events"):
+        raise AtomError(f"cannot judge {text[:80]!r}: {'; '.join(parsed.remarks) or 'it describes no motion'}")
+    if by == "kinematic" and (open_actions := find_unjudgeable_actions(parsed.events)):
         raise AtomError(
-            f"cannot judge {text!r}: the lexicon doesn't know these words, or joints don't show them: "
-            f"{', '.join(parsed.unknown)}"
+            f"the kinematic judge can't see {', '.join(open_actions)}: use --by vision for a vision-language model"
         )
     joints = read_motion(motion)
     if by == "kinematic":
@@ -75,13 +77,13 @@ def judge_motion(
         _print_judgement(judgement, parsed, task)
 
 
-def _to_json(judgement: Judgement, parsed: ParsedText, task: str, answers: Sequence[Answer]) -> dict[str, Any]:
+def _to_json(judgement: Judgement, parsed: ReadText, task: str, answers: Sequence[Answer]) -> dict[str, Any]:
     return {
         "score": judgement.score,
         "exact": judgement.exact,
         "task": task,
         "asked": [event.to_dict() for event in parsed.events],
-        "not_understood": list(parsed.unknown),
+        "remarks": list(parsed.remarks),
         "seen": [vars(seen) for seen in judgement.detected],
         "rationale": judgement.rationale,
         "tokens": sum(answer.tokens for answer in answers),
@@ -89,16 +91,16 @@ def _to_json(judgement: Judgement, parsed: ParsedText, task: str, answers: Seque
     }
 
 
-def _print_judgement(judgement: Judgement, parsed: ParsedText, task: str) -> None:
+def _print_judgement(judgement: Judgement, parsed: ReadText, task: str) -> None:
     out = Console()
     if judgement.verdicts:
         table = Table("event", "expected", "seen", "from", "to", box=None, title_justify="left")
         for event, verdict in zip(parsed.events, judgement.verdicts, strict=True):
             seen = f"{verdict.seen_count}x" if verdict.found else "no"
             start, end = (f"{verdict.start / 20:.1f} s", f"{verdict.end / 20:.1f} s") if verdict.found else ("", "")
-            table.add_row(event.phrase or event.action, f"{event.count}x", seen, start, end)
+            table.add_row(event.phrase or event.action, f"{event.count}x" if event.count else "", seen, start, end)
         out.print(table)
     out.print(f"[bold]{judgement.score:.1f} of 5[/] ({task}): ", end="")
     out.print(judgement.rationale, markup=False)
-    if parsed.unknown and judgement.verdicts:
-        out.print(f"not judged: {', '.join(parsed.unknown)}", markup=False)
+    for remark in parsed.remarks:
+        out.print(remark, markup=False)

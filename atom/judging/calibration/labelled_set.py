@@ -18,7 +18,7 @@ from atom.judging import rubric
 from atom.judging.calibration.calibration_clip import CalibrationClip
 from atom.motion.motion_files import read_motion
 from atom.prompts.grammar import prompt_id
-from atom.prompts.parsing import parse_events
+from atom.prompts.reading import read_text
 
 
 def read_labelled_clips(path: str | Path) -> list[CalibrationClip]:
@@ -89,15 +89,13 @@ def _read_clip(row: Any, folder: Path, clips_per_prompt: Counter[str]) -> Calibr
     text, task = row["text"], row["task"]
     if task not in TASKS:
         raise AtomError(f"unknown task {task!r}; known tasks: {', '.join(TASKS)}")
-    parsed = parse_events(text)
+    parsed = read_text(text)
     if not parsed.events:
-        raise AtomError(f"no known action is in the text {text!r}, name one as the prompts do")
+        raise AtomError(f"the text {text[:80]!r} describes no motion ({'; '.join(parsed.remarks) or 'no verb'})")
     if (row.get("events") is None) == (row.get("score") is None):
         raise AtomError("give one of 'events' (what is done) and 'score' (1 to 5), neither none nor both")
     if row.get("score") is not None:
         performed, truth = None, _score(row["score"])
-    elif parsed.unknown:
-        raise AtomError(f"the text also asks for {', '.join(parsed.unknown)}, which events can't tell: give a score")
     else:
         performed = _read_performed(row["events"])
         truth = rubric.score(task, parsed.events, performed)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from atom.events import ACTIONS, Event, Task
+from atom.events import ACTIONS, Event, Task, is_known
 from atom.prompts.lexicon import phrasings
 
 # Part of the keys of scores: raise it whenever a text below changes.
@@ -82,7 +82,9 @@ class ComparisonAnswer(BaseModel):
 
 
 def plain_phrase(action: str) -> str:
-    """The plainest phrase of the lexicon for an action, without a count: `jumps on the left foot`."""
+    """The plainest words for an action, without a count: `jumps on the left foot`; an open action is its own words."""
+    if not is_known(action):
+        return action
     return phrasings(action)[0].once
 
 
