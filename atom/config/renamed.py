@@ -64,7 +64,7 @@ def new_name(key: str, value: object) -> str | None:
 
 
 def find_renamed_key(config: Mapping[str, Any]) -> str | None:
-    """The line of `new_name` for the first old key in nested dicts, such as the config of an old run; None without one."""
+    """The line of `new_name` for the first old key in nested dicts, such as an old run's config; None without one."""
     for old in _KEYS:
         section: Any = config
         for name in old.split("."):
