@@ -15,7 +15,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write: writes the content to the path that it is given.
     """
     temporary = path.with_name(path.name + ".partial")
+    temporary.unlink(missing_ok=True)
+    temporary.touch()
+    mode = temporary.stat().st_mode  # of the umask; safetensors (0.8.0) writes files that only their owner can read
     write(temporary)
+    temporary.chmod(mode)
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())  # a rename that reaches the disk before the data would leave an empty file
     temporary.replace(path)

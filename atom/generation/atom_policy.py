@@ -203,7 +203,7 @@ def _target_modules(lora: LoraShape, base_state: Mapping[str, Tensor]) -> list[s
 
 def _write_adapter(folder: Path, weights: Mapping[str, Tensor], settings: dict[str, Any], digest: str) -> None:
     tensors = {name: value.float().contiguous() for name, value in weights.items()}
-    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    write_atomically(folder / WEIGHTS_FILE, lambda path: save_file(tensors, path, metadata={"format": "pt"}))
     card = (
         f"---\nlibrary_name: peft\nbase_model: {settings['base_model_name_or_path']}\n"
         f"tags: [lora, text-to-motion]\n---\nLoRA of rank {settings['r']}, taken out of a model that AToM tuned "

@@ -13,6 +13,7 @@ from atom.errors import AtomError
 from atom.events import ACTIONS, TASKS, Composition, Event, assign_split, postures_fit
 from atom.generation.generator import Generator
 from atom.judging import rubric
+from atom.judging.judged_prompt import PlainPrompt
 from atom.judging.kinematic_judge import KinematicJudge
 from atom.motion.features import features_to_joints, joints_to_features
 from atom.prompts.grammar import sample_events
@@ -70,8 +71,8 @@ def measure_prompt_quality(
     samples = generator.sample([text for _, _, text in cases], range(prompts), temperature=temperature)
     exact: dict[str, list[bool]] = {task: [] for task in TASKS}
     scores = []
-    for (task, events, _), joints in zip(cases, generator.decode([s.tokens for s in samples]), strict=True):
-        judgement = judge.judge(joints, events, task)
+    for (task, events, text), joints in zip(cases, generator.decode([s.tokens for s in samples]), strict=True):
+        judgement = judge.judge(joints, PlainPrompt(text, events, task))
         exact[task].append(judgement.exact)
         scores.append(judgement.score)
     figures = {"prompts": prompts, "temperature": temperature, "score": _round(np.mean(scores))}

@@ -8,7 +8,6 @@ frames of an event, as in crowd counting (Lempitsky and Zisserman 2010).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -20,11 +19,13 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atom.atomic_write import write_atomically
 from atom.errors import AtomError
-from atom.events import ACTIONS, MAX_COUNT, Event, Task
+from atom.events import ACTIONS, MAX_COUNT
 from atom.generation.weights import load_weights, read_safetensors
 from atom.judging.detected_events import DetectedEvent, sort_and_merge
-from atom.judging.judgement import Judgement, judge_events
+from atom.judging.judged_prompt import JudgedPrompt
+from atom.judging.judgement import Judgement, explain_open_actions, judge_events
 from atom.judging.signals import validate_joints
 from atom.motion.skeleton import FPS, JOINT_INDEX, JOINTS
 
@@ -143,18 +144,21 @@ class LearnedJudge:
         probabilities = gaussian_filter1d(logits[0].softmax(-1).double().numpy(), 1.0, axis=0, mode="nearest")
         return sort_and_merge(decode_events(probabilities, density[0].double().numpy()))
 
-    def judge(self, joints: np.ndarray, events: Sequence[Event], task: Task) -> Judgement:
+    def find_obstacle(self, prompt: JudgedPrompt) -> str | None:
+        """Why this judge can't judge motions of a prompt: actions that it does not know; None where it can."""
+        return explain_open_actions("learned", prompt.events)
+
+    def judge(self, joints: np.ndarray, prompt: JudgedPrompt) -> Judgement:
         """Score a motion by the events in its prompt.
 
         Args:
             joints: (T, 22, 3) in metres, 20 fps, Y up.
-            events: the expected events, in order.
-            task: the task of the prompt, which decides the rubric.
+            prompt: whose events are expected, and whose task decides the rubric.
 
         Raises:
             AtomError: for bad joints, an unknown task or no expected event.
         """
-        return judge_events(self.detect(joints), events, task)
+        return judge_events(self.detect(joints), prompt.events, prompt.task)
 
 
 def save_judge(folder: Path, model: Segmenter) -> None:
@@ -165,10 +169,8 @@ def save_judge(folder: Path, model: Segmenter) -> None:
         model: the trained segmenter.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {name: value.half().contiguous() for name, value in model.state_dict().items()},
-        folder / "segmenter.safetensors",
-    )
+    tensors = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    write_atomically(folder / "segmenter.safetensors", lambda path: save_file(tensors, path))
     (folder / "config.json").write_text(json.dumps(asdict(model.config), indent=1) + "\n")
 
 

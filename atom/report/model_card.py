@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from atom.evaluation.comparison import TUNED
+from atom.generation.loading_example import LOADING_EXAMPLE, LOADING_TEXT
 from atom.markdown import escape_markdown, markdown_header, markdown_table
 from atom.report.facts import Adapter, Change, RunReport
 from atom.report.metrics_table import METRICS
 from atom.report.sections import CHANGE_HEADER, change_row, dump_config_yaml
-from atom.report.wording import GUARDS, name_reward_source
+from atom.report.wording import GUARDS, name_figure, name_reward_source
 
 _RESULT_NAMES = {"overall": "mean_score", "exact_match": "exact_match"}
 
@@ -34,7 +35,9 @@ def render_model_card(report: RunReport, adapter: Adapter) -> str:
         *(escape_markdown(sentence, None) for sentence in report.summary),
         "## How to use it",
         'In AToM: `atom generate "a person jumps twice" -o out.mp4 --adapter FOLDER`, where FOLDER holds the adapter. '
-        "It is in peft's own format: `peft.PeftModel.from_pretrained(model, FOLDER)` puts it on the base model.",
+        "It is in peft's own format.",
+        LOADING_TEXT,
+        f"```python\n{LOADING_EXAMPLE}```",
         "## Evaluation",
         *(_evaluation_tables(report) if report.gains else ["The run did not evaluate the adapter."]),
         "## Training",
@@ -87,9 +90,9 @@ def _reference_data(rows: list[dict[str, Any]], test_prompts: dict[str, str]) ->
 def _evaluation_tables(report: RunReport) -> Iterator[str]:
     for judge, figures in report.gains.items():
         named = (
-            [(key, key.replace("_", " ")) for key in figures if key not in GUARDS]
+            [(key, name_figure(key)) for key in figures if key not in GUARDS]
             if judge != report.judge
-            else [(key, GUARDS.get(key, key.replace("_", " "))) for key in figures]
+            else [(key, GUARDS.get(key, name_figure(key))) for key in figures]
         )
         yield f"By the {escape_markdown(judge)} judge:"
         rows: list[tuple[str, Change]] = [(words, figures[key]) for key, words in named]

@@ -26,6 +26,7 @@ from atom.generation.adapter_loading import (
     WEIGHTS_FILE,
     get_adapter_state_dict,
 )
+from atom.generation.loading_example import LOADING_EXAMPLE, LOADING_TEXT
 from atom.generation.weights import check_fit, read_safetensors
 
 FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, PROVENANCE_FILE)  # of an adapter folder
@@ -112,7 +113,8 @@ def save_adapter(adapted: PeftModel, folder: Path, base: str, summary: str, prov
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.contiguous().cpu() for name, value in get_adapter_state_dict(adapted).items()}
     write_atomically(folder / WEIGHTS_FILE, lambda path: save_file(weights, path, metadata={"format": "pt"}))
-    card = f"---\nlibrary_name: peft\nbase_model: {base}\ntags: [lora, text-to-motion]\n---\n{summary}\n"
+    header = f"---\nlibrary_name: peft\nbase_model: {base}\ntags: [lora, text-to-motion]\n---\n"
+    card = f"{header}{summary}\n\n{LOADING_TEXT}\n\n```python\n{LOADING_EXAMPLE}```\n"
     write_atomically(folder / CARD_FILE, lambda path: path.write_text(card))
     provenance_text = json.dumps(provenance, indent=2, sort_keys=True)
     write_atomically(folder / PROVENANCE_FILE, lambda path: path.write_text(provenance_text + "\n"))
