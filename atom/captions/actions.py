@@ -2,16 +2,15 @@
 
 from atom.captions import lexicon, morphology
 from atom.captions.clause import Clause, NounPhrase
-from atom.captions.lexicon import word_set
+from atom.captions.lexicon import word_map, word_set
 
-_SAME_VERB = {
-    "go": "walk", "shove": "push", "trip": "stumble", "tumble": "stumble", "rise": "stand up", "golf": "play golf",
-    "waltz": "dance waltz", "kickbox": "do kickboxing", "proceed": "walk", "leap": "leap", "search": "look for",
-    "stabilise": "stabilize", "evade": "dodge", "counterbalance": "recover balance", "travel": "move", "lay": "lie",
-    "sidekick": "kick", "stride": "walk", "hit": "hit", "toss": "throw", "place": "put", "position": "put",
-    "halt": "stop", "spin": "spin", "rotate": "turn", "regain": "recover", "compensate": "recover balance",
-    "salsa": "dance salsa", "tango": "dance tango",
-}  # fmt: skip
+_SAME_VERB = word_map(
+    """go: walk, shove: push, trip: stumble, tumble: stumble, rise: stand up, golf: play golf, waltz: dance waltz,
+    kickbox: do kickboxing, proceed: walk, search: look for, stabilise: stabilize, evade: dodge,
+    counterbalance: recover balance, travel: move, lay: lie, sidekick: kick, stride: walk, toss: throw,
+    place: put, position: put, halt: stop, rotate: turn, regain: recover, compensate: recover balance,
+    salsa: dance salsa, tango: dance tango"""
+)
 # Acts of arm or hand, where captions say either: the limb is called hand.
 HAND_ACTS = word_set(
     """wave throw punch pick put place catch grab point wipe stir strum knock hit strike slap stroke scratch rub
@@ -32,17 +31,28 @@ _NOTHING = word_set(
     """something it them him her anything object everything himself herself itself themselves themself oneself thing"""
 )
 _KEEP_OBJECT = word_set("pick put hold lift grab carry bring take drop place set move push pull drag catch")
+_LIMB_OF_NOUN = {"kick": "leg", "lunge": "leg", "punch": "hand", "jab": "hand", "hook": "hand"}
+_LIFTED = word_set("arm hand leg foot knee")
 _SIDEWAYS = ("left", "right")
 _BACKWARD = word_set("step lean jump hop stumble bend fall move")  # "back" is backward here, and a return elsewhere
 _NO_DIRECTION = word_set("wave shake return clap")
 
 
 def limb_word(clause: Clause, phrase: NounPhrase, verb: str) -> str:
-    """Gives the name of a limb with its side, foot and leg or hand and arm unified where the act allows."""
+    """Gives the name of a limb with its side, foot and leg or hand and arm unified where the act allows.
+
+    Args:
+        clause: the clause that names the limb.
+        phrase: the noun phrase of the limb.
+        verb: the base verb of the act.
+
+    Returns:
+        The name, such as `left leg` or `both hands`.
+    """
     noun = phrase.lemma
     if noun in ("food", "feed", "feat"):
         noun = "foot"
-    if verb == "kick" and noun in ("foot", "leg"):
+    if verb in ("kick", "lunge") and noun in ("foot", "leg"):
         noun = "leg"
     elif verb in ("step", "walk", "hop", "stumble", "stomp", "jump") and noun in ("leg", "foot"):
         noun = "foot"
@@ -86,13 +96,25 @@ def _thing(phrase: NounPhrase) -> str:
 
 
 def base_verb(clause: Clause) -> str:
-    """Gives the canonical verb of a clause, without directions and limbs."""
+    """Gives the canonical verb of a clause, without directions and limbs.
+
+    Args:
+        clause: the clause that describes an act.
+
+    Returns:
+        The verb in base form, with its particle where that changes the act (`stand up`).
+    """
     verb = clause.lemma
     directions = clause.directions
     if verb == "gain" and any(p.lemma in ("balance", "posture", "footing", "stability") for p in clause.objects):
         return "recover"
     if verb == "rise" and any(p.is_limb for p in clause.objects):
         return "raise"
+    if verb in ("go", "come", "move") and clause.subject is not None and clause.subject.lemma in _LIFTED:
+        if "up" in directions:
+            return "raise"  # "the left arm goes up"
+        if "down" in directions:
+            return "lower"
     if verb in ("get", "go", "fall", "drop", "come") and _on_knees(clause):
         return "kneel down"
     if verb in ("get", "come", "go", "rise", "stand", "push") and "up" in directions and not clause.passive:
@@ -202,6 +224,11 @@ def action_of(clause: Clause) -> str:
         return verb
     if verb in ("walk in circle", "walk in curve", "stand up", "turn around", "move in circle"):
         return verb
+    if clause.from_noun and verb in _LIMB_OF_NOUN and clause.limb is None and not clause.objects:
+        side = clause.act_phrase.side if clause.act_phrase is not None else None
+        if side:  # "does a left kick" is a kick with the left leg
+            rest = [direction for direction in directions if direction not in _SIDEWAYS]
+            return " ".join([verb, *_direction_words(clause, verb, rest), f"with {side} {_LIMB_OF_NOUN[verb]}"])
     words = [verb]
     words += _object_words(clause, verb)
     words += _direction_words(clause, verb, directions)
@@ -277,6 +304,8 @@ def _direction_words(clause: Clause, verb: str, directions: list[str]) -> list[s
     )
     for direction in sorted(directions, key=lambda d: d != "diagonally"):
         if takes_particle and direction in ("up", "down", "out", "off"):
+            continue
+        if verb != clause.lemma and (verb, direction) in (("raise", "up"), ("lower", "down")):
             continue
         if verb in _NO_DIRECTION or (verb in lexicon.POSTURES and direction not in ("up", "down")):
             continue

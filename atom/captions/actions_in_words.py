@@ -31,11 +31,25 @@ def action_is_countable(action: str) -> bool:
 
 
 def action_side(action: str) -> Literal["left", "right"] | None:
-    """The one side that the words of an action name; None for no side or both."""
+    """The one side that the words of an action name.
+
+    Args:
+        action: its words in base form.
+
+    Returns:
+        "left", "right", or None where the words name no side or both.
+    """
     sides = set(_SIDE.findall(action))
     return sides.pop() if len(sides) == 1 else None  # type: ignore[return-value]
 
 
 def mirror_words(action: str) -> str:
-    """The words with left and right, clockwise and counterclockwise exchanged."""
+    """The words with left and right, clockwise and counterclockwise exchanged.
+
+    Args:
+        action: its words in base form.
+
+    Returns:
+        The words of the mirror image.
+    """
     return _MIRRORED_WORD.sub(lambda match: _MIRRORED[match[0]], action)

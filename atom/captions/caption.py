@@ -19,9 +19,12 @@ class CaptionEvent:
     def to_json(self) -> dict[str, Any]:
         """Gives the event in the form of the labelled captions."""
         return {
-            "phrase": self.phrase, "action": self.action, "side": self.side, "count": self.count,
+            "phrase": self.phrase,
+            "action": self.action,
+            "side": self.side,
+            "count": self.count,
             "countable": self.countable,
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,9 @@ class ReadCaption:
     def to_json(self) -> dict[str, Any]:
         """Gives the caption in the form of the labelled captions."""
         return {
-            "text": self.text, "task": self.task, "readable": self.readable,
-            "events": [event.to_json() for event in self.events], "together": [list(group) for group in self.together],
-        }  # fmt: skip
+            "text": self.text,
+            "task": self.task,
+            "readable": self.readable,
+            "events": [event.to_json() for event in self.events],
+            "together": [list(group) for group in self.together],
+        }

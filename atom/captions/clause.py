@@ -24,6 +24,7 @@ class NounPhrase:
 
     @property
     def is_limb(self) -> bool:
+        """Whether the noun is a part of the body."""
         return self.lemma in lexicon.BODY_PARTS
 
 

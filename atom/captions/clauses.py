@@ -82,6 +82,8 @@ class ClauseReader(EllipsisReader):
     def _read_joining_word(self, place: int, word: str, letter: str) -> int:
         """Keeps what joins the next clause to those before: punctuation, "and", "then", "while", "before", "after"."""
         self._links.add(_LINKS.get(letter, letter))
+        if word in ("first", "firstly"):
+            self._links.add("first")
         if word in ("when", "simultaneously", "meanwhile"):
             self._links.add("when" if word == "when" else "while")
         if letter in ".,":

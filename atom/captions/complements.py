@@ -78,13 +78,16 @@ class ComplementReader(PrepositionReader):
             return place + 1
         direction = lexicon.DIRECTIONS.get(word)
         if direction is not None:
-            if direction in ("left", "right") and self._class(place + 1) == "R" and self._word(place + 1) in (
-                "behind", "away", "above", "below", "up", "back", "at", "there", "where"
-            ):  # fmt: skip
+            if (
+                direction in ("left", "right")
+                and self._class(place + 1) == "R"
+                and self._word(place + 1) in ("behind", "away", "above", "below", "up", "back", "at", "there", "where")
+            ):
                 return place + 1  # "right back", "right where he started"
             if direction == "right" and self._word(place + 1) in ("before", "after", "next_to", "in_front_of", "where"):
                 return place + 1
-            if direction:
+            manner = word == "straight" and lexicon.DIRECTIONS.get(self._word(place + 1))  # "jumps straight up"
+            if direction and not manner:
                 clause.directions.append(direction)
                 clause.end = place
             return place + 1
@@ -245,6 +248,8 @@ class ComplementReader(PrepositionReader):
             return place
         if self._is_other_limb(clause, phrase):
             return place
+        if named and clause.from_noun and named != clause.lemma and phrase.lemma in lexicon.ACT_NOUNS:
+            return place  # "performs kicks and punches"
         if named and clause.from_noun and not phrase.side:
             clause.end = phrase.end - 1
             return phrase.end

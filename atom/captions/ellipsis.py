@@ -6,6 +6,8 @@ from atom.captions.complements import ComplementReader
 from atom.captions.noun_phrases import NOUN_PHRASE
 from atom.captions.tokens import Token
 
+_THINGS = lexicon.NOUNS - lexicon.PERSONS - lexicon.ANIMATE - lexicon.BODY_PARTS
+
 
 class EllipsisReader(ComplementReader):
     """Reads words outside of any clause, which may be an act that takes its verb from the clause before."""
@@ -15,19 +17,46 @@ class EllipsisReader(ComplementReader):
         self._links: set[str] = set()  # what joins the next clause to those before
         self._subject: NounPhrase | None = None
         self._leading_limb: NounPhrase | None = None
+        self._leading_count: int | None = None
         self._reset()
 
     def _adverb_outside(self, place: int) -> int:
         word = self.tokens[place].word
         if word == "still":
             self._still = True
-        if word in lexicon.TIMES_ADVERBS and self.clauses and self._class(place + 1) == "I" and (
-            "then" in self._links or ("and" in self._links and self._can_split())
-        ):  # fmt: skip
+        if (
+            word in lexicon.TIMES_ADVERBS
+            and self.clauses
+            and self._class(place + 1) == "I"
+            and ("then" in self._links or ("and" in self._links and self._can_split()))
+        ):
             return self._read_ellipsis(place)  # "then twice on the right leg"
+        if word in lexicon.TIMES_ADVERBS:
+            self._take_outside_count(lexicon.TIMES_ADVERBS[word], place + 1)
+            return place + 1
+        if word in ("back", "up") and self._links and self._word(place + 1) in ("to", "on", "onto"):
+            phrase = self._noun_phrase(place + 2)
+            if phrase.lemma == "foot" and phrase.plural:  # "sits and then back to his feet"
+                clause = Clause("get", "s", place, place, phrase.end - 1, directions=["up"])
+                self._open(clause)
+                self._close(clause)
+                return phrase.end
         if word in ("again", *lexicon.DIRECTIONS) and self._is_ellipsis(place):
             return self._read_ellipsis(place)
         return place + 1
+
+    def _take_outside_count(self, number: int, place: int) -> None:
+        """Gives a number of times that stands apart from a verb to the next act or to the one before.
+
+        Args:
+            number: the number of times.
+            place: what follows it: "three times the boy jumps", or "hops on one foot, the left one, four times".
+        """
+        before = self.clauses[-1] if self.clauses else None
+        if self._class(place) in "DSXNV" and (before is None or "and" in self._links or "then" in self._links):
+            self._leading_count = number
+        elif before is not None and not before.counts and not self._links - {","}:
+            before.counts.append((number, "act"))
 
     def _is_ellipsis(self, place: int) -> bool:
         """An act that is plain without its verb: "2 steps back and then again forward"."""
@@ -111,6 +140,9 @@ class EllipsisReader(ComplementReader):
         links = self._links
         if self.clauses and not links & {"while", "before", "after"} and self._class(phrase.end) not in "VQ":
             named = phrase.is_limb or phrase.lemma in ("left", "right", "one")
+            if "first" in links and named and not self.clauses[-1].limbs() and not self.clauses[-1].counts:
+                self._links = set()  # "kicks, first with the left leg, then with the right"
+                return self._consume(self.clauses[-1], place)
             apart = self._names_other_limb(self.clauses[-1], inside) and links & {",", "and"}
             if ("then" in links or apart) and named and self._word(place) in self._limb_prepositions():
                 return self._read_ellipsis(place)
@@ -118,10 +150,16 @@ class EllipsisReader(ComplementReader):
             if (
                 direction
                 and self._word(place) in ("to", "towards", "toward")
-                and ("then" in links or ("and" in links and self._can_split()))
+                and ("then" in links or ("and" in links and self._can_split()) or self._is_other_way(phrase))
             ):
                 return self._read_ellipsis(place)
         return phrase.end
+
+    def _is_other_way(self, phrase: NounPhrase) -> bool:
+        """Whether a direction is opposite to that of the act before: "steps to the left twice, to the right once"."""
+        side = phrase.side or phrase.lemma.removesuffix("_side")
+        other = {"left": "right", "right": "left"}.get(side)
+        return bool(self._links) and not self._links - {",", "and"} and other in self.clauses[-1].directions
 
     def _limb_prepositions(self) -> tuple[str, ...]:
         return ("with", "using", "on") if self.clauses[-1].limb_preposition == "on" else ("with", "using")
@@ -153,6 +191,12 @@ class EllipsisReader(ComplementReader):
             self._links.discard("after")  # "walks and after a few steps turns"
             self._links.add("then")
             return phrase.end
+        if phrase.lemma in ("time", "repetition", "rep") and phrase.number is not None:
+            self._take_outside_count(phrase.number, ahead)
+            return phrase.end
+        done = self._past_light_passive(ahead)
+        if done and self._act_of(phrase):
+            return self._read_noun_clause(phrase, self._act_of(phrase), done)  # "two squats are done"
         if self._class(ahead) in "VQZL" and not (measures and "after" in self._links):
             self._subject = phrase
             return phrase.end
@@ -167,7 +211,12 @@ class EllipsisReader(ComplementReader):
         if act and phrase.lemma not in lexicon.PERSONS and not (phrase.is_limb and self.clauses):
             allowed = not self.clauses or bool(links)
             strong = (
-                phrase.has_determiner or phrase.number is not None or phrase.side or phrase.acting or not self.clauses
+                phrase.has_determiner
+                or phrase.number is not None
+                or phrase.side
+                or phrase.acting
+                or not self.clauses
+                or (phrase.plural and self.clauses[-1].from_noun)
             )
             if "after" in links and self.clauses and phrase.lemma in lexicon.STEP_NOUNS and "." not in links:
                 return phrase.end
@@ -197,12 +246,25 @@ class EllipsisReader(ComplementReader):
 
     def _read_ellipsis_of_number(self, phrase: NounPhrase) -> int:
         """`one step to the right and then one to the left`."""
+        model = self.clauses[-1]
         after = self._read_ellipsis(phrase.start, skip_to=phrase.end if phrase.lemma == "one" else -1)
         if phrase.number is not None and phrase.head < 0:
             self.clauses[-1].counts.append((phrase.number, "step" if self.clauses[-1].has_steps else "act"))
+        elif phrase.lemma == "one" and model.counts and not self.clauses[-1].counts:
+            # "three kicks with the left leg and one with the right": a number as well, but not after "a kick"
+            self.clauses[-1].counts.append((1, model.counts[0][1]))
         return max(after, phrase.end)
 
-    def _read_noun_clause(self, phrase: NounPhrase, act: str) -> int:
+    def _past_light_passive(self, place: int) -> int:
+        """Gives the place behind "is done" or "are performed", 0 where no such passive stands."""
+        start = place
+        while self._class(place) in "QR" and place < self.size:
+            place += 1
+        light = self._class(place) == "V" and self.tokens[place].lemma in lexicon.LIGHT
+        return place + 1 if light and place > start and self.tokens[place].form == "ed" else 0
+
+    def _read_noun_clause(self, phrase: NounPhrase, act: str, after: int = -1) -> int:
+        """Reads an act that a noun names; what belongs to it goes on at `after`, else behind the noun."""
         start = phrase.start if phrase.has_determiner or phrase.number is None else phrase.number_place
         clause = Clause(act, "noun", start, phrase.head, phrase.end - 1)
         clause.from_noun = True
@@ -218,7 +280,7 @@ class EllipsisReader(ComplementReader):
             if verb in lexicon.LOCOMOTION:
                 clause.lemma = verb
         self._open(clause)
-        place = self._consume(clause, phrase.end)
+        place = self._consume(clause, max(phrase.end, after))
         self._close(clause)
         return place
 
@@ -262,17 +324,25 @@ class EllipsisReader(ComplementReader):
         if clause.subject is not None and not clause.elliptic:
             clause.start = min(clause.start, clause.subject.start)
         clause.was_passive = clause.was_passive or clause.passive
-        if clause.passive and clause.subject is not None:
-            # "the left arm is raised": the limb is what the act moves
+        moved = clause.subject or (self._subject if self._is_thing(self._subject) else None)
+        if clause.passive and moved is not None:
+            # "the left arm is raised", "a ball is thrown": the limb or thing is what the act moves
             clause.passive = False
-            clause.objects.append(clause.subject)
+            clause.objects.append(moved)
             clause.subject = None
         self._links = set()
+
+    @staticmethod
+    def _is_thing(phrase: NounPhrase | None) -> bool:
+        """Whether a noun phrase names a thing, which can't be the body that a caption describes."""
+        return phrase is not None and phrase.lemma in _THINGS
 
     def _close(self, clause: Clause) -> None:
         if self._leading_limb is not None and clause.limb is None:
             clause.limb, clause.limb_preposition = self._leading_limb, "with"
-        self._leading_limb = None
+        if self._leading_count is not None and not clause.counts:
+            clause.counts.append((self._leading_count, "act"))
+        self._leading_limb = self._leading_count = None
         self.clauses.append(clause)
         self._subject = None
         self._reset()

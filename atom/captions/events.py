@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from atom.captions import lexicon
+from atom.captions.actions import base_verb
 from atom.captions.clause import Clause
 from atom.captions.lexicon import word_set
 
@@ -17,7 +18,14 @@ _MANNER = word_set("face lead follow bend keep look_like hold_on dangle relax ex
 
 
 def is_posture(clause: Clause) -> bool:
-    """Whether the clause tells a posture instead of a movement."""
+    """Whether the clause describes a posture instead of a movement.
+
+    Args:
+        clause: any clause of a caption.
+
+    Returns:
+        True for standing, sitting, lying and waiting, False for getting there.
+    """
     if clause.passive or clause.subject is not None:
         return False
     if any(d in ("up", "down") for d in clause.directions) and clause.lemma not in ("kneel", "stay"):
@@ -49,6 +57,7 @@ def select(clauses: list[Clause]) -> list[Clause]:
         kept = [clause for clause in clauses if clause.lemma not in _NEVER]
     kept = _merge_locomotion(kept)
     _share_limbs(kept)
+    _rise(kept)
     events = [c for place, c in enumerate(kept) if not _is_background(kept, place)]
     return events or kept[:1]
 
@@ -58,6 +67,8 @@ def _is_empty(clause: Clause) -> bool:
         return not (clause.directions or clause.prepositions) or clause.passive
     if clause.lemma in ("use",):
         return not clause.objects
+    if clause.lemma == "keep" and clause.finite and not clause.hung:
+        return not any(phrase.is_limb for phrase in clause.objects)  # "keeps both arms raised"
     if clause.lemma in lexicon.LIGHT | {"receive", "start", "begin", "continue"} and not clause.from_noun:
         return not clause.objects if clause.lemma != "have" else True
     return clause.lemma in lexicon.EMPTY and not clause.from_noun
@@ -76,6 +87,9 @@ def _is_background(clauses: list[Clause], place: int) -> bool:
     if clause.duration or "again" in clause.adverbs:
         return False
     following = clauses[place + 1] if place + 1 < len(clauses) else None
+    listed = following is not None and not following.links - {",", "and"} and following.form == clause.form
+    if place and listed and clause.form == "s" and not clause.links - {",", "and"}:
+        return False  # "kneels, waits and walks on"
     if following is not None and following.links & {"then", "before", "."} and "while" not in following.links:
         return False
     return not (
@@ -96,9 +110,11 @@ def _merge_locomotion(clauses: list[Clause]) -> list[Clause]:
             last.directions += [d for d in clause.directions if d not in last.directions]
             last.end = max(last.end, clause.end)
             continue
-        if "still" in clause.adverbs and clause.lemma in ("move", "walk", "go") and any(
-            c.lemma in lexicon.LOCOMOTION for c in kept
-        ):  # fmt: skip
+        if (
+            "still" in clause.adverbs
+            and clause.lemma in ("move", "walk", "go")
+            and any(c.lemma in lexicon.LOCOMOTION for c in kept)
+        ):
             continue
         kept.append(clause)
     return kept
@@ -115,6 +131,19 @@ def _same_stretch(last: Clause, clause: Clause) -> bool:
     )
     walking = clause.lemma in ("walk", "go", "move", "step") and not clause.objects and clause.hung and not clause.path
     return steps or (walking and last.lemma in ("walk", "go", "move", "step"))
+
+
+_LOW = word_set("kneel sit squat crouch lie lay duck stoop")
+
+
+def _rise(clauses: list[Clause]) -> None:
+    """Makes "kneels and then stands" end in standing up."""
+    for earlier, clause in pairwise(clauses):
+        bare = not (clause.limb or clause.directions or clause.prepositions or clause.objects or clause.adverbs)
+        low = earlier.lemma in _LOW or base_verb(earlier) == "kneel down"
+        in_turn = not clause.links & {"while", "after"}
+        if clause.lemma == "stand" and clause.form in ("s", "base") and bare and low and in_turn:
+            clause.directions.append("up")
 
 
 # Acts that need a limb or thing: without one of their own they share that of the act they are joined to.

@@ -2,12 +2,39 @@
 
 
 def word_set(text: str) -> frozenset[str]:
-    """Splits a list of words."""
+    """Splits a list of words.
+
+    Args:
+        text: the words, with spaces or line ends between them.
+
+    Returns:
+        The words as a set.
+    """
     return frozenset(text.split())
 
 
+def word_map(text: str) -> dict[str, str]:
+    """Splits a list of pairs: `form: meaning, form: meaning`.
+
+    Args:
+        text: the pairs, with commas between them; a form or meaning may hold several words, and a meaning none.
+
+    Returns:
+        The meaning of each form.
+    """
+    pairs = (pair.split(":") for pair in text.split(","))
+    return {" ".join(form.split()): " ".join(meaning.split()) for form, meaning in pairs}
+
+
 def word_list(text: str) -> list[str]:
-    """Splits a list of words whose order matters."""
+    """Splits a list of words whose order matters.
+
+    Args:
+        text: the words, with spaces or line ends between them.
+
+    Returns:
+        The words in the same order.
+    """
     return text.split()
 
 
@@ -66,6 +93,8 @@ VERBS -= {"turn_around", "step_over", "strike_pose", "frog", "bunny"}
 
 # A light verb takes the noun of an act: "performs a kick" is kicking.
 LIGHT = word_set("do make perform take execute give have carry complete practice demonstrate display show undertake")
+# These take the noun of an act as well, but have a meaning of their own before other nouns.
+DELIVERS = word_set("deliver unleash let pull")
 ASPECT = word_set(
     """start begin continue keep try attempt proceed seem appear resume happen finish commence manage go end prepare
     decide need tend intend pretend get come mean help cease stop like love"""
@@ -81,34 +110,31 @@ EMPTY = word_set(
 OTHER_VERBS = LIGHT | ASPECT | (EMPTY - {"look_like", "describe_as", "follow_by", "would", "might"})
 OTHER_VERBS |= {"describe", "seem"}
 
-IRREGULAR = {  # form: (lemma, form class)
-    "went": ("go", "ed"), "gone": ("go", "ed"), "goes": ("go", "s"), "took": ("take", "ed"), "taken": ("take", "ed"),
-    "made": ("make", "ed"), "did": ("do", "ed"), "done": ("do", "ed"), "does": ("do", "s"), "stood": ("stand", "ed"),
-    "sat": ("sit", "ed"), "ran": ("run", "ed"), "threw": ("throw", "ed"), "thrown": ("throw", "ed"),
-    "bent": ("bend", "ed"), "fell": ("fall", "ed"), "fallen": ("fall", "ed"), "got": ("get", "ed"),
-    "gotten": ("get", "ed"), "came": ("come", "ed"), "held": ("hold", "ed"), "kept": ("keep", "ed"),
-    "swung": ("swing", "ed"), "knelt": ("kneel", "ed"), "lay": ("lie", "base"), "laid": ("lay", "ed"),
-    "lying": ("lie", "ing"), "swam": ("swim", "ed"), "swum": ("swim", "ed"), "rose": ("rise", "ed"),
-    "risen": ("rise", "ed"), "began": ("begin", "ed"), "begun": ("begin", "ed"), "gave": ("give", "ed"),
-    "given": ("give", "ed"), "crept": ("creep", "ed"), "leapt": ("leap", "ed"), "spun": ("spin", "ed"),
-    "shook": ("shake", "ed"), "shaken": ("shake", "ed"), "caught": ("catch", "ed"), "struck": ("strike", "ed"),
-    "drew": ("draw", "ed"), "drawn": ("draw", "ed"), "drank": ("drink", "ed"), "ate": ("eat", "ed"),
-    "eaten": ("eat", "ed"), "drove": ("drive", "ed"), "rode": ("ride", "ed"), "flew": ("fly", "ed"),
-    "slid": ("slide", "ed"), "stuck": ("stick", "ed"), "brought": ("bring", "ed"), "fought": ("fight", "ed"),
-    "swept": ("sweep", "ed"), "hung": ("hang", "ed"), "lost": ("lose", "ed"), "found": ("find", "ed"),
-    "wrung": ("wring", "ed"), "saw": ("saw", "base"), "shot": ("shoot", "ed"), "broke": ("break", "ed"),
-    "sank": ("sink", "ed"), "sunk": ("sink", "ed"), "dove": ("dive", "ed"), "strode": ("stride", "ed"),
-    "froze": ("freeze", "ed"), "beaten": ("beat", "ed"), "wound": ("wind", "ed"), "dug": ("dig", "ed"),
-    "outstretched": ("outstretch", "ed"), "has": ("have", "s"), "had": ("have", "ed"), "is": ("be", "s"),
-    "dying": ("die", "ing"), "left": ("leave", "ed"), "felt": ("feel", "ed"), "led": ("lead", "ed"),
-    "waltzes": ("waltz", "s"), "seen": ("see", "ed"), "shown": ("show", "ed"), "worn": ("wear", "ed"),
-    "set": ("set", "base"), "put": ("put", "base"), "hit": ("hit", "base"), "cut": ("cut", "base"),
-    "goin": ("go", "ing"), "mimicking": ("mimic", "ing"), "mimicked": ("mimic", "ed"),
-    "beginning": ("begin", "ing"),
-    "travelling": ("travel", "ing"), "travelled": ("travel", "ed"),
-    "pedalling": ("pedal", "ing"), "backs": ("back", "s"), "backed": ("back", "ed"), "backing": ("back", "ing"),
-    "let": ("let", "base"), "lets": ("let", "s"), "became": ("become", "ed"),
-}  # fmt: skip
+_IRREGULAR = word_map(  # form: lemma and form class
+    """went: go ed, gone: go ed, goes: go s, took: take ed, taken: take ed, made: make ed, did: do ed, done: do ed,
+    does: do s, stood: stand ed, sat: sit ed, ran: run ed, threw: throw ed, thrown: throw ed, bent: bend ed,
+    fell: fall ed, fallen: fall ed, got: get ed, gotten: get ed, came: come ed, held: hold ed, kept: keep ed,
+    swung: swing ed, knelt: kneel ed, lay: lie base, laid: lay ed, lying: lie ing, swam: swim ed, swum: swim ed,
+    rose: rise ed, risen: rise ed, began: begin ed, begun: begin ed, gave: give ed, given: give ed, crept: creep ed,
+    leapt: leap ed, spun: spin ed, shook: shake ed, shaken: shake ed, caught: catch ed, struck: strike ed,
+    drew: draw ed, drawn: draw ed, drank: drink ed, ate: eat ed, eaten: eat ed, drove: drive ed, rode: ride ed,
+    flew: fly ed, slid: slide ed, stuck: stick ed, brought: bring ed, fought: fight ed, swept: sweep ed,
+    hung: hang ed, lost: lose ed, found: find ed, wrung: wring ed, saw: saw base, shot: shoot ed, broke: break ed,
+    sank: sink ed, sunk: sink ed, dove: dive ed, strode: stride ed, froze: freeze ed, beaten: beat ed,
+    wound: wind ed, dug: dig ed, outstretched: outstretch ed, has: have s, had: have ed, is: be s, dying: die ing,
+    left: leave ed, felt: feel ed, led: lead ed, waltzes: waltz s, seen: see ed, shown: show ed, worn: wear ed,
+    set: set base, put: put base, hit: hit base, cut: cut base, goin: go ing, mimicking: mimic ing,
+    mimicked: mimic ed, beginning: begin ing, travelling: travel ing, travelled: travel ed, pedalling: pedal ing,
+    backs: back s, backed: back ed, backing: back ing, let: let base, lets: let s, became: become ed"""
+)
+IRREGULAR = {form: (reading.split()[0], reading.split()[1]) for form, reading in _IRREGULAR.items()}
+# Small words of other languages that captions come in. None of them is an English word of motion.
+FOREIGN = word_set(
+    """der die das ein eine einen einem einer und er sie es geht gehen ist nach mit dem den sich zu zur zum von auf
+    dann dreht links rechts nicht vorne hinten le la les un une des du il elle et puis se vers avec sur dans sa
+    ses deux el los las una hacia y con su sus uno luego gira mano lo gli che poi si di della il verso o um uma ele
+    ela para com seu sua depois een het de hij zij en naar zich met op zijn haar dan"""
+)
 SAME_PAST = word_set("put hit cut set let beat")  # base form and past are one word
 
 # ---- closed classes ----------------------------------------------------------------------------------------------
@@ -159,11 +185,12 @@ ADVERBS = word_set(
     mostly kind_of sort_of in_a_row at_last at_least no_more simultaneously alone maybe perhaps probably possibly
     seemingly"""
 )
-NUMBERS = {
-    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-    "eleven": 11, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "single": 1, "double": 2, "triple": 3,
-    "hundred": 100, "ninety": 90, "forty": 40, "fifty": 50, "sixty": 60, "thirteen": 13, "fourteen": 14,
-}  # fmt: skip
+_NUMBERS = word_map(
+    """one: 1, two: 2, three: 3, four: 4, five: 5, six: 6, seven: 7, eight: 8, nine: 9, ten: 10, eleven: 11,
+    twelve: 12, fifteen: 15, twenty: 20, thirty: 30, single: 1, double: 2, triple: 3, hundred: 100, ninety: 90,
+    forty: 40, fifty: 50, sixty: 60, thirteen: 13, fourteen: 14"""
+)
+NUMBERS = {word: int(number) for word, number in _NUMBERS.items()}
 TIMES_ADVERBS = {"once": 1, "twice": 2, "thrice": 3}
 VAGUE_NUMBERS = word_set("few several some couple multiple many various a_few a_couple a_couple_of couple_of numerous")
 ADJECTIVES = word_set(
@@ -176,7 +203,8 @@ ADJECTIVES = word_set(
     careful relaxed casual sudden evil happy sad angry compensatory shaky handed legged sided steady bigger smaller
     larger longer shorter faster slower wider higher lower deeper elderly old young injured ready able unable close
     open more less free empty stationary static rapid smooth aggressive energetic powerful quick-footed imaginative
-    sexy ballroom classical standard latin rhythmic overhead underhand crab zombie drunken ninety-degree numerous
+    sexy ballroom classical standard latin rhythmic red blue green yellow black white brown grey gray
+    orange purple pink dark bright overhead underhand crab zombie drunken ninety-degree numerous
     still parallel sideways forward backward upward downward outward inward reverse additional extra"""
 )
 
@@ -191,12 +219,11 @@ BODY_PARTS = LIMBS | word_set(
     side_body upperbody wing breast lap limb fours all_fours jaw forehead temple spine backside rear muscle pelvis
     crotch cheek groin bodyweight calf weight"""
 )
-IRREGULAR_PLURALS = {
-    "feet": "foot", "people": "person", "men": "man", "women": "woman", "children": "child", "knees": "knee",
-    "calves": "calf", "knives": "knife", "shelves": "shelf", "loaves": "loaf", "food": "foot", "feed": "foot",
-    "feat": "foot", "all_fours": "all_fours", "fours": "all_fours", "stairs": "stairs", "times": "time",
-    "golf_clubs": "golf_club", "halves": "half",
-}  # fmt: skip
+IRREGULAR_PLURALS = word_map(
+    """feet: foot, people: person, men: man, women: woman, children: child, knees: knee, calves: calf,
+    knives: knife, shelves: shelf, loaves: loaf, food: foot, feed: foot, feat: foot, all_fours: all_fours,
+    fours: all_fours, stairs: stairs, times: time, golf_clubs: golf_club, halves: half"""
+)
 MOTION_NOUNS = word_set(
     """movement motion gesture move action exercise pattern activity attempt pose routine technique way"""
 )
@@ -205,35 +232,28 @@ PATHS = word_set(
     spiral eight"""
 )
 # The noun of an act and the verb that names it.
-ACT_NOUNS = {
-    "step": "step", "pace": "step", "turn": "turn", "jump": "jump", "kick": "kick", "punch": "punch", "squat": "squat",
-    "lunge": "lunge", "bow": "bow", "pushup": "do push-up", "push_up": "do push-up", "push_ups": "do push-up",
-    "situp": "do sit-up", "sit_up": "do sit-up", "pull_up": "do pull-up", "handstand": "do handstand",
-    "headstand": "do headstand", "cartwheel": "do cartwheel", "jumping_jack": "do jumping jack",
-    "star_jump": "do jumping jack", "wave": "wave", "spin": "spin", "rotation": "turn", "hop": "hop", "leap": "leap",
-    "stomp": "stomp", "walk": "walk", "run": "run", "jog": "jog", "dance": "dance", "somersault": "do somersault",
-    "flip": "flip", "backflip": "do backflip", "roll": "roll", "stumble": "stumble", "swing": "swing",
-    "throw": "throw", "sidestep": "sidestep", "push": "push", "pull": "pull", "wipe": "wipe", "stretch": "stretch",
-    "twist": "twist", "twirl": "spin", "pirouette": "do pirouette", "jab": "jab", "hook": "hook",
-    "uppercut": "do uppercut", "sidekick": "kick", "burpee": "do burpee", "crunch": "do crunch",
-    "plank": "do plank", "split": "do split", "sprint": "sprint", "stroke": "stroke", "shake": "shake", "nod": "nod",
-    "salute": "salute", "stride": "step", "limp": "limp", "march": "march", "skip": "skip", "clap": "clap",
-    "crawl": "crawl", "strike": "strike", "slap": "slap", "hit": "hit", "swipe": "swipe", "lift": "lift",
-    "curtsy": "curtsy", "pivot": "pivot", "tackle": "tackle", "dodge": "dodge", "duck": "duck", "block": "block",
-    "fall": "fall", "trip": "stumble", "lap": "run lap", "sit": "sit", "stop": "stop", "halt": "stop", "pause": "pause",
-    "shove": "push", "bend": "bend", "serve": "serve", "shot": "shoot", "catch": "catch", "dive": "dive",
-    "knee": "knee", "elbow": "elbow", "grab": "grab", "climb": "climb", "waltz": "dance waltz",
-    "salsa": "dance salsa", "tango": "dance tango", "macarena": "dance macarena", "cha_cha": "dance cha-cha",
-    "jig": "dance jig", "ballet": "dance ballet", "samba": "dance samba", "turnaround": "turn around",
-    "u_turn": "turn around",
-    "recovery": "recover", "hug": "hug", "drink": "drink", "bounce": "bounce", "kneel": "kneel",
-    "roundhouse": "kick", "highkick": "kick", "thrust": "thrust", "flap": "flap", "stroll": "stroll",
-    "stance": "pose", "leg_lift": "lift leg", "high_knee": "do high knees", "high_knees": "do high knees",
-    "toss": "throw",
-    "shuffle": "shuffle", "yoga": "do yoga", "karate": "do karate", "gymnastics": "do gymnastics",
-    "curve": "walk in curve", "circle": "walk in circle", "arc": "walk in curve", "semicircle": "walk in half circle",
-}  # fmt: skip
-ACT_NOUNS["jumping_jacks"] = ACT_NOUNS["jumping_jack"]
+ACT_NOUNS = word_map(
+    """step: step, pace: step, turn: turn, jump: jump, kick: kick, punch: punch, squat: squat, lunge: lunge,
+    bow: bow, pushup: do push-up, push_up: do push-up, push_ups: do push-up, situp: do sit-up,
+    sit_up: do sit-up, pull_up: do pull-up, handstand: do handstand, headstand: do headstand,
+    cartwheel: do cartwheel, jumping_jack: do jumping jack, star_jump: do jumping jack, wave: wave, spin: spin,
+    rotation: turn, hop: hop, leap: leap, stomp: stomp, walk: walk, run: run, jog: jog, dance: dance,
+    somersault: do somersault, flip: flip, backflip: do backflip, roll: roll, stumble: stumble, swing: swing,
+    throw: throw, sidestep: sidestep, push: push, pull: pull, wipe: wipe, stretch: stretch, twist: twist,
+    twirl: spin, pirouette: do pirouette, jab: jab, hook: hook, uppercut: do uppercut, sidekick: kick,
+    burpee: do burpee, crunch: do crunch, plank: do plank, split: do split, sprint: sprint, stroke: stroke,
+    shake: shake, nod: nod, salute: salute, stride: step, limp: limp, march: march, skip: skip, clap: clap,
+    crawl: crawl, strike: strike, slap: slap, hit: hit, swipe: swipe, lift: lift, curtsy: curtsy, pivot: pivot,
+    tackle: tackle, dodge: dodge, duck: duck, block: block, fall: fall, trip: stumble, lap: run lap, sit: sit,
+    stop: stop, halt: stop, pause: pause, shove: push, bend: bend, serve: serve, shot: shoot, catch: catch,
+    dive: dive, knee: knee, elbow: elbow, grab: grab, climb: climb, waltz: dance waltz, salsa: dance salsa,
+    tango: dance tango, macarena: dance macarena, cha_cha: dance cha-cha, jig: dance jig, ballet: dance ballet,
+    samba: dance samba, turnaround: turn around, u_turn: turn around, recovery: recover, hug: hug, drink: drink,
+    bounce: bounce, kneel: kneel, roundhouse: kick, highkick: kick, thrust: thrust, flap: flap, stroll: stroll,
+    stance: pose, leg_lift: lift leg, high_knee: do high knees, high_knees: do high knees, toss: throw,
+    shuffle: shuffle, yoga: do yoga, karate: do karate, gymnastics: do gymnastics, curve: walk in curve,
+    circle: walk in circle, arc: walk in curve, semicircle: walk in half circle, jumping_jacks: do jumping jack"""
+)
 DANCES = word_set(
     """waltz salsa tango macarena cha_cha ballet samba rumba jig polka foxtrot disco breakdance jive quickstep
     hip_hop charleston twist hula flamenco swing chicken_dance moonwalk"""
@@ -266,6 +286,10 @@ NOUNS = (
         sun moon line pushing handrail banister barrier hurdle stance teapot bull cowboy surfer"""
     )
 )
+ANIMATE = word_set(  # nouns above that may do an act themselves
+    """drunk zombie monkey chicken dog cat bird animal frog bear bunny rabbit robot soldier boxer sleepwalker ninja
+    bodybuilder opponent partner friend crowd audience horse bull cowboy surfer other half"""
+)
 UNITS = word_set(
     """degree degrees degress meter meters metre metres m cm km centimeter centimeters second seconds minute minutes
     feet foot inch inches yard yards mile miles percent hour hours kg ° deg sec secs"""
@@ -275,92 +299,76 @@ COUNT_UNITS = word_set(
 )
 
 # ---- directions --------------------------------------------------------------------------------------------------
-DIRECTIONS = {
-    "forward": "forward", "forwards": "forward", "ahead": "forward", "onward": "forward", "onwards": "forward",
-    "straight": "forward", "straightforward": "forward", "backward": "backward", "backwards": "backward",
-    "rearward": "backward", "back": "back", "left": "left", "right": "right", "leftward": "left",
-    "leftwards": "left", "rightward": "right", "rightwards": "right", "sideways": "sideways", "sideway": "sideways",
-    "sidewards": "sideways", "sideward": "sideways", "sidewise": "sideways", "diagonally": "diagonally",
-    "laterally": "sideways", "up": "up", "down": "down", "upward": "up", "upwards": "up", "downward": "down",
-    "downwards": "down", "upstairs": "up stairs", "downstairs": "down stairs", "around": "around", "round": "around",
-    "over": "over", "out": "out", "off": "off", "in": "in", "away": "away", "through": "through",
-    "along": "along", "across": "across", "apart": "apart", "together": "together", "aside": "sideways",
-    "back_and_forth": "back and forth", "forth_and_back": "back and forth", "up_and_down": "up and down",
-    "side_to_side": "side to side", "from_side_to_side": "side to side", "inward": "in", "inwards": "in",
-    "outward": "out", "outwards": "out", "clockwise": "clockwise", "counterclockwise": "counterclockwise",
-    "in_place": "in place", "on_the_spot": "in place", "on_all_fours": "on all fours", "underneath": "under",
-    "to_and_fro": "back and forth", "forward_and_backward": "back and forth", "left_and_right": "left and right",
-    "halfway": "", "partway": "", "crabwise": "sideways",
-}  # fmt: skip
+DIRECTIONS = word_map(
+    """forward: forward, forwards: forward, ahead: forward, onward: forward, onwards: forward, straight: forward,
+    straightforward: forward, backward: backward, backwards: backward, rearward: backward, back: back, left: left,
+    right: right, leftward: left, leftwards: left, rightward: right, rightwards: right, sideways: sideways,
+    sideway: sideways, sidewards: sideways, sideward: sideways, sidewise: sideways, diagonally: diagonally,
+    laterally: sideways, up: up, down: down, upward: up, upwards: up, downward: down, downwards: down,
+    upstairs: up stairs, downstairs: down stairs, around: around, round: around, over: over, out: out, off: off,
+    in: in, away: away, through: through, along: along, across: across, apart: apart, together: together,
+    aside: sideways, back_and_forth: back and forth, forth_and_back: back and forth, up_and_down: up and down,
+    side_to_side: side to side, from_side_to_side: side to side, inward: in, inwards: in, outward: out,
+    outwards: out, clockwise: clockwise, counterclockwise: counterclockwise, in_place: in place,
+    on_the_spot: in place, on_all_fours: on all fours, underneath: under, to_and_fro: back and forth,
+    forward_and_backward: back and forth, left_and_right: left and right, halfway:, partway:, crabwise: sideways"""
+)
 # Words of direction that may also be the noun of "to the ...": `to the front` is forward.
-DIRECTION_NOUNS = {
-    "left": "left", "right": "right", "front": "forward", "back": "backward", "rear": "backward", "side": "sideways",
-    "sides": "sideways", "forward": "forward", "backward": "backward", "leftside": "left", "rightside": "right",
-}  # fmt: skip
+DIRECTION_NOUNS = word_map(
+    """left: left, right: right, front: forward, back: backward, rear: backward, side: sideways, sides: sideways,
+    forward: forward, backward: backward, leftside: left, rightside: right"""
+)
 
 # ---- words of several words, and spellings that HumanML3D's mirroring and hasty typing have damaged ------------------
-MULTIWORDS = {
-    "some one": "someone", "some body": "somebody", "his / her": "his", "her / his": "her", "his or her": "his",
-    "him / her": "him", "he / she": "he", "he or she": "he", "him or her": "him",
-    "counter clockwise": "counterclockwise", "anti clockwise": "counterclockwise", "clock wise": "clockwise",
-    "counter clock wise": "counterclockwise", "anti clock wise": "counterclockwise",
-    "counter counterclockwise": "counterclockwise", "counter counter clockwise": "counterclockwise",
-    "counter clock": "counterclockwise", "t pose": "t_pose", "jumping jack": "jumping_jack",
-    "jumping jacks": "jumping_jacks", "jump jacks": "jumping_jacks", "hand stand": "handstand",
-    "head stand": "headstand", "side step": "sidestep", "side steps": "sidesteps", "side stepping": "sidestepping",
-    "side kick": "sidekick", "side kicks": "sidekicks", "cart wheel": "cartwheel", "cart wheels": "cartwheels",
-    "push ups": "push_ups", "push up": "push_up", "sit ups": "sit_up", "sit up": "sit_up", "pull ups": "pull_up",
-    "all fours": "all_fours", "all four": "all_fours", "a few": "a_few", "a couple of": "a_couple",
-    "a couple": "a_couple", "a bit": "a_bit", "a little bit": "a_bit", "a little": "a_bit", "a lot": "a_lot",
-    "little bit": "a_bit", "in front of": "in_front_of", "next to": "next_to", "on top of": "on_top_of",
-    "at the same time": "at_the_same_time", "at once": "at_the_same_time", "same time": "at_the_same_time",
-    "after that": "after_that", "after this": "after_this", "after which": "after_which",
-    "before that": "before_that", "back and forth": "back_and_forth", "back and forwards": "back_and_forth",
-    "forth and back": "back_and_forth", "forward and backward": "back_and_forth",
-    "forwards and backwards": "back_and_forth", "backwards and forwards": "back_and_forth",
-    "up and down": "up_and_down", "side to side": "side_to_side",
-    "from side to side": "from_side_to_side", "to and fro": "to_and_fro", "over and over": "over_and_over",
-    "over and over again": "over_and_over", "again and again": "over_and_over", "as if": "as_if",
-    "as though": "as_though", "as like": "as_like", "in order to": "in_order_to", "so as to": "in_order_to",
-    "so that": "so_that",
-    "prior to": "prior_to", "even though": "even_though", "each other": "each_other", "in place": "in_place",
-    "on the spot": "on_the_spot", "on spot": "on_the_spot", "on the same spot": "on_the_spot",
-    "on his spot": "on_the_spot", "because of": "because_of", "due to": "due_to", "instead of": "instead_of",
-    "as well as": "as_well_as", "as soon as": "as_soon_as", "such as": "such_as", "similar to": "similar_to",
-    "u turn": "u_turn",
-    "followed by": "followed_by", "follow by": "followed_by", "at the end": "at_the_end", "in the end": "at_the_end",
-    "at first": "at_first", "at last": "finally", "once more": "once_more", "one more time": "once_more",
-    "right away": "immediately", "no longer": "no_longer", "out of": "out_of", "cha cha": "cha_cha",
-    "cha cha cha": "cha_cha", "tai chi": "tai_chi", "hip hop": "hip_hop", "high knees": "high_knees",
-    "right angle": "right_angle", "right angled": "right_angle",
-    "left and right": "left_and_right", "right and left": "left_and_right", "kind of": "kind_of", "sort of": "sort_of",
-    "in a row": "in_a_row", "high five": "high_five", "high fives": "high_fives", "high fiving": "high_fiving",
-    "chicken dance": "chicken_dance", "one another": "each_other", "away from": "away_from",
-    "martial arts": "martial_arts", "straight forward": "forward", "straight forwards": "forward",
-    "straight ahead": "forward", "straight on": "forward", "straight line": "straight_line",
-    "upper body": "upper_body", "at least": "at_least", "up to": "up_to", "his way": "his_way",
-    "on all fours": "on_all_fours", "at the beginning": "at_first", "in the beginning": "at_first",
-    "to start": "at_first", "air guitar": "air_guitar", "baby steps": "steps", "half way": "halfway",
-    "left side": "left_side", "right side": "right_side", "left hand side": "left_side",
-    "right hand side": "right_side", "turn around": "turn_around_", "cool down": "cool_down",
-    "side ways": "sideways", "side wards": "sideways", "for ward": "forward", "back wards": "backwards",
-    "back ward": "backward", "for wards": "forwards", "up right": "upright", "figure eight": "figure_eight",
-    "figure 8": "figure_eight", "semi circle": "semicircle", "half circle": "semicircle",
-}  # fmt: skip
-for _text in ("turn around", "straight line", "upper body", "up to"):
-    del MULTIWORDS[_text]
-SPELLINGS = {
-    "upleft": "upright", "counterclock": "counterclockwise", "anticlockwise": "counterclockwise",
-    "anitclockwise": "counterclockwise", "&": "and", "beeing": "being", "bevor": "before", "geht": "gets",
-    "ist": "is", "quater": "quarter", "somone": "someone", "peron": "person", "persond": "person", "sb": "someone",
-    "forwad": "forward", "foward": "forward", "backword": "backward", "left-hand": "left", "infront": "in_front_of",
-    "cannot": "cannot", "guitare": "guitar", "gitarre": "guitar", "violine": "violin", "hight": "height",
-    "thier": "their", "there's": "there", "cirle": "circle", "ciricle": "circle", "streight": "straight",
-    "whiping": "wiping", "wipping": "wiping", "squad": "squat", "squads": "squats", "humans": "human",
-    "bounds": "leaps", "sidways": "sideways", "thats": "that", "approx": "approximately", "theirs": "their",
-    "upwords": "upwards", "tu": "to",
-    "omething": "something", "somethings": "something", "befor": "before", "em": "them", "alternatively": "alternately",
-}  # fmt: skip
+MULTIWORDS = word_map(
+    """some one: someone, some body: somebody, his / her: his, her / his: her, his or her: his, him / her: him,
+    he / she: he, he or she: he, him or her: him, counter clockwise: counterclockwise,
+    anti clockwise: counterclockwise, clock wise: clockwise, counter clock wise: counterclockwise,
+    anti clock wise: counterclockwise, counter counterclockwise: counterclockwise,
+    counter counter clockwise: counterclockwise, counter clock: counterclockwise, t pose: t_pose,
+    jumping jack: jumping_jack, star jump: jumping_jack, star jumps: jumping_jacks, jumping jacks: jumping_jacks,
+    jump jacks: jumping_jacks, hand stand: handstand, head stand: headstand, side step: sidestep,
+    side steps: sidesteps, side stepping: sidestepping, side kick: sidekick, side kicks: sidekicks,
+    cart wheel: cartwheel, cart wheels: cartwheels, push ups: push_ups, push up: push_up, sit ups: sit_up,
+    sit up: sit_up, pull ups: pull_up, all fours: all_fours, all four: all_fours, a few: a_few,
+    a couple of: a_couple, a couple: a_couple, a bit: a_bit, a little bit: a_bit, a little: a_bit, a lot: a_lot,
+    little bit: a_bit, in front of: in_front_of, next to: next_to, on top of: on_top_of,
+    at the same time: at_the_same_time, at once: at_the_same_time, same time: at_the_same_time,
+    after that: after_that, after this: after_this, after which: after_which, before that: before_that,
+    back and forth: back_and_forth, back and forwards: back_and_forth, forth and back: back_and_forth,
+    forward and backward: back_and_forth, forwards and backwards: back_and_forth,
+    backwards and forwards: back_and_forth, up and down: up_and_down, side to side: side_to_side,
+    from side to side: from_side_to_side, to and fro: to_and_fro, over and over: over_and_over,
+    over and over again: over_and_over, again and again: over_and_over, as if: as_if, as though: as_though,
+    as like: as_like, in order to: in_order_to, so as to: in_order_to, so that: so_that, prior to: prior_to,
+    even though: even_though, each other: each_other, in place: in_place, on the spot: on_the_spot,
+    on spot: on_the_spot, on the same spot: on_the_spot, on his spot: on_the_spot, because of: because_of,
+    due to: due_to, instead of: instead_of, as well as: as_well_as, as soon as: as_soon_as, such as: such_as,
+    similar to: similar_to, u turn: u_turn, followed by: followed_by, follow by: followed_by,
+    at the end: at_the_end, in the end: at_the_end, at first: at_first, at last: finally, once more: once_more,
+    one more time: once_more, right away: immediately, no longer: no_longer, out of: out_of, cha cha: cha_cha,
+    cha cha cha: cha_cha, tai chi: tai_chi, hip hop: hip_hop, high knees: high_knees, right angle: right_angle,
+    right angled: right_angle, left and right: left_and_right, right and left: left_and_right, kind of: kind_of,
+    sort of: sort_of, in a row: in_a_row, high five: high_five, high fives: high_fives, high fiving: high_fiving,
+    chicken dance: chicken_dance, one another: each_other, away from: away_from, martial arts: martial_arts,
+    straight forward: forward, straight forwards: forward, straight ahead: forward, straight on: forward,
+    at least: at_least, his way: his_way, on all fours: on_all_fours, at the beginning: at_first,
+    in the beginning: at_first, to start: at_first, air guitar: air_guitar, baby steps: steps, half way: halfway,
+    left side: left_side, right side: right_side, left hand side: left_side, right hand side: right_side,
+    cool down: cool_down, side ways: sideways, side wards: sideways, for ward: forward, back wards: backwards,
+    back ward: backward, for wards: forwards, up right: upright, figure eight: figure_eight, figure 8: figure_eight,
+    semi circle: semicircle, half circle: semicircle"""
+)
+SPELLINGS = word_map(
+    """upleft: upright, counterclock: counterclockwise, anticlockwise: counterclockwise,
+    anitclockwise: counterclockwise, &: and, beeing: being, bevor: before, geht: gets, ist: is, quater: quarter,
+    somone: someone, peron: person, persond: person, sb: someone, forwad: forward, foward: forward,
+    backword: backward, left-hand: left, infront: in_front_of, cannot: cannot, guitare: guitar, gitarre: guitar,
+    violine: violin, hight: height, thier: their, there's: there, cirle: circle, ciricle: circle,
+    streight: straight, whiping: wiping, wipping: wiping, squad: squat, squads: squats, humans: human,
+    bounds: leaps, sidways: sideways, thats: that, approx: approximately, theirs: their, upwords: upwards, tu: to,
+    omething: something, somethings: something, befor: before, em: them, alternatively: alternately"""
+)
 
 # ---- verbs and nouns that change how what follows is read ----------------------------------------------------------
 STEP_NOUNS = word_set("step stride pace")
@@ -393,11 +401,11 @@ TURNS = word_set("turn rotate pivot spin")
 TAKES_ANY_PREPOSITION = word_set(
     """play look search dance reach stir hit bat sweep limp kick point punch throw wave stare"""
 )
-DIRECTION_ADJECTIVES = {
-    "forward": "forward", "forwards": "forward", "backward": "backward", "backwards": "backward",
-    "sideways": "sideways", "diagonal": "diagonally", "upward": "up", "downward": "down",
-}  # fmt: skip
-PATH_ADJECTIVES = {
-    "curved": "curve", "curving": "curve", "circular": "circle", "zigzag": "zigzag", "round": "circle",
-    "rounded": "curve", "circle": "circle", "square": "square",
-}  # fmt: skip
+DIRECTION_ADJECTIVES = word_map(
+    """forward: forward, forwards: forward, backward: backward, backwards: backward, sideways: sideways,
+    diagonal: diagonally, upward: up, downward: down"""
+)
+PATH_ADJECTIVES = word_map(
+    """curved: curve, curving: curve, circular: circle, zigzag: zigzag, round: circle, rounded: curve,
+    circle: circle, square: square"""
+)

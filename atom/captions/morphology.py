@@ -71,13 +71,29 @@ def _noun_forms() -> dict[str, str]:
 NOUN_FORMS = _noun_forms()
 PLURALS = {form for form, noun in NOUN_FORMS.items() if form != noun} - {"food", "feed", "feat", "all_fours"}
 
-_OTHER_WORDS = (
-    lexicon.DETERMINERS | lexicon.POSSESSIVES | lexicon.PRONOUNS | lexicon.OBJECT_PRONOUNS | lexicon.PREPOSITIONS
-    | lexicon.AUXILIARIES | lexicon.MODALS | lexicon.NEGATIONS | lexicon.COORDINATORS | lexicon.ORDER_WORDS
-    | lexicon.WHILE_WORDS | lexicon.BEFORE_WORDS | lexicon.AFTER_WORDS | lexicon.STYLE_WORDS | lexicon.ADVERBS
-    | lexicon.VAGUE_NUMBERS | lexicon.ADJECTIVES | lexicon.UNITS | frozenset(lexicon.NUMBERS)
-    | frozenset(lexicon.DIRECTIONS) | frozenset(lexicon.SPELLINGS)
-)  # fmt: skip
+_OTHER_WORDS = frozenset().union(
+    lexicon.DETERMINERS,
+    lexicon.POSSESSIVES,
+    lexicon.PRONOUNS,
+    lexicon.OBJECT_PRONOUNS,
+    lexicon.PREPOSITIONS,
+    lexicon.AUXILIARIES,
+    lexicon.MODALS,
+    lexicon.NEGATIONS,
+    lexicon.COORDINATORS,
+    lexicon.ORDER_WORDS,
+    lexicon.WHILE_WORDS,
+    lexicon.BEFORE_WORDS,
+    lexicon.AFTER_WORDS,
+    lexicon.STYLE_WORDS,
+    lexicon.ADVERBS,
+    lexicon.VAGUE_NUMBERS,
+    lexicon.ADJECTIVES,
+    lexicon.UNITS,
+    lexicon.NUMBERS,
+    lexicon.DIRECTIONS,
+    lexicon.SPELLINGS,
+)
 KNOWN = _OTHER_WORDS | frozenset(VERB_FORMS) | frozenset(NOUN_FORMS)
 
 # Words worth a correction, the likelier first.
@@ -144,9 +160,7 @@ def correct(word: str) -> str:
     if not found:
         return word
     # A swap or a missing or doubled letter is likelier than another letter in its place.
-    ranked = sorted(dict.fromkeys(found), key=lambda w: (not _distance_is_one(word, w), len(w) == len(word)
-                    and sorted(w) != sorted(word)))  # fmt: skip
-    best = ranked[0]
+    best = min(found, key=lambda w: (not _distance_is_one(word, w), len(w) == len(word) and sorted(w) != sorted(word)))
     if not _distance_is_one(word, best):
         return best if len(word) >= 7 and abs(len(best) - len(word)) <= 1 and best[:2] == word[:2] else word
     if len(word) == 4 and (len(best) == 4 and sorted(best) != sorted(word)):
@@ -167,7 +181,9 @@ def verb_form(word: str) -> tuple[str, str] | None:
     known = VERB_FORMS.get(word)
     if known or word in _OTHER_WORDS or word in NOUN_FORMS or not word.isalpha():
         return known
-    if word.endswith("ing") and len(word) > 5 and any(c in _VOWELS + "y" for c in word[:-3]):
+    # No stem ends in a consonant and r or w: "handspring" and "upswing" are nouns.
+    is_noun = word[-4:-3] in ("r", "w") and word[-5:-4] not in (*_VOWELS, "y", "r")
+    if word.endswith("ing") and len(word) > 5 and not is_noun and any(c in _VOWELS + "y" for c in word[:-3]):
         return _stem(word[:-3]), "ing"
     if word.endswith("ed") and len(word) > 4 and any(c in _VOWELS + "y" for c in word[:-2]):
         return _stem(word[:-2]), "ed"
@@ -196,7 +212,14 @@ def _stem(stem: str) -> str:
 
 @lru_cache(maxsize=20000)
 def noun_lemma(word: str) -> str:
-    """Gives the singular of a noun."""
+    """Gives the singular of a noun.
+
+    Args:
+        word: a lower-case noun.
+
+    Returns:
+        Its singular, by the word lists or else by its ending.
+    """
     known = NOUN_FORMS.get(word)
     if known:
         return known
@@ -206,5 +229,12 @@ def noun_lemma(word: str) -> str:
 
 
 def is_known(word: str) -> bool:
-    """Whether one of the word lists holds the word."""
+    """Whether one of the word lists holds the word.
+
+    Args:
+        word: a lower-case word.
+
+    Returns:
+        True if it is in a list, as such or as a form of a word in it.
+    """
     return word in KNOWN

@@ -125,9 +125,24 @@ class NounPhraseReader:
             self.tokens[head].word in morphology.PLURALS or self.tokens[head].word.endswith("s")
         )
         if self._word(end) == "of" and self._class(end + 1) in NOUN_PHRASE:
-            phrase.of = self._noun_phrase(end + 1)
-            phrase.end = phrase.of.end
+            inner = self._noun_phrase(end + 1)
+            named = inner.head >= 0 and inner.lemma not in lexicon.OBJECT_PRONOUNS
+            if named and (head < 0 or head_lemma == "one"):
+                return self._part_of(phrase, inner)
+            phrase.of = inner
+            phrase.end = inner.end
         return phrase
+
+    @staticmethod
+    def _part_of(part: NounPhrase, whole: NounPhrase) -> NounPhrase:
+        """Joins "both of his hands" and "one of her arms" into one phrase about the hands or arms."""
+        whole.start = part.start
+        whole.modifiers = (*part.modifiers, *whole.modifiers)
+        if part.lemma == "one":
+            whole.plural = False
+        elif part.number is not None:
+            whole.number, whole.number_place = part.number, part.number_place
+        return whole
 
     @staticmethod
     def _separate(first: Token, second: Token) -> bool:

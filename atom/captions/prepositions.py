@@ -15,6 +15,8 @@ _REASON_PREPOSITIONS = word_set("due_to because_of without during against per ac
 # Phrases with these tell manner or place, unless the verb needs them.
 _LOOSE_PREPOSITIONS = word_set("with for by like near beside opposite of")
 _POSTURE_ADVERBS = word_set("up down out apart together straight forward forwards upwards downwards sideways high low")
+_ENTERED = lexicon.ACT_NOUNS.keys() - lexicon.PATHS - lexicon.RESTS - lexicon.STEP_NOUNS
+_ENTERS = word_set("go get drop duck sink lower move come break settle burst bend ease dip crouch step")
 _ORIGINS = word_set("behind above below beneath between front")
 
 
@@ -75,6 +77,10 @@ class PrepositionReader(VerbGroupReader):
         end = phrase.end
         if preposition == "with" and clause.lemma in lexicon.OUTCOMES and self._name_by_noun(clause, phrase):
             return end
+        entered = preposition == "into" and clause.lemma in _ENTERS
+        moved = preposition in ("with", "in") and clause.lemma in ("move", "go", "advance")
+        if (entered or moved) and self._enter(clause, phrase):
+            return end
         self._rename(clause, preposition, phrase.lemma)
         phrase = self._limb_behind(clause, preposition, phrase)
         end_before = clause.end
@@ -84,6 +90,21 @@ class PrepositionReader(VerbGroupReader):
         if after_posture > end:
             clause.end = end_before  # a posture is no part of the event's phrase
         return after_posture
+
+    def _enter(self, clause: Clause, phrase: NounPhrase) -> bool:
+        """Takes the act that "drops into a squat", "breaks into a run" and "moves on with two hops" name."""
+        if (
+            phrase.lemma not in _ENTERED
+            or not (phrase.has_determiner or phrase.number)
+            or clause.passive
+            or phrase.is_limb
+        ):
+            return False
+        clause.lemma, clause.named, clause.from_noun, clause.act_phrase = self._act_of(phrase), "", True, phrase
+        clause.end = phrase.end - 1
+        clause.objects.clear()
+        self._take_modifiers(clause, phrase)
+        return True
 
     @staticmethod
     def _rename(clause: Clause, preposition: str, lemma: str) -> None:
@@ -118,9 +139,11 @@ class PrepositionReader(VerbGroupReader):
         if lemma in ("left_side", "right_side"):
             self._set_direction(clause, preposition, lemma.split("_")[0])
             return True
-        if lemma in lexicon.DIRECTION_NOUNS and preposition in _DIRECTION_PREPOSITIONS and not (
-            inner is not None and preposition in ("on", "at")
-        ):  # fmt: skip
+        if (
+            lemma in lexicon.DIRECTION_NOUNS
+            and preposition in _DIRECTION_PREPOSITIONS
+            and not (inner is not None and preposition in ("on", "at"))
+        ):
             self._set_direction(clause, preposition, phrase.side or lexicon.DIRECTION_NOUNS[lemma])
             return preposition != "for"
         if lemma == "direction":

@@ -73,16 +73,24 @@ def _assemble(text: str, tokens: list[Token], clauses: list[Clause], remarks: li
 def _why_not_english(tokens: list[Token]) -> str:
     """Gives a reason where hardly any word is English, "" otherwise."""
     words = [token for token in tokens if token.word_class not in ".,"]
-    if len(words) < 3:
+    if len(words) < 2:
         return ""
-    foreign = sum(1 for t in words if any(ord(c) > 0x24F for c in t.text))
-    if foreign * 2 > len(words):
+    other_script = sum(1 for t in words if any(ord(c) > 0x24F for c in t.text))
+    # As typed: a foreign word may be one letter away from an English one.
+    typed = [token.text.lower() for token in words]
+    foreign = sum(1 for word in typed if word in lexicon.FOREIGN)
+    english = sum(1 for t, word in zip(words, typed) if t.text == "_" or _is_english(word))
+    if other_script * 2 > len(words) or (foreign and english <= foreign and english * 2 < len(words)):
         return "The caption isn't in English."
     known = sum(1 for t in words if t.word_class in _FUNCTION_CLASSES or t.word in lexicon.PERSONS or t.form)
     unknown = sum(1 for t in words if _is_unknown(t))
     if unknown * 2 > len(words) and known * 4 < len(words):
         return "The caption isn't in English, or none of its words are known."
     return ""
+
+
+def _is_english(typed: str) -> bool:
+    return typed not in lexicon.FOREIGN and morphology.is_known(typed)
 
 
 def _is_unknown(token: Token) -> bool:

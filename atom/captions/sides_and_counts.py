@@ -13,9 +13,11 @@ _CARRIED = word_set(
 )
 _HAND_PARTS = word_set("hand arm fist elbow finger palm")
 _UNCOUNTABLE = (
-    lexicon.LOCOMOTION | lexicon.STOPS | lexicon.DIFFUSE
+    lexicon.LOCOMOTION
+    | lexicon.STOPS
+    | lexicon.DIFFUSE
     | word_set("hold keep stay stand lie remain rest wait balance pose hang dance play return")
-) - word_set("""drink gesture pace clean wash eat head interact inspect""")  # fmt: skip
+) - word_set("""drink gesture pace clean wash eat head interact inspect""")
 _DIFFUSE_NOUNS = word_set("karate yoga gymnastics boxing ballet golf tennis kickboxing")
 
 
@@ -36,7 +38,11 @@ def side_of(clause: Clause, earlier: Clause | None, earlier_side: str | None) ->
         return (clause.origin if clause.origin in _SIDES else None) or by_direction or _first_side(clause)
     verb = clause.lemma.split()[0]
     if verb in WHOLE_BODY or base_verb(clause) == "step" or (clause.from_noun and verb in ("turn", "walk", "jump")):
-        moves_limb = any(p.is_limb and p.lemma in lexicon.LIMBS for p in clause.objects) or clause.subject is not None
+        moves_limb = (
+            verb == "lunge"
+            or any(p.is_limb and p.lemma in lexicon.LIMBS for p in clause.objects)
+            or clause.subject is not None
+        )
         found = (by_limb or by_direction) if moves_limb else (by_direction or by_limb)
     else:
         found = by_limb or by_direction
@@ -131,7 +137,14 @@ def carry_limb(clause: Clause, earlier: Clause | None, side: str | None) -> None
 
 
 def count_of(clause: Clause) -> int | None:
-    """Gives the number that the clause tells, steps before laps."""
+    """Gives the number that the clause tells, steps before laps.
+
+    Args:
+        clause: the clause of an act.
+
+    Returns:
+        The number of steps, else of times, else of laps; None where there is none.
+    """
     for unit in ("step", "act", "lap"):
         for number, its_unit in clause.counts:
             if its_unit == unit:
@@ -148,7 +161,15 @@ def count_of(clause: Clause) -> int | None:
 
 
 def is_countable(clause: Clause, count: int | None) -> bool:
-    """Whether the act has a natural unit, so that one could count it."""
+    """Whether the act has a natural unit, so that one could count it.
+
+    Args:
+        clause: the clause of an act.
+        count: the number found for it.
+
+    Returns:
+        True for bounded and cyclic acts, and wherever there is a number.
+    """
     if count is not None or clause.has_steps or clause.passive:
         return True
     verb = clause.lemma
@@ -175,11 +196,26 @@ def is_countable(clause: Clause, count: int | None) -> bool:
     return verb.split()[0] not in _UNCOUNTABLE
 
 
-_OPPOSITES = (
-    ("raise", "lower"), ("lift", "lower"), ("bend", "straighten"), ("open", "close"), ("lift", "drop"),
-    ("raise", "drop"), ("stand", "sit"), ("squat", "stand"), ("extend", "retract"), ("bend", "stand"),
-    ("kneel", "stand"), ("push", "pull"), ("cross", "uncross"), ("crouch", "stand"), ("lie", "stand"),
-)  # fmt: skip
+_OPPOSITES = [
+    word_set(pair)
+    for pair in (
+        "raise lower",
+        "lift lower",
+        "bend straighten",
+        "open close",
+        "lift drop",
+        "raise drop",
+        "stand sit",
+        "squat stand",
+        "extend retract",
+        "bend stand",
+        "kneel stand",
+        "push pull",
+        "cross uncross",
+        "crouch stand",
+        "lie stand",
+    )
+]
 
 
 def share_count(clauses: list[Clause], counts: list[int | None]) -> None:
@@ -196,7 +232,9 @@ def share_count(clauses: list[Clause], counts: list[int | None]) -> None:
             or counts[place - 1] is not None
             or "and" not in second.links
             or "then" in second.links
+            or second.from_noun
         ):
             continue
-        if any({first.lemma, second.lemma} == set(pair) for pair in _OPPOSITES):
+        verbs = {first.lemma, base_verb(second).removesuffix(" up")}
+        if verbs in _OPPOSITES:
             counts[place - 1] = counts[place]

@@ -79,7 +79,14 @@ def tokenize(text: str, tags: list[tuple[str, str]] | None = None) -> list[Token
 
 
 def is_punctuation(token: Token) -> str:
-    """Gives "." or "," for punctuation, "" for words."""
+    """Tells signs from words.
+
+    Args:
+        token: any word or sign of a caption.
+
+    Returns:
+        "." where a sentence may end, "," for other signs, "" for words.
+    """
     return _PUNCTUATION.get(token.text, "" if token.text[0].isalnum() else ",")
 
 

@@ -2,8 +2,13 @@
 
 from atom.captions import lexicon, morphology
 from atom.captions.clause import Clause, NounPhrase
+from atom.captions.lexicon import word_set
 from atom.captions.measures import MeasureReader
 from atom.captions.noun_phrases import NOUN_PHRASE
+
+# Verbs that are light before some nouns: "throws a punch", "gets a push".
+_MAY_BE_LIGHT = word_set("start continue get go come turn throw land") | lexicon.DELIVERS
+_TAKES_NOUN = lexicon.LIGHT | _MAY_BE_LIGHT | {"repeat", "receive"}
 
 
 class VerbGroupReader(MeasureReader):
@@ -24,18 +29,7 @@ class VerbGroupReader(MeasureReader):
             return place
         if lemma == "use":
             return self._complete_use(clause, place)
-        if lemma in lexicon.LIGHT or lemma in (
-            "start",
-            "continue",
-            "repeat",
-            "receive",
-            "get",
-            "go",
-            "come",
-            "turn",
-            "throw",
-            "land",
-        ):
+        if lemma in _TAKES_NOUN:
             return self._complete_light(clause, place)
         return place
 
@@ -64,6 +58,11 @@ class VerbGroupReader(MeasureReader):
         if clause.lemma == "come" and self._class(place) == "T" and self.tokens[place + 1].lemma in lexicon.RESTS:
             clause.lemma, clause.end = "stop", place + 1  # "comes to rest"
             return place + 2
+        if clause.lemma in ("carry", "let", "pull"):  # "lets out a kick", "carries out two squats"
+            if self._word(place) in ("out", "off"):
+                place += 1
+            elif clause.lemma != "carry":
+                return start
         while self._class(place) in "RO" and self._word(place) not in lexicon.DIRECTIONS and place < self.size:
             place += 1
         directed = self._word(place) in lexicon.DIRECTION_ADJECTIVES and self._class(place + 1) in "AMN"
@@ -75,7 +74,19 @@ class VerbGroupReader(MeasureReader):
             phrase = self._noun_phrase(phrase.end)
         if self._name_by_noun(clause, phrase):
             return phrase.end
-        if clause.lemma in ("start", "continue", "get", "go", "come", "turn", "throw", "land"):
+        model = self.clauses[-1] if self.clauses else None
+        if (
+            phrase.head < 0
+            and phrase.number
+            and clause.lemma in lexicon.LIGHT
+            and model is not None
+            and model.from_noun
+        ):
+            # "does two squats, then does three more"
+            clause.lemma, clause.named, clause.from_noun, clause.end = model.lemma, model.named, True, phrase.end - 1
+            clause.counts.append((phrase.number, "act"))
+            return phrase.end
+        if clause.lemma in _MAY_BE_LIGHT:
             return start
         place = phrase.end
         if phrase.lemma in lexicon.MOTION_NOUNS | lexicon.COLLECTIONS:
@@ -125,7 +136,7 @@ class VerbGroupReader(MeasureReader):
             return lexicon.ACT_NOUNS.get(lemma, "").startswith("do ")
         if light in ("go", "come"):
             return lemma in lexicon.STEP_NOUNS
-        return light != "give" or lemma in lexicon.ACT_NOUNS
+        return light not in {"give", *lexicon.DELIVERS} or lemma in lexicon.ACT_NOUNS
 
     def _act_of(self, phrase: NounPhrase) -> str:
         lemma = phrase.lemma

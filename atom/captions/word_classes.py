@@ -13,13 +13,24 @@ from atom.captions.tokens import Token, is_punctuation
 def _closed_classes() -> dict[str, str]:
     classes: dict[str, str] = {}
     for letter, words in (
-        ("R", lexicon.ADVERBS), ("A", lexicon.ADJECTIVES), ("R", frozenset(lexicon.DIRECTIONS)),
-        ("I", lexicon.PREPOSITIONS), ("D", lexicon.DETERMINERS), ("S", lexicon.POSSESSIVES),
-        ("X", lexicon.PRONOUNS), ("Q", lexicon.AUXILIARIES), ("Z", lexicon.MODALS), ("C", lexicon.COORDINATORS),
-        ("O", lexicon.ORDER_WORDS), ("W", lexicon.WHILE_WORDS), ("B", lexicon.BEFORE_WORDS),
-        ("F", lexicon.AFTER_WORDS), ("Y", lexicon.STYLE_WORDS), ("L", lexicon.NEGATIONS),
+        ("R", lexicon.ADVERBS),
+        ("A", lexicon.ADJECTIVES),
+        ("R", frozenset(lexicon.DIRECTIONS)),
+        ("I", lexicon.PREPOSITIONS),
+        ("D", lexicon.DETERMINERS),
+        ("S", lexicon.POSSESSIVES),
+        ("X", lexicon.PRONOUNS),
+        ("Q", lexicon.AUXILIARIES),
+        ("Z", lexicon.MODALS),
+        ("C", lexicon.COORDINATORS),
+        ("O", lexicon.ORDER_WORDS),
+        ("W", lexicon.WHILE_WORDS),
+        ("B", lexicon.BEFORE_WORDS),
+        ("F", lexicon.AFTER_WORDS),
+        ("Y", lexicon.STYLE_WORDS),
+        ("L", lexicon.NEGATIONS),
         ("M", frozenset(lexicon.NUMBERS)),
-    ):  # fmt: skip
+    ):
         for word in words:
             classes[word] = letter
     for word in lexicon.VAGUE_NUMBERS:
@@ -31,7 +42,7 @@ _CLOSED = _closed_classes()
 # Closed words that are verbs, nouns or other things as well, so their neighbours decide.
 _BY_CONTEXT = word_set(
     """to left right back her one once as like first second third next last than up down over off around round about
-    in that once following get gets getting got being have has had so do open close clean still light halfway
+    in that once following get gets getting got being have has had having so do open close clean still light halfway
     forward backward front straight until before after half quarter which either both all first second slow dry warm
     empty lower free steady smooth upper last own double single high_knees sideways other another some this these
     those does did so_that bent set side point lead cross square flat using clockwise counterclockwise maybe perhaps
@@ -47,16 +58,18 @@ _PRE_NOUN = "DSAM"
 class _State:
     """What has been read of the current clause."""
 
-    __slots__ = ("auxiliary", "last_form", "light", "subject", "verb", "with_phrase")
+    __slots__ = ("auxiliary", "last_form", "light", "numbered", "subject", "verb", "with_phrase")
 
     def __init__(self):
         self.last_form = ""  # form of the last verb of the caption
         self.reset()
 
     def reset(self):
+        """Forgets the clause; the form of its verb stays."""
         self.subject = ""  # "person" or "thing" once a possible subject stands
         self.verb = False
         self.light = False  # the last verb is a light one
+        self.numbered = False  # a number stands before what it takes: "does two squats"
         self.auxiliary = ""
         self.with_phrase = False
 
@@ -83,6 +96,7 @@ def _follow(token: Token, before: Token | None, state: _State) -> None:
         state.verb = (finite and state.auxiliary != "participle") or not state.subject
         state.last_form = token.form
         state.light = token.lemma in lexicon.LIGHT or token.lemma in ("start", "continue")
+        state.numbered = False
         state.auxiliary = ""
     elif letter in "NX":
         if state.with_phrase and (letter == "X" or token.word in lexicon.PERSONS):
@@ -92,8 +106,9 @@ def _follow(token: Token, before: Token | None, state: _State) -> None:
             state.subject = "person" if person else (state.subject or "thing")
     elif letter in "COWBFY" or letter in ".,":
         light_list = letter == "C" and state.light and _is_plural_act(before)
+        numbered = state.numbered
         state.reset()
-        state.light = light_list
+        state.light, state.numbered = light_list, light_list and numbered
     elif letter == "Q":
         state.with_phrase = False
         bare = token.word in ("being", "getting") and not state.auxiliary
@@ -108,6 +123,8 @@ def _follow(token: Token, before: Token | None, state: _State) -> None:
         )
     elif letter in "DS":
         state.auxiliary = ""
+    elif letter == "M":
+        state.numbered = True
     elif letter == "I":
         state.auxiliary = ""
         state.with_phrase = token.word in ("with", "using", "without")
@@ -229,7 +246,7 @@ def _by_context(tokens, place, token, previous, before, after, state) -> str:
     if word in ("up", "down", "over", "off", "around", "round", "about", "in"):
         if word == "round" and (previous in _PRE_NOUN or (before is not None and before.word == "half")):
             return _noun(token)
-        if after is None or next_word in lexicon.STYLE_WORDS:
+        if after is None or next_word in lexicon.STYLE_WORDS or _is_number_of_times(tokens, place + 1):
             return "R"
         if previous == "V" and word in ("up", "down", "off", "over") and before.lemma in _PARTICLE_VERBS:
             return "R"
@@ -317,6 +334,8 @@ def _by_context(tokens, place, token, previous, before, after, state) -> str:
         if _participle_follows(tokens, place + 1) or next_word in ("been", "just", "not", "to"):
             return "Q"
         return _verb(token, "have", "s")
+    if word == "having" and _participle_follows(tokens, place + 1):
+        return "Q" if previous in ("F", "B") else "F"  # "after having turned", "having turned, she runs"
     if word in ("do", "does", "did"):
         if next_word == "not":
             return "Z"
@@ -357,6 +376,16 @@ def _noun_at(tokens: list[Token], place: int) -> bool:
     return place < len(tokens) and _can_be_noun(tokens[place])
 
 
+def _is_number_of_times(tokens: list[Token], place: int) -> bool:
+    """Whether "five times" or "another two times" begins here: what stands before it is complete."""
+    end = min(place + 4, len(tokens))
+    while place < end and (tokens[place].word[0].isdigit() or _CLOSED.get(tokens[place].word) in ("M", "D")):
+        place += 1
+        if place < len(tokens) and tokens[place].word in ("time", "times", "reps", "repetitions"):
+            return True
+    return False
+
+
 def _looks_finite(tokens: list[Token], place: int) -> bool:
     """Whether a word that may be noun or verb is the verb: "to the right turns", but "the right turn"."""
     word = tokens[place].word
@@ -387,15 +416,18 @@ def _passive_follows(tokens: list[Token], place: int) -> bool:
 
 
 def _class_of_as(tokens: list[Token], place: int) -> str:
-    """`as he turns` is while, `as a boxer` a comparison."""
+    """`as he turns` is while, `as a boxer` and `as high as he can` are comparisons."""
+    if any(token.word == "as" for token in tokens[max(place - 3, 0) : place]):
+        return "Y"
     for ahead, token in enumerate(tokens[place + 1 : place + 6]):
         if token.word in ("he", "she", "they", "it", "well"):
             return "W"
         form = morphology.verb_form(token.word)
         if form and form[1] == "ing":
             return "W" if ahead == 0 else "Y"
-        if form and form[1] == "s" and ahead and token.word not in morphology.PLURALS:
-            return "W"
+        known_person = ahead == 2 and tokens[place + 1].word == "the" and tokens[place + 2].word in lexicon.PERSONS
+        if form and form[1] == "s" and ahead and (known_person or token.word not in morphology.PLURALS):
+            return "W"  # "as the man walks"
         if is_punctuation(token) or token.word in lexicon.COORDINATORS:
             break
     return "Y"
@@ -522,7 +554,7 @@ def _classify_s(tokens, token, lemma, known, noun, previous, place, after, state
         # "walks forward steps back": a second finite verb without a joining word.
         return _noun(token) if not known else _verb(token, lemma, "s")
     if previous == "C" and state.light and noun:
-        return _noun(token)
+        return _verb(token, lemma, "s") if known and _leaves_list(tokens, place, state) else _noun(token)
     if not known and previous in ("C", ","):
         first = tokens[place - 2] if place >= 2 else None
         if first is not None and first.word_class == "N" and first.word.endswith("s"):
@@ -534,6 +566,18 @@ def _classify_s(tokens, token, lemma, known, noun, previous, place, after, state
     if noun and lemma not in lexicon.VERBS and previous != "X" and lemma not in ("start", "end"):
         return _noun(token)
     return _verb(token, lemma, "s")
+
+
+def _leaves_list(tokens: list[Token], place: int, state: _State) -> bool:
+    """Whether a word in -s after "does kicks and" is the next verb instead of a second noun.
+
+    After a number ("does two squats and runs") a second noun would have a number too. Otherwise what follows decides:
+    a direction or an object belongs to a verb.
+    """
+    if state.numbered:
+        return True
+    after = tokens[place + 1].word if place + 1 < len(tokens) else ""
+    return after in lexicon.POSSESSIVES or after in ("the", "a", "an") or bool(lexicon.DIRECTIONS.get(after))
 
 
 def _classify_base(tokens, token, lemma, known, noun, adjective, previous, before, place, after, state) -> str:

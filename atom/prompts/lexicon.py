@@ -187,7 +187,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "step forward|ahead",
     ),
     "walk_backward": (
-        "walk|step|move|go|pace backward|back",
+        "walk|step|move|go|pace backward",
+        "step|pace back",
         "step|walk away backward|back",
         "back up|away",
         "walk|step|move|go {n}? few|several|some? step|pace backward|back",
@@ -290,6 +291,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "stand|get|rise|come back? up|upright straight?",
         "get|rise|come back? on|to feet",
         "stand|get|rise up from chair|seat|floor|ground|stool|knee",
+        "spring|jump|leap up from|off chair|seat|stool|bench",
+        "spring up from floor|ground|knee",
         "get off chair|seat|floor|ground|stool",
         "rise",
     ),
@@ -323,7 +326,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "raise|lift up? both? arms|hands up? over|above|overhead|into? head|air? and lower|drop them? back? down?",
         "raise|lift both? left|right and left|right arms|hands|arm|hand",
         "put|reach both? arms|hands up|overhead",
-        "put|hold|reach both? arms|hands over|above head",
+        "put|hold|reach both? arms|hands up? over|above|overhead head?",
         "reach up with both arms|hands",
     ),
     "clap": (
@@ -385,7 +388,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 # Phrases that contain an action but mean something else. They are longer, so the longest match prefers them.
 LOOKALIKES: tuple[str, ...] = (
     "walk|run|jog|pace|step|jump back|forward and forth|back",
-    "walk|run|jog|go|move back down|up|to|home",
+    "walk|run|jog|go|move back down|up|to|home?",  # a return, which may face the way it goes
     "walk|run|jog up|down stair|step|hill|slope|ladder",
     "walk|run|jog|march in place",
     "walk|run|jog on spot",

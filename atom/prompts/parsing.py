@@ -34,6 +34,10 @@ _SLOT_REGEXES = {
 }
 _COUNT_PATTERNS = ("for? {times}", "for? {n} more? time|x|rep|repetition", "x {n}")
 _LIMB_PATTERN = "with|using? {side} hand|arm|fist|leg|foot"
+# The families that use a limb: nobody kicks with the hand, and "turns with the left foot" is no left turn.
+_USED_BY = dict.fromkeys(("hand", "arm", "fist"), ("wave", "raise_arm", "punch", "throw")) | dict.fromkeys(
+    ("leg", "foot"), ("kick", "lunge", "hop")
+)
 
 # Articles, possessives and adverbs of manner. They never change what happens, so they are removed before matching.
 _STOP_WORDS = _word_set(
@@ -239,10 +243,10 @@ def _read_clause(clause: list[_Chunk], text: str, unknown: list[str]) -> list[_E
 
 
 def _extract_limb_side(clause: list[_Chunk]) -> tuple[list[_Chunk], str | None]:
-    """The side of the only limb ("with the left hand"), if the only sided action has no side of its own."""
+    """The side of the only limb ("with the left hand"), if the only sided action has no side of its own and uses it."""
     limbs = [chunk for chunk in clause if chunk.kind == "limb"]
     sideless = [p for p in clause if p.kind == "action" and p.meaning in _SIDED_FAMILIES and not p.slots.get("side")]
-    if len(limbs) != 1 or len(sideless) != 1:
+    if len(limbs) != 1 or len(sideless) != 1 or sideless[0].meaning not in _USED_BY[limbs[0].words[-1].base]:
         return clause, None
     return [chunk for chunk in clause if chunk is not limbs[0]], limbs[0].slots["side"]
 

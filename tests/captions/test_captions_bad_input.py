@@ -12,11 +12,29 @@ from atom.captions import read_caption
 @pytest.mark.parametrize(
     "text",
     [
-        "", "   ", "\n", "...", "12345", "!?", "a red table", "I don't know", "nothing to see here",
-        "Ein Mensch geht langsam nach vorne und dreht sich um", "une personne marche vers la gauche",
-        "人が前に歩いて止まる", "человек идёт вперёд", None, 7,
+        "",
+        "   ",
+        "\n",
+        "...",
+        "12345",
+        "!?",
+        "a red table",
+        "I don't know",
+        "nothing to see here",
+        "Ein Mensch geht langsam nach vorne und dreht sich um",
+        "une personne marche vers la gauche",
+        "Ein Mann geht",
+        "Die Frau springt",
+        "Un homme saute",
+        "un hombre camina hacia adelante",
+        "Un uomo salta",
+        "Een man loopt naar voren",
+        "人が前に歩いて止まる",
+        "человек идёт вперёд",
+        None,
+        7,
     ],
-)  # fmt: skip
+)
 def test_unreadable(text):
     caption = read_caption(text)
     assert not caption.readable
@@ -24,6 +42,11 @@ def test_unreadable(text):
     assert caption.remarks
     assert all("\n" not in remark for remark in caption.remarks)
     assert caption.task == "integrity"
+
+
+@pytest.mark.parametrize(("text", "action"), [("a human geht up", "stand up"), ("the person ist jumping", "jump")])
+def test_a_foreign_word_is_no_obstacle(text, action):
+    assert [event.action for event in read_caption(text).events][:1] == [action]
 
 
 def test_html_is_no_obstacle():

@@ -23,6 +23,10 @@ def pairs(text):
         ("she turns to face the other way", [("turn_around", None)]),
         ("a person does a cartwheel", [("do cartwheel", None)]),
         ("a person turns on the left foot", [("turn", None)]),
+        ("a person turns with the left foot", [("turn", None)]),
+        ("a person kicks with the left hand", [("kick with left hand", None)]),
+        ("he turns around and walks back", [("turn_around", None), ("walk back", None)]),
+        ("he steps back", [("walk_backward", None)]),
         ("a person jumps up three times, then bows", [("jump_up", 3), ("bow", None)]),
     ],
 )

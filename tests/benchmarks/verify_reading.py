@@ -1,6 +1,6 @@
 """How well the caption reader reads captions that people have labelled, and how fast.
 
-    python tests/benchmarks/bench_captions.py [FILE.jsonl ...] [--captions FILE_OR_FOLDER ...] [--errors]
+    python tests/benchmarks/verify_reading.py [FILE.jsonl ...] [--captions FILE_OR_FOLDER ...] [--errors]
 
 FILE holds labelled captions, one JSON object a line (default: ../shared/data/captions/captions.jsonl, skipped where
 absent). `--captions` takes text without labels, of which the share that gives events is printed: a file with a caption
@@ -25,13 +25,26 @@ from atom.captions import ReadCaption, read_caption
 
 DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "data" / "captions" / "captions.jsonl"
 LIMITS = {
-    "precision": 0.92, "recall": 0.92, "counts": 0.97, "sides": 0.97, "order": 0.97, "captions all right": 0.75,
+    "precision": 0.92,
+    "recall": 0.92,
+    "counts": 0.97,
+    "sides": 0.97,
+    "order": 0.97,
+    "captions all right": 0.75,
     "readable captions read": 1.0,
-}  # fmt: skip
+}
 
 
 def locate(text: str, phrases: list[str]) -> list[tuple[int, int]]:
-    """Gives the places of labelled phrases; equal phrases take the places one after the other."""
+    """Gives the places of labelled phrases.
+
+    Args:
+        text: the caption.
+        phrases: its labelled phrases.
+
+    Returns:
+        (start, end) of each phrase; equal phrases take the places one after the other.
+    """
     spans, next_start = [], {}
     for phrase in phrases:
         start = text.find(phrase, next_start.get(phrase, 0))
@@ -43,7 +56,15 @@ def locate(text: str, phrases: list[str]) -> list[tuple[int, int]]:
 
 
 def match(labelled: list[tuple[int, int]], read: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Pairs labelled and read spans one to one by the rule in the module's docstring."""
+    """Pairs labelled and read spans one to one by the rule in the module's docstring.
+
+    Args:
+        labelled: spans of the labels.
+        read: spans of the reading.
+
+    Returns:
+        (place in `labelled`, place in `read`) of each match.
+    """
     shares = []
     for i, (a, b) in enumerate(labelled):
         for j, (c, d) in enumerate(read):
@@ -87,15 +108,32 @@ def compare(label: dict, caption: ReadCaption) -> dict:
     ]
     whole = len(pairs) == len(events) == len(caption.events) == counts == sides and all(order)
     return {
-        "labelled": len(events), "read": len(caption.events), "matched": len(pairs), "counts": counts, "sides": sides,
-        "actions": actions, "countable": countable, "pairs": len(order), "order": sum(order), "right": whole,
-        "task": label["task"] == caption.task, "readable": label["readable"],
+        "labelled": len(events),
+        "read": len(caption.events),
+        "matched": len(pairs),
+        "counts": counts,
+        "sides": sides,
+        "actions": actions,
+        "countable": countable,
+        "pairs": len(order),
+        "order": sum(order),
+        "right": whole,
+        "task": label["task"] == caption.task,
+        "readable": label["readable"],
         "found": caption.readable or not label["readable"],
-    }  # fmt: skip
+    }
 
 
 def score(labels: list[dict], readings: list[ReadCaption]) -> dict[str, float]:
-    """Adds the comparisons of all captions up to shares."""
+    """Adds the comparisons of all captions up to shares.
+
+    Args:
+        labels: the labelled captions.
+        readings: what the reader found, parallel to them.
+
+    Returns:
+        Each figure by its name.
+    """
     rows = [compare(label, reading) for label, reading in zip(labels, readings)]
     total = {key: sum(row[key] for row in rows) for key in rows[0]}
     matched = max(total["matched"], 1)
@@ -114,7 +152,14 @@ def score(labels: list[dict], readings: list[ReadCaption]) -> dict[str, float]:
 
 
 def load_captions(path: Path) -> list[tuple[str, list[tuple[str, str]] | None]]:
-    """Loads captions without labels, with word classes where the files carry them."""
+    """Loads captions without labels, with word classes where the files carry them.
+
+    Args:
+        path: a file with a caption a line, a folder of HumanML3D's files, or KIT-ML's annotations as .json.
+
+    Returns:
+        (caption, its word classes or None), each caption once.
+    """
     if path.is_dir():
         found = []
         for file in sorted(path.rglob("*.txt")):
@@ -195,8 +240,10 @@ def _bench_unlabelled(path: Path, sample: int) -> bool:
     seconds = time.process_time() - start
     share = sum(r.readable for r in readings) / max(len(readings), 1)
     tagged = sum(1 for _, tags in captions if tags)
-    print(f"{path}: {len(captions)} captions ({tagged} with word classes), {share:.4f} give events (at least 0.97), "
-          f"{len(captions) / seconds:,.0f} captions/s")  # fmt: skip
+    print(
+        f"{path}: {len(captions)} captions ({tagged} with word classes), {share:.4f} give events (at least 0.97), "
+        f"{len(captions) / seconds:,.0f} captions/s"
+    )
     for reading in random.Random(0).sample(readings, min(sample, len(readings))):
         print(reading.text)
         for event in reading.events:
