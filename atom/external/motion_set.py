@@ -8,16 +8,15 @@ A set is one of
 
 A row needs `text` and a motion: joints in metres, Y up, at 20 fps, or HumanML3D's features, not normalised. It may have
 `sample` (the number of the candidate, else candidates are numbered in order), `prompt_id`, `task`, `split`, `seed`,
-`tokens` (codebook entries) and `events` (a list of {action, count, phrase}, or the same as JSON).
+`tokens` (codebook entries) and `events` (a list of {action, count, phrase, group}, or the same as JSON).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -26,17 +25,18 @@ import numpy as np
 import pyarrow as pa
 
 from atom.errors import AtomError
-from atom.events import TASKS, Composition, Event, Split, Task, infer_task, number_groups
+from atom.events import TASKS, Composition, Split, Task, infer_task
 from atom.external.motion_table import JsonLinesTable, MotionRow, MotionTable, open_motion_table
 from atom.motion.motion_files import read_motion, to_joints
+from atom.prompts.given_events import decode_json, parse_given_events, parse_whole_number
 from atom.prompts.grammar import Prompt
-from atom.prompts.reading import read_text
+from atom.prompts.reading import ReadText, read_text
 
 _INDEX_NAMES = ("index.jsonl", "index.csv", "index.parquet")
 _MOTION_SUFFIXES = (".npy", ".npz", ".bvh")
 _SPLITS = ("train", "val", "test")
 _PROMPT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # becomes part of file names
-_INT16_MAX, _INT64_MAX = 2**15 - 1, 2**63 - 1  # the store's columns are of these types
+_INT64_MAX = 2**63 - 1  # the type of the column `seed`
 
 
 @dataclass(frozen=True)
@@ -123,16 +123,24 @@ def read_motion_set(path: str | Path, progress: Callable[[int], None] | None = N
     return ExternalMotionSet(entries, quarantined, path.resolve().name, folder, table)
 
 
-def derive_prompts(motions: ExternalMotionSet, split: Split = "train") -> tuple[list[Prompt], list[tuple[str, str]]]:
+def find_unread_texts(motions: ExternalMotionSet) -> list[str]:
+    """The distinct texts of a set whose events no row gives, in order of appearance."""
+    given = {entry.prompt_id for entry in motions.entries if entry.events is not None}
+    return list(dict.fromkeys(entry.text for entry in motions.entries if entry.prompt_id not in given))
+
+
+def derive_prompts(
+    motions: ExternalMotionSet, split: Split = "train", read_texts: Mapping[str, ReadText] | None = None
+) -> tuple[list[Prompt], list[tuple[str, str]]]:
     """The prompts of a set, one per `prompt_id`.
 
-    Events are those of the rows, else those that the parser reads from the text; a text that it does not understand in
-    full is quarantined. The task is that of the rows, else frequency if an event is to happen more than once, temporal
-    for several events, integrity for one.
+    Events are those of the rows, else those that are read from the text; a text that describes no motion is
+    quarantined. The task is that of the rows, else it follows from the events (see `infer_task`).
 
     Args:
         motions: the set.
         split: the split of prompts whose rows name none.
+        read_texts: texts that another reader has read; the others are read offline.
 
     Returns:
         The prompts in order of appearance, and (row, reason) of each text without a prompt.
@@ -144,7 +152,7 @@ def derive_prompts(motions: ExternalMotionSet, split: Split = "train") -> tuple[
     quarantined: list[tuple[str, str]] = []
     for entries in groups.values():
         try:
-            prompts.append(_build_prompt(entries, split, motions.origin))
+            prompts.append(_build_prompt(entries, split, motions.origin, read_texts))
         except AtomError as error:
             quarantined.append((entries[0].where, " ".join(str(error).split())))
     return prompts, quarantined
@@ -245,14 +253,14 @@ def _parse_columns(row: MotionRow) -> ExternalMotion:
     return ExternalMotion(
         where=row.where,
         text=text,
-        sample=_parse_int("sample", columns["sample"]) if "sample" in columns else -1,
+        sample=parse_whole_number("sample", columns["sample"]) if "sample" in columns else -1,
         prompt_id=hashlib.sha256(text.encode()).hexdigest()[:16]
         if prompt_id is None
         else validate_prompt_id(prompt_id),
         task=_parse_choice("task", columns.get("task"), TASKS),
         split=_parse_choice("split", columns.get("split"), _SPLITS),
-        events=_parse_events(columns["events"]) if "events" in columns else None,
-        seed=_parse_int("seed", columns["seed"], _INT64_MAX) if "seed" in columns else None,
+        events=parse_given_events(columns["events"]) if "events" in columns else None,
+        seed=parse_whole_number("seed", columns["seed"], _INT64_MAX) if "seed" in columns else None,
         tokens=_parse_tokens(columns["tokens"]) if "tokens" in columns else (),
         digest=row.digest,
         file="",
@@ -277,55 +285,21 @@ def _parse_choice(name: str, value: Any, choices: Iterable[str]) -> Any:
     return value
 
 
-def _parse_int(name: str, value: Any, maximum: int = _INT16_MAX) -> int:
-    """A whole number from 0 to `maximum`, also as CSV files and columns with gaps hold it: "3" and 3.0."""
-    try:
-        number = int(value)
-        if isinstance(value, bool) or not 0 <= number <= maximum or (isinstance(value, float) and number != value):
-            raise ValueError
-    except (ValueError, TypeError, OverflowError):
-        raise AtomError(f"{name} {value!r} is no whole number from 0 to {maximum}") from None
-    return number
-
-
 def _parse_tokens(value: Any) -> tuple[int, ...]:
-    value = _decode_json("tokens", value)
+    value = decode_json("tokens", value)
     if not isinstance(value, list):
         raise AtomError(f"tokens {value!r} are no list of codebook entries")
-    return tuple(_parse_int("token", token) for token in value)
+    return tuple(parse_whole_number("token", token) for token in value)
 
 
-def _parse_events(value: Any) -> Composition:
-    value = _decode_json("events", value)
-    if not isinstance(value, list) or not value or not all(isinstance(event, dict) for event in value):
-        raise AtomError(f"events {value!r} are no list of {{action, count, phrase, group}}")
-    events = []
-    for event in value:
-        action, count, phrase, group = (event.get(name) for name in ("action", "count", "phrase", "group"))
-        if not isinstance(action, str) or not isinstance(phrase, str | None):
-            raise AtomError(f"event {event!r} needs the name of an action; its phrase, if it has one, must be text")
-        count = None if count is None else _parse_int("count", count)
-        group = None if group is None else _parse_int("group", group)
-        events.append(Event(action, count, phrase or "", group))
-    return number_groups(events)
-
-
-def _decode_json(name: str, value: Any) -> Any:
-    """The value, decoded if it is text: tables that can't hold lists hold them as JSON."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        raise AtomError(f"{name} {value[:60]!r} are not JSON, write a list") from None
-
-
-def _build_prompt(entries: list[ExternalMotion], split: Split, source: str) -> Prompt:
+def _build_prompt(
+    entries: list[ExternalMotion], split: Split, source: str, read_texts: Mapping[str, ReadText] | None = None
+) -> Prompt:
     """The prompt of rows that share one `prompt_id` and text; `split` is the default."""
     first = entries[0]
     task, own_split, events = (_common_value(entries, name) for name in ("task", "split", "events"))
     if events is None:
-        read = read_text(first.text)
+        read = (read_texts or {}).get(first.text) or read_text(first.text)
         if not read.events:
             reasons = "; ".join(read.remarks) or "no motion is described"
             raise AtomError(f"{first.text[:80]!r} can't be read ({reasons}); or give its `events`")

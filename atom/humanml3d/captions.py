@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from atom.errors import AtomError
+
+# "upright" became "upleft", and "counter clockwise" became "counter counterclockwise".
+_DAMAGED_WORD = re.compile(
+    r"\b(?:up|b|al|down|out|f|forth|copy|birth)left\w*|\bleft(?:eous|ful)\w*|\bright(?:over|ies)\w*"
+    r"|\b(?:counter|anti)[\s-]*(?:counter|anti)[\s-]*clock[\s-]*wise\b",
+    re.IGNORECASE,
+)
+_UNCHANGED_DIRECTION = re.compile(r"\b(?:(?:counter|anti)[\s-]*)?clock[\s-]+wise\b|\banti-?clockwise\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,11 @@ class Caption:
     def is_whole_clip(self) -> bool:
         """Whether the caption describes the whole clip and not a part of it."""
         return self.start == 0 and self.end == 0
+
+    @property
+    def word_classes(self) -> list[tuple[str, str]]:
+        """(word, part of speech) of each word."""
+        return split_word_classes(self.tokens)
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,27 @@ def parse_caption(line: str) -> Caption:
     if (start or end) and not 0 <= start < end < math.inf:
         raise ValueError(f"goes from {start:g} to {end:g} s, which is no span of time")
     return Caption(text, tokens, start, end)
+
+
+def split_word_classes(tokens: Iterable[str]) -> list[tuple[str, str]]:
+    """Split tokens such as "walk/VERB" into words and their parts of speech."""
+    return [(word, part) for word, _, part in (token.rpartition("/") for token in tokens)]
+
+
+def find_mirror_damage(text: str, is_mirrored: bool) -> str | None:
+    """Find a word that mirroring damaged. HumanML3D's mirror images have captions with left and right, clockwise and
+    counterclockwise exchanged letter by letter, also inside of other words and spellings.
+
+    Args:
+        text: the caption.
+        is_mirrored: whether it is that of a mirror image. Only there is a direction spelt in two words, such as "clock
+            wise", known to be damage: it was not exchanged.
+
+    Returns:
+        The first damaged piece, None if there is none.
+    """
+    found = _DAMAGED_WORD.search(text) or (_UNCHANGED_DIRECTION.search(text) if is_mirrored else None)
+    return found[0] if found else None
 
 
 def _seconds(field: str) -> float:

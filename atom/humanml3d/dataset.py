@@ -63,15 +63,7 @@ class HumanML3D:
 
         Raises AtomError if the file is missing or has an id that can't be a file name.
         """
-        path = self.folder / f"{_check_name(split)}.txt"
-        try:
-            lines = path.read_text(encoding="utf-8-sig").split()
-        except FileNotFoundError:
-            known = ", ".join(name for name in SPLITS if (self.folder / f"{name}.txt").is_file()) or "none"
-            raise AtomError(f"{path}: no such file, the dataset has the splits {known}") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise AtomError(f"{path}: can't be read as a list of ids, restore the file ({error})") from error
-        return [_check_name(id) for id in dict.fromkeys(lines)]
+        return read_split_ids(self.folder, split)
 
     def features_path(self, id: str) -> Path:
         """The file of a clip's features."""
@@ -157,6 +149,19 @@ class HumanML3D:
                     left_out.append((f"{id}, {caption.start:g} to {caption.end:g} s", reason))
                 else:
                     yield [CaptionedMotion(id, caption, part)]
+
+
+def read_split_ids(folder: Path, split: str) -> list[str]:
+    """Read the ids in SPLIT.txt of a dataset's folder; see `HumanML3D.read_ids`."""
+    path = folder / f"{_check_name(split)}.txt"
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split()
+    except FileNotFoundError:
+        known = ", ".join(name for name in SPLITS if (folder / f"{name}.txt").is_file()) or "none"
+        raise AtomError(f"{path}: no such file, the dataset has the splits {known}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise AtomError(f"{path}: can't be read as a list of ids, restore the file ({error})") from error
+    return [_check_name(id) for id in dict.fromkeys(lines)]
 
 
 def caption_rows(caption: Caption) -> slice:

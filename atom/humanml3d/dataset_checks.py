@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from atom.errors import AtomError
-from atom.humanml3d.captions import read_captions
+from atom.humanml3d.captions import find_mirror_damage, read_captions
 from atom.humanml3d.dataset import SPLITS, HumanML3D, caption_rows, find_length_problem
 from atom.motion.feature_statistics import BLOCKS, FeatureStatistics, measure_statistics
 from atom.motion.features import FEATURES, POSITIONS, ROTATIONS
@@ -33,7 +33,7 @@ _BLOCK_STD_TOLERANCE = 1e-4  # relative spread of the std inside a block
 _UNIT_LENGTH_TOLERANCE = 0.2  # mean error of the length of rotation columns, which have length 1 in raw features
 _MAX_LEG_SPREAD = 0.05  # std of a leg's length over a clip, relative to the length
 
-# The kinds of findings: severity, description and remedy. A warning is about data that is left out when reading.
+# The kinds of findings: severity, description and remedy. A warning is about data that is left out or may be misread.
 FINDING_KINDS: dict[str, tuple[Severity, str, str]] = {
     "split": ("error", "a split that can't be read", "restore the file from HumanML3D"),
     "no captions folder": ("error", "no folder texts", "unpack texts.zip of HumanML3D into the dataset"),
@@ -69,6 +69,11 @@ FINDING_KINDS: dict[str, tuple[Severity, str, str]] = {
     "twice": ("warning", "ids that a split names twice", "name each once; the second is ignored"),
     "duplicate": ("warning", "clips that equal another clip", "leave one of each in the splits"),
     "lines": ("warning", "broken lines in caption files", "correct them; these lines are left out"),
+    "mirrored words": (
+        "warning",
+        "captions that mirroring damaged",
+        "correct the words; plain ones, such as upleft, are read as what they stand for",
+    ),
     "empty": ("warning", "caption files without a caption", "restore them; their clips are left out"),
     "no statistics": ("warning", "no Mean.npy or Std.npy", "copy HumanML3D's, or atom data statistics --write"),
     "short": ("note", "clips that are too short", "none, other models leave them out too"),
@@ -323,7 +328,10 @@ def _check_captions(
             findings.add("lines", f"{id} line {line.line}: {line.reason}")
         if not captions and not broken:
             findings.add("empty", id)
+        is_mirrored = id.startswith("M")
         for caption in captions:
+            if damaged := find_mirror_damage(caption.text, is_mirrored):
+                findings.add("mirrored words", f"{id}: {damaged}")
             frames = len(range(lengths.get(id, 0))[caption_rows(caption)])
             if id in lengths and not caption.is_whole_clip and find_length_problem(frames):
                 findings.add("part", f"{id}, {caption.start:g} to {caption.end:g} s: {frames} frames")

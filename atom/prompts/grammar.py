@@ -23,10 +23,12 @@ from atom.events import (
     Task,
     assign_split,
     composition_key,
+    is_countable,
     is_known,
 )
 from atom.motion.skeleton import MAX_FRAMES
-from atom.prompts.seeds import read_seeds
+from atom.prompts.action_pool import ActionPool
+from atom.prompts.seeds import known_weights, read_seeds
 from atom.prompts.wording import caption
 
 # Frames at 20 fps of an action: a fixed part, and the part of each repetition. Means over the built-in corpus.
@@ -57,6 +59,7 @@ _FRAMES: dict[str, tuple[float, float]] = {
     "jumping_jack": (6, 18),
     "pick_up": (0, 36),
 }
+_OPEN_FRAMES = 35  # of one repetition of an open action, whose length nothing tells
 _REST_FRAMES = 10  # of standing before and after the sequence
 _TRANSITION_FRAMES = 3  # between two events
 
@@ -82,6 +85,7 @@ _COUNT_SETTING: dict[Split, str] = {
     "val": "validation.prompts_per_task",
 }
 _SPLIT_SEEDS: dict[Split, int] = {"train": 0, "test": 1, "val": 2}  # each split has a random stream of its own
+_MAX_NAMES = len(ACTIONS)  # of actions in an error message
 _NUM_CANDIDATES = 6  # compositions drawn for each prompt; the one with the least used actions is kept
 
 
@@ -92,7 +96,7 @@ class Prompt:
     Attributes:
         prompt_id: hash of the content.
         seed: seed with which the prompts were drawn.
-        source: "grammar", or the name of the language model that wrote the text.
+        source: "grammar", "captions", or the name of the language model that wrote the text.
     """
 
     prompt_id: str
@@ -108,7 +112,9 @@ class Prompt:
 
 
 def expected_frames(event: Event) -> float:
-    """Expected length of an event in frames at 20 fps."""
+    """Expected length of an event in frames at 20 fps; a rough guess where its action is open."""
+    if not is_known(event.action):
+        return _OPEN_FRAMES * event.count
     fixed, per_repetition = _FRAMES[ACTIONS[event.action].family]
     return fixed + per_repetition * event.count
 
@@ -159,7 +165,8 @@ def sample_events(
         max_events: largest number of events.
         max_count: largest count of an event.
         frames_of: expected frames of one event.
-        weights: relative frequency of each action, 0 for actions that are left out; None for a uniform distribution.
+        weights: relative frequency of each action, 0 for actions that are left out; None for a uniform distribution of
+            the known ones. Open actions need an `ActionPool`.
 
     Returns:
         The events.
@@ -226,7 +233,27 @@ def write_split(
     Raises:
         AtomError: there are too few different compositions for this config.
     """
-    weights = None if config.seeds is None else read_seeds(config.seeds).weights
+    if config.seeds is None:
+        return _write_split(config, seed, split, num_prompts, texts, None)
+    if config.writer != "llm":
+        return _write_split(config, seed, split, num_prompts, texts, known_weights(config.seeds))
+    # A language model words open actions, too, so that its seed texts may hold few known ones or none; this writes only
+    # the validation prompts of its run.
+    weights = read_seeds(config.seeds).weights
+    try:
+        return _write_split(config, seed, split, num_prompts, texts, weights)
+    except AtomError:
+        return _write_split(config, seed, split, num_prompts, texts, None)
+
+
+def _write_split(
+    config: PromptConfig,
+    seed: int,
+    split: Split,
+    num_prompts: int,
+    texts: Collection[str],
+    weights: Mapping[str, float] | None,
+) -> list[Prompt]:
     prompts: list[Prompt] = []
     used_texts = set(texts)
     for task_number, task in enumerate(TASKS):
@@ -302,6 +329,8 @@ def prompt_id(text: str, task: Task, events: Composition) -> str:
 
 def _sample_actions(rng: np.random.Generator, length: int, weights: Mapping[str, float] | None) -> list[str]:
     """Draws actions that fit one after another; fewer than `length` if no action with a weight fits any more."""
+    if isinstance(weights, ActionPool):
+        return weights.sample_actions(rng, length)
     actions: list[str] = []
     posture, has_sat = "stand", False
     while len(actions) < length:
@@ -332,7 +361,7 @@ def _sample_actions(rng: np.random.Generator, length: int, weights: Mapping[str,
 
 
 def _sample_count(rng: np.random.Generator, action: str, task: Task | None, max_count: int) -> int:
-    if max_count == 1 or not ACTIONS[action].countable or rng.random() >= _REPEAT_PROBABILITY[task]:
+    if max_count == 1 or not is_countable(action) or rng.random() >= _REPEAT_PROBABILITY[task]:
         return 1
     return int(rng.integers(2, max_count + 1))
 
@@ -348,7 +377,9 @@ def _describe_pool(weights: Mapping[str, float] | None) -> str:
     """The end of an error message where the compositions may use only some of the actions."""
     if weights is None or all(weights.get(action, 0) > 0 for action in ACTIONS):
         return ""
-    pool = ", ".join(action for action in ACTIONS if weights.get(action, 0) > 0)
+    names = [action for action in weights if weights[action] > 0 and not is_known(action)]
+    names = [action for action in ACTIONS if weights.get(action, 0) > 0] + names
+    pool = ", ".join(names[:_MAX_NAMES]) + (f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else "")
     return f"; or give more actions to choose from than {pool or 'none'}"
 
 

@@ -6,26 +6,79 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-from atom.captions import CaptionEvent, read_caption
+from atom.captions import CaptionEvent, ReadCaption, read_caption
 from atom.errors import AtomError
-from atom.events import Composition, Event, Task, get_side, infer_task, is_countable, number_groups
+from atom.events import (
+    Composition,
+    Event,
+    Task,
+    describe_action,
+    get_side,
+    infer_task,
+    is_countable,
+    is_known,
+    number_groups,
+)
 from atom.prompts.parsing import parse_events
+
+# Part of the artifact keys of prompts that are read from texts: raise it whenever a text gets other events than before.
+VERSION = 1
 
 _CLAUSE_END = re.compile(r"[,.;!?]|\b(?:and|then|before|after|while|as|but)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class ReadText:
-    """The events of a text in order of happening, and remarks on what could not be read."""
+    """The events of a text in order of happening, and remarks on what could not be read.
+
+    `worded` holds each event in the words of its text, parallel to `events`; empty for events that were given.
+    """
 
     text: str
     events: Composition
     remarks: tuple[str, ...]
+    worded: tuple[CaptionEvent, ...] = ()
 
     @property
     def task(self) -> Task:
         return infer_task(self.events)
+
+    @property
+    def together(self) -> list[list[int]]:
+        """The places of the events that happen at the same time, a list for each group."""
+        groups: dict[int, list[int]] = {}
+        for place, event in enumerate(self.events):
+            if event.group is not None:
+                groups.setdefault(event.group, []).append(place)
+        return list(groups.values())
+
+    def describe_events(self) -> list[dict[str, Any]]:
+        """The phrase, action in base-form words, side, count and countability of each event."""
+        worded = self.worded or (None,) * len(self.events)
+        return [_describe_event(event, words) for event, words in zip(self.events, worded, strict=True)]
+
+    def to_json(self) -> dict[str, Any]:
+        """The text in the form of labelled captions; `note` holds the remarks, where there are some."""
+        row = {
+            "text": self.text,
+            "task": self.task,
+            "readable": bool(self.events),
+            "events": self.describe_events(),
+            "together": self.together,
+        }
+        return row | ({"note": " ".join(self.remarks)} if self.remarks else {})
+
+
+def _describe_event(event: Event, worded: CaptionEvent | None) -> dict[str, Any]:
+    action, side, countable = describe_action(event.action), get_side(event.action), is_countable(event.action)
+    if worded is not None:
+        side, countable = worded.side or side, worded.countable
+        # The words of the text name the side of a limb or a path, which the name of a known action may leave out.
+        if canonical_action(worded.action, side, event.count) == event.action:
+            action = worded.action
+    return {"phrase": event.phrase, "action": action, "side": side, "count": event.count, "countable": countable}
 
 
 def read_text(text: str, word_classes: Sequence[tuple[str, str]] | None = None) -> ReadText:
@@ -38,15 +91,43 @@ def read_text(text: str, word_classes: Sequence[tuple[str, str]] | None = None) 
     Returns:
         The events; none where the text describes no motion, with the reason as a remark.
     """
-    caption = read_caption(text, word_classes)
+    return map_known_actions(read_caption(text, word_classes))
+
+
+def map_known_actions(caption: ReadCaption) -> ReadText:
+    """Names the known actions among the events of a caption, whoever read it.
+
+    Args:
+        caption: the caption with its events, whose places in the text are known.
+
+    Returns:
+        The events; those that no known action fits stay open.
+    """
+    text = caption.text
     groups = {place: number for number, places in enumerate(caption.together) for place in places}
     by_place = sorted(range(len(caption.events)), key=lambda i: caption.events[i].start)
     wordings = {i: _find_wider_wording(text, caption.events, by_place[k : k + 2]) for k, i in enumerate(by_place)}
     merged = {other for _, other in wordings.values() if other is not None}
-    events = [
-        _to_event(event, groups.get(i), wordings[i][0]) for i, event in enumerate(caption.events) if i not in merged
-    ]
-    return ReadText(text, number_groups(events), tuple(caption.remarks))
+    kept = [i for i in range(len(caption.events)) if i not in merged]
+    events = [_to_event(caption.events[i], groups.get(i), wordings[i][0]) for i in kept]
+    worded = tuple(caption.events[i] for i in kept)
+    return ReadText(text, number_groups(events), tuple(caption.remarks), worded)
+
+
+def canonical_action(words: str, side: str | None = None, count: int | None = None) -> str:
+    """The name of an action that is given in words: that of a known action, or the words of an open one.
+
+    Args:
+        words: such as `wave right hand`, `wave_right` or `hurl ball`.
+        side: that of the action in its text.
+        count: how often it happens; more than once it is no known action whose repetitions can't be counted.
+
+    Returns:
+        The name.
+    """
+    name = "_".join(words.split())
+    known = name if is_known(name) else find_known_action(words, side or get_side(words))
+    return known if known and ((count or 1) == 1 or is_countable(known)) else words
 
 
 def _find_wider_wording(

@@ -11,22 +11,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from atom.errors import AtomError
-from atom.events import Composition, Task, composition_key
+from atom.events import Composition, Task, composition_key, is_known
 from atom.judging.rubric import CountedAction, merge_repeats
 from atom.judging.vision.questions import plain_phrase
-from atom.prompts.parsing import parse_events
+from atom.prompts.reading import read_text
 
 MAX_CHARACTERS = 240
 _DUPLICATE_SIMILARITY = 0.8  # Jaccard similarity of word trigrams from which two texts are duplicates
 
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9 ,.;:'!?-]|^-")
 _MIXED_TOKEN = re.compile(r"\w*(?:\d[a-z]|[a-z]\d)\w*|\bx \d+", re.IGNORECASE)
+_NUMBERING = re.compile(r"^\s*\d+[.)]")
 _ORDER_WORD = re.compile(
     r"\b(?:then|after|afterwards?|before|finally|next|first|firstly|second|last|lastly|later|subsequently|followed)\b",
     re.IGNORECASE,
 )
-_SIMULTANEOUS = re.compile(r"\b(?:while|as|when|meanwhile|simultaneously)\b", re.IGNORECASE)
+_SIMULTANEOUS = re.compile(r"\b(?:simultaneously|meanwhile|(?:at|in) the same time|while|as|when)\b", re.IGNORECASE)
+_ADVERB = re.compile(r"\b(?:simultaneously|meanwhile|(?:at|in) the same time)\b", re.IGNORECASE)
 
 # Words inside the phrase of an event that do not change its meaning.
 _FILLER = re.compile(r"an?|the|his|her|their|its|own|again|very|just|slow|quick|fast|big|small|high|low|deep|\w+ly")
@@ -58,7 +59,7 @@ def find_claim_mismatch(claims: Sequence[CountedAction], expected: Composition) 
     Returns:
         The difference, or None if there is none.
     """
-    parsed = [(_parse_action(claim.action), claim) for claim in claims]
+    parsed = [(_parse_action(claim.action, expected), claim) for claim in claims]
     if unread := [claim.action for action, claim in parsed if action is None]:
         return f"events that are not in the list: {', '.join(unread)}"
     difference = _describe_difference([_Claim(action, claim.count) for action, claim in parsed if action], expected)
@@ -76,7 +77,7 @@ def assign_phrases(text: str, events: Composition) -> Composition:
         The events with their phrases.
     """
     # A text may repeat an action as several events in a row ("jumps, then jumps again"), which are one event here.
-    runs = [[*run] for _, run in groupby(parse_events(text).events, key=lambda event: event.action)]
+    runs = [[*run] for _, run in groupby(read_text(text).events, key=lambda event: event.action)]
     return tuple(replace(event, phrase=", ".join(part.phrase for part in run)) for event, run in zip(events, runs))
 
 
@@ -144,14 +145,15 @@ def _find_form_fault(text: str) -> str | None:
         return f"too long: {len(text)} characters instead of at most {MAX_CHARACTERS}"
     if characters := list(dict.fromkeys(_NOT_PLAIN.findall(text))):
         return f"not plain words: {' '.join(map(repr, characters))}"
-    if tokens := _MIXED_TOKEN.findall(text):
+    if tokens := _NUMBERING.findall(text) or _MIXED_TOKEN.findall(text):
         return f"not plain words: {', '.join(map(repr, tokens))}"
     return None
 
 
 def _find_order_fault(text: str, events: Composition, task: Task) -> str | None:
-    if word := _SIMULTANEOUS.search(text):
-        return f"told as happening at once: {word[0]!r}; the events follow one another"
+    if _ADVERB.search(text) or any(event.group is not None for event in read_text(text).events):
+        word = _SIMULTANEOUS.search(text)
+        return f"told as happening at once{f': {word[0]!r}' if word else ''}; the events follow one another"
     found, needed = len(_ORDER_WORD.findall(text)), len(events) - 1
     if task == "temporal" and found < needed:
         return f"order not told: {found} words such as then, after that, before or finally, and {needed} are needed"
@@ -159,11 +161,8 @@ def _find_order_fault(text: str, events: Composition, task: Task) -> str | None:
 
 
 def _find_content_fault(text: str, events: Composition) -> str | None:
-    parsed = parse_events(text)
-    reasons = [f"not understood: {', '.join(parsed.unknown)}"] if parsed.unknown else []
-    if difference := _describe_difference(parsed.events, events):
-        reasons.append(difference)
-    return "; ".join(reasons) or None
+    # What a text tells without a number happens once.
+    return _describe_difference([_Claim(event.action, event.count or 1) for event in read_text(text).events], events)
 
 
 def _describe_difference(found: Iterable[CountedAction], expected: Iterable[CountedAction]) -> str | None:
@@ -193,13 +192,16 @@ def _format_counts(counts: list[int]) -> str:
     return " and ".join(f"x{count}" for count in counts)
 
 
-def _parse_action(words: str) -> str | None:
-    """The action of a phrase such as "waves with the left hand"; None if it is not exactly one."""
-    try:
-        actions = {event.action for event in parse_events(words).events}
-    except AtomError:  # no words
-        return None
-    return actions.pop() if len(actions) == 1 else None
+def _parse_action(words: str, expected: Composition) -> str | None:
+    """The action of a phrase such as "waves with the left hand"; None if it is not exactly one of the expected or known
+    actions."""
+    plain = _normalize(words)
+    for event in expected:
+        if plain == _normalize(plain_phrase(event.action)):
+            return event.action
+    actions = {event.action for event in read_text(f"a person {words}").events}
+    action = actions.pop() if len(actions) == 1 else None
+    return action if action and (is_known(action) or action in {event.action for event in expected}) else None
 
 
 def _normalize(text: str) -> str:
@@ -208,7 +210,7 @@ def _normalize(text: str) -> str:
 
 def _content_words(text: str) -> list[str]:
     """The words of the events. In a valid text only the subject and the connectives lie outside of them."""
-    words = " ".join(event.phrase for event in parse_events(text).events).split()
+    words = " ".join(event.phrase for event in read_text(text).events).split()
     return [word for word in words if not _FILLER.fullmatch(word)]
 
 

@@ -12,10 +12,11 @@ from pydantic import BaseModel, Field
 
 from atom.config import PromptConfig, WriterConfig
 from atom.errors import AtomError
-from atom.events import TASKS, Composition, Event, Split, Task
+from atom.events import TASKS, Composition, Event, Split, Task, is_known
 from atom.llm_client.request import Answer, Request
 from atom.llm_client.runtime import gather_settled
 from atom.llm_client.structured import StructuredAnswer, SupportsAsk, ask_structured
+from atom.prompts.action_pool import ActionPool
 from atom.prompts.grammar import Prompt, prompt_id, sample_balanced_compositions
 from atom.prompts.seeds import read_seeds
 from atom.prompts.validation import (
@@ -28,7 +29,7 @@ from atom.prompts.validation import (
 )
 
 # Part of the artifact keys of prompts: raise it whenever a text below or the rules for an accepted text change.
-VERSION = 1
+VERSION = 2
 
 SYSTEM = (
     "You write short descriptions of human movement, from which a computer model makes motions. You are given lists of "
@@ -43,6 +44,12 @@ STYLE = (
     "followed by three squats). Always name left or right where the list does. The actions follow one another and "
     "never happen at once, so don't write while or as. No other movements, no scenery, no reasons, no adverbs of "
     "feeling, no names, no digits and no signs but commas and full stops. At most thirty words each."
+)
+
+# Follows STYLE where a list has open actions, which stand there in base form.
+OPEN_STYLE = (
+    "Some actions are given in base form without articles, such as hurl ball with left hand: put them into the form of "
+    "the sentence (hurls a ball with the left hand) and keep their verb, thing, limb and direction as they are."
 )
 
 RULES: dict[Task, str] = {
@@ -147,8 +154,10 @@ class WritingResult:
 async def write_prompts_with_llm(
     client: SupportsAsk, config: PromptConfig, seed: int, on_progress: Callable[[int, int], None]
 ) -> WritingResult:
-    """Lets a language model write the train and test prompts of all tasks, for compositions drawn by the grammar.
+    """Lets a language model write the train and test prompts of all tasks.
 
+    Compositions are drawn by the rules of the grammar, from all events of the seed texts where the config names some,
+    open actions included. An event that the texts don't count may happen several times if its action can be counted.
     A text that does not describe its events, or that is a duplicate, is requested again together with the reason.
 
     Args:
@@ -269,7 +278,9 @@ class _WritingRun:
 
 def _sample_drafts(config: PromptConfig, seed: int) -> list[_Draft]:
     """Draws all compositions, so that too few of them are an error before anything is paid for."""
-    weights = read_seeds(config.seeds).weights
+    weights = read_seeds(config.seeds).all_weights
+    if not all(map(is_known, weights)):
+        weights = ActionPool(weights)
     compositions = [
         (split, task, events)
         for split_number, (split, num_prompts) in enumerate(_target_counts(config).items())
@@ -314,7 +325,9 @@ def _build_message(batch: Sequence[_Draft]) -> str:
     complaints = [
         f"About {number}: {draft.complaint}" for number, draft in enumerate(batch, start=1) if draft.complaint
     ]
-    return "\n\n".join([f"{RULES[task]} {STYLE}", f"Examples:\n{examples}", f"{LISTS_HEADING}\n{lists}", *complaints])
+    is_open = any(not is_known(event.action) for draft in batch for event in draft.events)
+    style = f"{STYLE} {OPEN_STYLE}" if is_open else STYLE
+    return "\n\n".join([f"{RULES[task]} {style}", f"Examples:\n{examples}", f"{LISTS_HEADING}\n{lists}", *complaints])
 
 
 def _format_complaint(text: str, reason: str) -> str:

@@ -14,13 +14,22 @@ from typing import Any
 from atom.config import RunConfig
 from atom.errors import AtomError
 from atom.events import Split
-from atom.external.motion_set import ExternalMotion, ExternalMotionSet, derive_prompts, read_motion_set
+from atom.external.motion_set import (
+    ExternalMotion,
+    ExternalMotionSet,
+    derive_prompts,
+    find_unread_texts,
+    read_motion_set,
+)
 from atom.generation.checkpoint import read_codebook_size
 from atom.planning.plan import check_has_tokens
 from atom.preferences.importing import import_preferences
 from atom.preferences.training_rows import UNSURE
 from atom.prompts.grammar import Prompt
-from flows.stages.shard import ShardResult, compute_or_reuse
+from atom.prompts.llm_reading import reader_settings
+from atom.prompts.reading import VERSION as READER_VERSION
+from flows.services import read_captions
+from flows.stages.shard import ShardResult, compute_or_reuse, requires_resource
 from flows.stages.tables import read_prompts, read_rows
 from storage import MOTIONS, PREFERENCES, PROMPTS, ArtifactRef, Recipe, Store
 
@@ -31,6 +40,7 @@ def check_config(config: RunConfig) -> None:
         check_has_tokens(_motion_set(config.external.candidates, "train"), config.external.candidates)
 
 
+@requires_resource("service")
 def make_prompts(root: str, config: RunConfig) -> ShardResult:
     """The prompts of all external motions: the candidates' for training, those of base and tuned for test. Texts that
     can't be read as events are counted as quarantined; `atom motions check` shows the reasons."""
@@ -40,13 +50,17 @@ def make_prompts(root: str, config: RunConfig) -> ShardResult:
         sources.append((external.candidates, "train"))
     sources += [(path, "test") for path in (external.base, external.tuned) if path]
     sets = [(_motion_set(path, split), split) for path, split in sources]
-    recipe = Recipe("prompts", 1, PROMPTS, config={"imported": [[split, _digest(motions)] for motions, split in sets]})
+    settings = {"imported": [[split, _digest(motions)] for motions, split in sets], "reading": READER_VERSION}
+    recipe = Recipe("prompts", 1, PROMPTS, config=settings | reader_settings(config.prompts))
 
     def compute(writer: Any) -> None:
+        texts = dict.fromkeys(text for motions, _ in sets for text in find_unread_texts(motions))
+        reading = read_captions(config, store, list(texts))
+        read_texts = dict(zip(texts, reading.texts, strict=True))
         known: dict[str, Prompt] = {}
         dropped = 0
         for motions, split in sets:
-            prompts, quarantined = derive_prompts(motions, split)
+            prompts, quarantined = derive_prompts(motions, split, read_texts)
             dropped += len(quarantined)
             for prompt in (replace(prompt, split=split) for prompt in prompts):
                 other = known.setdefault(prompt.prompt_id, prompt)
@@ -57,7 +71,7 @@ def make_prompts(root: str, config: RunConfig) -> ShardResult:
                         "is trained on"
                     )
         writer.rows([prompt.to_dict() | {"rejected": None, "answer": None} for prompt in known.values()])
-        writer.stats = {"quarantined": dropped}
+        writer.stats = {"quarantined": dropped} | reading.stats
 
     return compute_or_reuse(store, recipe, compute)
 

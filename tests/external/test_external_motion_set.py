@@ -250,8 +250,12 @@ ROW_FAULTS = {
     "token": ({"file": "motions/b.npz", "tokens": [1, 99999]}, "token 99999 is no whole number from 0 to 32767"),
     "tokens": ({"file": "motions/b.npz", "tokens": {"a": 1}}, "no list of codebook entries"),
     "events": ({"file": "motions/b.npz", "events": "bows"}, "events 'bows' are not JSON"),
-    "unknown action": ({"file": "motions/b.npz", "events": [{"action": "fly"}]}, "unknown action 'fly'"),
-    "count": ({"file": "motions/b.npz", "events": [{"action": "bow", "count": 9}]}, "count 9 of 'bow'"),
+    "no action": ({"file": "motions/b.npz", "events": [{"action": " "}]}, "an action has 1 to"),
+    "count": ({"file": "motions/b.npz", "events": [{"action": "bow", "count": 0}]}, "count 0 of 'bow' is less than 1"),
+    "side": (
+        {"file": "motions/b.npz", "events": [{"action": "wave left hand", "side": "right"}]},
+        "given as right, and its words name left",
+    ),
     "uneven joints": ({"joints": [[1, 2], [3]]}, "no even table of numbers"),
     "words for joints": ({"joints": "abc"}, "no even table of numbers"),
     "sample twice": (
@@ -370,7 +374,7 @@ def test_prompts_take_events_from_the_text_and_the_task_from_the_events(folder):
     prompts, quarantined = derive_prompts(motion_set, split="test")
     assert quarantined == []
     assert [prompt.task for prompt in prompts] == ["frequency", "temporal", "integrity"]
-    expected = [(Event("jump_up", 2),), (Event("bow"), Event("wave_left")), (Event("bow"),)]
+    expected = [(Event("jump_up", 2),), (Event("bow", None), Event("wave_left", None)), (Event("bow", None),)]
     assert [prompt.events for prompt in prompts] == expected
     assert {prompt.split for prompt in prompts} == {"test"} and {prompt.source for prompt in prompts} == {"set"}
     assert [entry.prompt_id for entry in motion_set.entries] == [prompts[n].prompt_id for n in (0, 1, 0, 2)]
@@ -387,11 +391,26 @@ def test_the_columns_of_a_row_take_precedence_over_the_text(folder):
     assert (prompt.task, prompt.split) == ("integrity", "val")
 
 
-def test_texts_without_known_events_and_rows_that_disagree_have_no_prompt(folder):
+def test_events_in_words_are_the_same_as_those_that_are_read(folder):
+    rows = [
+        {"text": "does it", "events": [{"action": "wave left hand", "side": "left", "count": 1}]},
+        {"text": "he hurls a ball"},
+        {"text": "he throws it far", "events": [{"action": "hurl ball", "phrase": "throws it"}]},
+    ]
+    prompts, quarantined = derive_prompts(read_set(folder, *rows))
+    assert quarantined == []
+    assert [prompt.events for prompt in prompts] == [
+        (Event("wave_left", 1),),
+        (Event("hurl ball", None),),
+        (Event("hurl ball", None),),
+    ]
+
+
+def test_texts_without_a_motion_and_rows_that_disagree_have_no_prompt(folder):
     bow, jump = [{"action": "bow"}], [{"action": "jump_up"}]
     motion_set = read_set(
         folder,
-        {"text": "a person juggles"},
+        {"text": "a red table"},
         {"text": "a person bows and juggles"},
         {"text": "..."},
         {"text": "hm", "events": bow},
@@ -399,11 +418,11 @@ def test_texts_without_known_events_and_rows_that_disagree_have_no_prompt(folder
         {"text": TWICE},
     )
     prompts, quarantined = derive_prompts(motion_set)
-    assert [prompt.text for prompt in prompts] == [TWICE]
-    assert [where[-1] for where, _ in quarantined] == ["1", "2", "3", "4"]
+    assert [prompt.text for prompt in prompts] == ["a person bows and juggles", TWICE]
+    assert [where[-1] for where, _ in quarantined] == ["1", "3", "4"]
     reasons = [reason for _, reason in quarantined]
-    assert "juggles" in reasons[0] and "not understood" in reasons[1] and "no words" not in reasons[1]
-    assert "rows disagree on the events: see index.jsonl, line 4 and index.jsonl, line 5" in reasons[3]
+    assert "'a red table' can't be read (No verb" in reasons[0] and "no words" in reasons[1]
+    assert "rows disagree on the events: see index.jsonl, line 4 and index.jsonl, line 5" in reasons[2]
 
 
 def test_prompts_files_are_read_strictly(tmp_path):
@@ -413,7 +432,7 @@ def test_prompts_files_are_read_strictly(tmp_path):
     assert (first.task, first.split, second.prompt_id, second.split) == ("frequency", "train", "p", "test")
     for more, message in (
         ([rows[0]], "line 3: the prompt .* twice"),
-        ([{"text": "juggles"}], "line 3: not understood"),
+        ([{"text": "a red table"}], "line 3: 'a red table' can't be read"),
     ):
         json_lines(path, rows + more)
         with pytest.raises(AtomError, match=message):

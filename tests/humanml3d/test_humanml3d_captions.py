@@ -1,7 +1,7 @@
 import pytest
 
 from atom.errors import AtomError
-from atom.humanml3d.captions import BrokenLine, Caption, parse_caption, read_captions
+from atom.humanml3d.captions import BrokenLine, Caption, find_mirror_damage, parse_caption, read_captions
 
 WORDS = "a/DET person/NOUN walk/VERB"
 
@@ -66,3 +66,42 @@ def test_files_that_are_no_text_are_named(tmp_path, content):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(AtomError, match=r"x\.txt: no such file"):
         read_captions(tmp_path / "x.txt")
+
+
+def test_word_classes_are_pairs():
+    caption = parse_caption("a man bows and/or sits#a/DET man/NOUN bow/VERB and/or/CCONJ sit/VERB#0#0")
+    assert caption.word_classes == [
+        ("a", "DET"),
+        ("man", "NOUN"),
+        ("bow", "VERB"),
+        ("and/or", "CCONJ"),
+        ("sit", "VERB"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "damage"),
+    [
+        ("a person stands upleft and walks", "upleft"),
+        ("he turns counter counterclockwise", "counter counterclockwise"),
+        ("he turns Counter-counterclockwise.", "Counter-counterclockwise"),
+        ("she picks up the rightovers", "rightovers"),
+        ("a bleft light", "bleft"),
+    ],
+)
+def test_words_that_mirroring_damaged_are_found(text, damage):
+    assert find_mirror_damage(text, is_mirrored=True) == find_mirror_damage(text, is_mirrored=False) == damage
+
+
+@pytest.mark.parametrize("text", ["he walks clock wise", "he walks anti-clockwise", "he walks counter clock wise"])
+def test_a_direction_in_another_spelling_is_damage_in_a_mirror_image_alone(text):
+    assert find_mirror_damage(text, is_mirrored=True) in text
+    assert find_mirror_damage(text, is_mirrored=False) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["he stands upright", "a left-handed man turns left", "he walks counterclockwise", "he clocks the right man"],
+)
+def test_sound_captions_have_no_damage(text):
+    assert find_mirror_damage(text, is_mirrored=True) is None

@@ -96,6 +96,11 @@ FAULTS = {
         ["overlap"],
         "000005 in train_val and test",
     ),
+    "damaged by mirroring": (
+        lambda f: append(f / "texts/M000001.txt", f"he walks clock wise#{WORDS}#0#0\nhe stands upleft#{WORDS}#0#0\n"),
+        ["mirrored words"],
+        "M000001: clock wise",
+    ),
     "truncated file": (
         lambda f: features(f, "000003").write_bytes(features(f, "000003").read_bytes()[:-9]),
         ["unreadable"],

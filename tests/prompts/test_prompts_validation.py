@@ -105,7 +105,7 @@ def test_any_text_gets_a_verdict_and_no_exception(text):
         ("a person jumps x 2, then waves with the left hand", "'x 2'"),
         ("a person jumps twice — then waves with the left hand", "'—'"),
         ("una persona salta dos veces, después saluda", "'é'"),
-        ("1. a person jumps twice, then waves with the left hand", "not understood: 1"),
+        ("1. a person jumps twice, then waves with the left hand", "not plain words: '1.'"),
     ],
 )
 def test_what_is_no_plain_sentence_is_refused(text, reason):
@@ -117,7 +117,7 @@ def test_what_is_no_plain_sentence_is_refused(text, reason):
     [
         (
             "a person jumps twice, then waves",
-            "not understood: waves (left or right?); missing: waves with the left hand",
+            "missing: waves with the left hand; not asked for: wave",
         ),
         ("a person jumps twice", "missing: waves with the left hand"),
         (
@@ -130,10 +130,10 @@ def test_what_is_no_plain_sentence_is_refused(text, reason):
             "a person waves with the left hand, then jumps twice",
             "wrong order: waves with the left hand; jumps instead of jumps; waves with the left hand",
         ),
-        ("a person moonwalks, jumps twice, then waves with the left hand", "not understood: moonwalks"),
+        ("a person moonwalks, jumps twice, then waves with the left hand", "not asked for: moonwalk"),
         (
             "a person jumps six times, then waves with the left hand",
-            "not understood: jumps six times (only 1 to 5 can be counted); wrong count: jumps x1 instead of x2",
+            "wrong count: jumps x6 instead of x2",
         ),
     ],
 )
@@ -153,7 +153,7 @@ def test_repeats_in_a_row_are_one_event():
     assert find_fault(text, JUMP_AND_WAVE, "temporal") is None
     worded = assign_phrases(text, JUMP_AND_WAVE)
     assert worded == JUMP_AND_WAVE
-    assert [event.phrase for event in worded] == ["jumps, jumps", "waves with the left hand"]
+    assert [event.phrase for event in worded] == ["jumps, jumps again", "waves with the left hand"]
 
 
 @pytest.mark.parametrize(
