@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from atom.commands.tables import right_aligned
 from atom.config import RunConfig, load_config, parse_config
 from atom.errors import AtomError
 from atom.progress_bars import StageProgressBars
@@ -169,9 +170,8 @@ def sweep(
             setting,
             *(f"{gain['gain']:+.3f} ({_interval(gain)})" for gain in gains),
             *(
-                f"{first.loc[name, 'base']:.2f} to {first.loc[name, 'tuned']:.2f}"
+                f"{first.loc[name, 'base']:.2f} to {first.loc[name, 'tuned']:.2f}" if name in first.index else ""
                 for name in ("exact_match", "length_ratio", "diversity")
-                if name in first.index
             ),
             f"{gains[0]['seconds']:.1f}",
         )
@@ -208,6 +208,9 @@ def state_of(record: dict[str, Any]) -> str:
 
 
 def _print(record: dict[str, Any], store: str) -> None:
+    from atom.judging.coverage import JudgeCoverage
+    from atom.report.wording import describe_coverage, name_figure
+
     out = Console()
     columns = ["shards", "reused", "rows", "seconds"]
     columns += [
@@ -218,14 +221,15 @@ def _print(record: dict[str, Any], store: str) -> None:
         stages.add_row(stage["name"], *("" if stage.get(name) is None else str(stage[name]) for name in columns))
     out.print(stages)
     for judge, figures in record.get("evaluation", {}).items():
-        table = Table(f"{judge} judge", "base", "tuned", "gain", "95 % interval", box=None)
+        table = Table(f"{judge} judge", "base", "tuned", "gain", "95 % interval", *right_aligned("prompts"), box=None)
         for name, figure in figures.items():
             if isinstance(figure, dict) and "gain" in figure:
                 table.add_row(
-                    name,
+                    name_figure(name),
                     *(f"{figure[key]:.3f}" for key in ("base", "tuned")),
                     f"{figure['gain']:+.3f}",
                     _interval(figure),
+                    str(figure["n"]),
                 )
         out.print(table)
         if baselines := figures.get("baselines"):
@@ -235,7 +239,7 @@ def _print(record: dict[str, Any], store: str) -> None:
                 table.add_row(
                     name,
                     f"{figure['overall']['tuned']:.3f}",
-                    f"{figure['exact_match']['tuned']:.3f}",
+                    f"{figure['exact_match']['tuned']:.3f}" if "exact_match" in figure else "",
                     f"{ahead['gain']:+.3f}",
                     _interval(ahead),
                 )
@@ -259,6 +263,8 @@ def _print(record: dict[str, Any], store: str) -> None:
                 "most prompts gave no pair: raise generation.candidates, lower preferences.min_gap, or raise "
                 "preferences.length_tolerance, which limits how much longer chosen motions are"
             )
+    for line in describe_coverage([JudgeCoverage(**judge) for judge in record.get("coverage", [])]):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
     for agreement in record.get("agreement", []):
         kappa = "undefined" if agreement["kappa"] is None else f"{agreement['kappa']:.2f}"
         judges = " and the ".join(agreement["judges"])
@@ -280,4 +286,6 @@ def _print(record: dict[str, Any], store: str) -> None:
 
 def _interval(figure: dict[str, Any]) -> str:
     low, high = figure["gain_low"], figure["gain_high"]
+    if figure["verdict"] == "too few prompts":
+        return "too few prompts"
     return f"{low:+.3f} to {high:+.3f}" if low is not None and high is not None else ""

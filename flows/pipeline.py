@@ -20,7 +20,7 @@ from flows.pipeline_run import PipelineRun
 from flows.run_names import run_name
 from flows.services import check_services, total_spent
 from flows.stage_runner import StageLimitReached
-from flows.stages import external, metrics
+from flows.stages import external, metrics, scores
 from storage import Store
 
 Until = Literal["prompts", "motions", "clips", "scores", "preferences", "tuning", "evaluation"]
@@ -57,7 +57,7 @@ def align(config: RunConfig, store: str = "store", until: Until | None = None) -
     tensorboard.check_config(config)
     if config.tunes:
         build_validation(config)  # raises here if its prompts can't be written
-    for remark in check_services(config, artifacts):
+    for remark in [*scores.check_config(config), *check_services(config, artifacts)]:
         get_run_logger().warning(remark)
     run = PipelineRun(config, store, artifacts, None if until == "evaluation" else until)
     try:

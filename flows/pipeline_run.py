@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from prefect import get_run_logger
@@ -14,6 +15,7 @@ from atom.config import RunConfig
 from atom.errors import AtomError
 from atom.evaluation.agreement import agreement
 from atom.evaluation.comparison import compare
+from atom.judging.coverage import COVERAGE_COLUMNS, JudgeCoverage, count_coverage, sum_coverage
 from atom.preferences.summary import summarise_pairs
 from atom.report import plots
 from atom.report.report_files import PAGE, write_report
@@ -35,11 +37,17 @@ from flows.stages import reward_model as reward_model_stage
 from flows.stages import scores as scores_stage
 from flows.stages import vision_scores as vision_scores_stage
 from flows.stages.tables import read_prompts, read_rows
-from storage import ArtifactRef
+from storage import ArtifactRef, Store
+
+_ASKING_JUDGES = ("vision", "auto")  # that may ask a vision-language model
 
 
 class PipelineRun(StageRunner):
     """One pass through the pipeline: its stages, and the artifacts that each of them reads."""
+
+    def __init__(self, config: RunConfig, root: str, store: Store, until: str | None = None) -> None:
+        super().__init__(config, root, store, until)
+        self._coverage: dict[str, list[JudgeCoverage]] = {}  # by the keys of the scores
 
     def run_stages(self) -> None:
         """Runs all stages, from the prompts to the metrics."""
@@ -78,6 +86,8 @@ class PipelineRun(StageRunner):
                 tables.evaluation, resamples=config.evaluation.bootstrap, seed=config.seed
             )
             self.record["agreement"] = agreement(tables.evaluation, seed=config.seed)
+        if tables.coverage:
+            self.record["coverage"] = [asdict(judge) for judge in tables.coverage]
         if tables.metrics:
             self.record["metrics"] = tables.metrics
         self.record |= {"state": "completed", "seconds": round(time.monotonic() - self.began, 1)}
@@ -106,12 +116,12 @@ class PipelineRun(StageRunner):
         config = self.config
         arms = {}
         for arm, refs in motions.items():
-            by_vision = "vision" in config.evaluation.judges
-            pictures = self._pictures(f"test pictures {arm}", prompts, refs) if by_vision else []
-            by_judge = [
-                self._scores(f"test scores {arm} {judge}", prompts, refs, judge, pictures)
-                for judge in config.evaluation.judges
-            ]
+            by_judge = []
+            for judge in config.evaluation.judges:
+                suffix = " auto" if judge == "auto" and "vision" in config.evaluation.judges else ""
+                pictures = self._pictures(f"test pictures {arm}{suffix}", prompts, refs, judge)
+                by_judge.append(self._scores(f"test scores {arm} {judge}", prompts, refs, judge, pictures))
+            self._require_scores(f"test scores {arm}", [ref for scores in by_judge for ref in scores])
             arms[arm] = [(ref, list(scores)) for ref, *scores in zip(refs, *by_judge)]
         self.stage("evaluation", [(evaluation_stage.make_evaluation, self.root, config, prompts, arms)])
 
@@ -208,9 +218,10 @@ class PipelineRun(StageRunner):
         """Renders, scores and pairs the candidates of training prompts; returns the preferences."""
         if not suffix:
             self._clips("clips", [(ref, self._select_for_clips(ref, shard)) for shard, ref in enumerate(candidates)])
-        by_vision = config.judging.judge == "vision"
-        pictures = self._pictures(f"pictures{suffix}", prompts, candidates) if by_vision else []
-        scores = self._scores(f"scores{suffix}", prompts, candidates, config.judging.judge, pictures)
+        judge = config.judging.judge
+        pictures = self._pictures(f"pictures{suffix}", prompts, candidates, judge)
+        scores = self._scores(f"scores{suffix}", prompts, candidates, judge, pictures)
+        self._require_scores(f"scores{suffix}", scores)
         self._publish_scores(f"scores{suffix}", scores)
         ties = self._comparisons(f"comparisons{suffix}", prompts, candidates, scores, pictures)
         job = (preferences_stage.make_preferences, self.root, config, prompts, candidates, scores, ties)
@@ -274,19 +285,47 @@ class PipelineRun(StageRunner):
         return motions
 
     def _scores(self, name: str, prompts: ArtifactRef, motions: Shards, judge: str, pictures: Shards) -> Shards:
-        """Scores of a judge. Only the vision judge needs the pictures."""
-        if judge == "vision":
+        """Scores of a judge. Only a judge that asks a vision-language model needs the pictures."""
+        if judge in _ASKING_JUDGES:
             jobs = [
-                (vision_scores_stage.make_vision_scores, self.root, self.config, prompts, ref, pictures_ref)
+                (vision_scores_stage.make_vision_scores, self.root, self.config, prompts, ref, pictures_ref, judge)
                 for ref, pictures_ref in zip(motions, pictures, strict=True)
             ]
         else:
             jobs = [(scores_stage.make_scores, self.root, self.config, prompts, ref, judge) for ref in motions]
         scores = self.stage(name, jobs)
         self._check_gate(name, gates.check_scores(self._rows(scores, ["score"])))
-        if judge == "vision":
-            self._check_scored_fraction(name, [row["error"] for row in self._rows(scores, ["error"])])
+        self._record_coverage(scores)
+        if judge in _ASKING_JUDGES:
+            self._check_scored_fraction(
+                name, [row["error"] for row in self._rows(scores, ["error", "model"]) if row["model"] is not None]
+            )
         return scores
+
+    def _record_coverage(self, scores: Shards) -> None:
+        """Adds to the record how many motions each judge scored, and how many it can't judge."""
+        for ref in scores:
+            if ref.key not in self._coverage:
+                rows = self.store.read(ref, columns=list(COVERAGE_COLUMNS)).to_pylist()
+                self._coverage[ref.key] = count_coverage([rows])
+        total = sum_coverage(entry for shard in self._coverage.values() for entry in shard)
+        self.record["coverage"] = [asdict(entry) for entry in total]
+        self.record["not_judged"] = {entry.judge: entry.not_judged for entry in total if entry.not_judged}
+
+    def _require_scores(self, name: str, scores: Shards) -> None:
+        """Raises AtomError when no motion has a score because no judge can judge its prompt."""
+        coverage = sum_coverage(entry for ref in scores for entry in self._coverage[ref.key])
+        if not coverage or any(entry.motions > entry.not_judged for entry in coverage):
+            return
+        reasons = Counter(row["error"].partition(": ")[2] for row in self._rows(scores, ["error"]))
+        (commonest, _), *_ = reasons.most_common(1)
+        judges = " and the ".join(entry.judge for entry in coverage)
+        key = "judging.judge" if name.startswith("scores") else "evaluation.judges"
+        raise AtomError(
+            f"{name}: the {judges} judge can judge none of {coverage[0].motions} motions ({commonest}): use {key}=auto "
+            "or vision (a vision-language model), or retrieval with an evaluator that knows such texts "
+            "(judging.retrieval)"
+        )
 
     def _rows(self, refs: Shards, columns: list[str]) -> Iterator[dict[str, Any]]:
         """The rows of all shards of a stage, with one shard in memory at a time."""
@@ -312,9 +351,12 @@ class PipelineRun(StageRunner):
                 f"{name}, 1 to 5",
             )
 
-    def _pictures(self, name: str, prompts: ArtifactRef, motions: Shards) -> Shards:
-        """The pictures that the vision judge sees of the motions."""
-        jobs = [(pictures_stage.make_pictures, self.root, self.config, prompts, ref) for ref in motions]
+    def _pictures(self, name: str, prompts: ArtifactRef, motions: Shards, judge: str) -> Shards:
+        """The pictures that a vision-language model sees of the motions; none for a judge that asks no model."""
+        if judge not in _ASKING_JUDGES:
+            return []
+        open_only = judge == "auto"
+        jobs = [(pictures_stage.make_pictures, self.root, self.config, prompts, ref, open_only) for ref in motions]
         return self.stage(name, jobs)
 
     def _comparisons(

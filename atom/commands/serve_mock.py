@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,10 +21,17 @@ def serve_mock(
         str, typer.Option("--store", help="the store whose pictures it knows, including those of later runs")
     ] = "store",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8765,
+    shows: Annotated[
+        Path | None,
+        typer.Option(
+            help="what motions show: JSON lines with `motion_id`, or `prompt_id` and `sample`, and `events`, a list of "
+            "{action, count, start, end}"
+        ),
+    ] = None,
     seed: int = 0,
     latency: Annotated[float, typer.Option(min=0, help="seconds before an answer")] = 0.0,
     jitter: Annotated[float, _fraction("fraction of the latency by which it varies")] = 0.0,
-    noise: Annotated[float, _fraction("fraction of wrong detections, ratings and comparisons")] = 0.0,
+    noise: Annotated[float, _fraction("fraction of wrong detections, ratings, comparisons and captions read")] = 0.0,
     count_noise: Annotated[float, _fraction("fraction of counts that are off by one")] = 0.0,
     requests_per_minute: Annotated[
         int | None, typer.Option(min=1, help="requests beyond this limit are answered 429")
@@ -43,8 +51,9 @@ def serve_mock(
     batch_lines_per_second: Annotated[float, typer.Option(min=0.01, help="speed at which batches are processed")] = 500,
     key_variable: Annotated[str | None, typer.Option(help="require the API key in this environment variable")] = None,
 ) -> None:
-    """Run a mock of an OpenAI-compatible service on this machine. It answers what the kinematic judge sees."""
-    from atom.mock_service import FaultRates, MockServiceSettings, MotionIndex, serve
+    """Run a mock of an OpenAI-compatible service on this machine. It answers what the kinematic judge sees; of motions
+    whose prompt has an action that this judge can't see, what --shows says, or without it what the prompt says."""
+    from atom.mock_service import FaultRates, MockServiceSettings, MotionIndex, read_shown_events, serve
     from storage import Store
 
     settings = MockServiceSettings(
@@ -71,7 +80,8 @@ def serve_mock(
             truncated=truncated,
         ),
     )
-    serve(settings, MotionIndex(store=Store(root)), port)
+    events = None if shows is None else read_shown_events(shows)
+    serve(settings, MotionIndex(store=Store(root), shows=events), port)
 
 
 def _read_key(variable: str | None) -> SecretStr | None:

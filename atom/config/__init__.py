@@ -6,6 +6,7 @@ these have the setting.
 
 from atom.config.base import Combination, ConfigSection, Degree, View
 from atom.config.evaluation import EvaluationConfig, MetricsConfig
+from atom.config.evaluator import EvaluatorConfig
 from atom.config.external import ExternalConfig
 from atom.config.generation import GenerationConfig
 from atom.config.judging import FramesConfig, JudgingConfig, VisionConfig
@@ -30,6 +31,7 @@ __all__ = [
     "ConfigSection",
     "Degree",
     "EvaluationConfig",
+    "EvaluatorConfig",
     "ExternalConfig",
     "FramesConfig",
     "GateConfig",

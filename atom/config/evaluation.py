@@ -7,26 +7,12 @@ from typing import Literal
 from pydantic import Field
 
 from atom.config.base import ConfigSection
+from atom.config.evaluator import EvaluatorConfig
 
 
-class MetricsConfig(ConfigSection):
+class MetricsConfig(EvaluatorConfig):
     """Text-to-motion metrics by Guo's protocol: FID, R-Precision, MM-Dist, Diversity, MultiModality."""
 
-    evaluator: str = Field(
-        "built-in",
-        description="the network that embeds texts and motions: 'built-in' (small, trained on the built-in corpus), or "
-        "Guo's finest.tar, which needs a dataset with tagged captions",
-    )
-    variant: Literal["guo", "motiongpt"] = Field(
-        "guo", description="motiongpt: padding counts too, as in the published numbers of MotionGPT and AToM"
-    )
-    words: str | None = Field(None, description="folder of Guo's word vectors (our_vab_*), for finest.tar")
-    mean: str | None = Field(None, description=".npy, the mean that finest.tar was trained with; null: the dataset's")
-    std: str | None = Field(None, description=".npy, the standard deviation; null: the dataset's")
-    dataset: str | None = Field(
-        None, description="folder of HumanML3D that gives captions and real motions; null: the run's test prompts"
-    )
-    split: Literal["test", "val", "train"] = "test"
     captions: int = Field(0, ge=0, description="most captions of the dataset; 0: all")
     samples: int = Field(1, ge=1, description="motions for each caption of the dataset; MultiModality needs two")
     replications: int = Field(20, ge=2)
@@ -41,8 +27,10 @@ class EvaluationConfig(ConfigSection):
         None, ge=0, description="of the test motions; 0: greedy decoding; null: as generation.temperature"
     )
     metrics: MetricsConfig | None = Field(MetricsConfig(), description="null: none")
-    judges: tuple[Literal["kinematic", "learned", "vision"], ...] = Field(
-        ("kinematic", "learned"), min_length=1, description="the report shows the evidence of the first"
+    judges: tuple[Literal["kinematic", "learned", "vision", "auto", "retrieval"], ...] = Field(
+        ("kinematic", "learned"),
+        min_length=1,
+        description="the report shows the evidence of the first; see judging.judge",
     )
     baselines: tuple[Literal["low_temperature", "sft", "dpo"], ...] = Field(
         ("low_temperature", "sft"),

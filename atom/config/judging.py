@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from atom.config.base import VIEW_HELP, ConfigSection, View
+from atom.config.evaluator import EvaluatorConfig
 
 
 class FramesConfig(ConfigSection):
@@ -65,6 +66,15 @@ class VisionConfig(ConfigSection):
 class JudgingConfig(ConfigSection):
     """Who scores, and how strictly."""
 
-    judge: Literal["kinematic", "vision"] = "kinematic"
+    judge: Literal["kinematic", "vision", "auto", "retrieval"] = Field(
+        "kinematic",
+        description="kinematic: rules on joints, for the 34 known actions; vision: a vision-language model, for any; "
+        "auto: kinematic for prompts whose actions are all known, vision for the others; retrieval: the distance of "
+        "text and motion in an evaluator's space",
+    )
     sensitivity: float = Field(1.0, gt=0.2, lt=5, description="above 1 the kinematic judge accepts smaller movements")
     vision: VisionConfig = VisionConfig()
+    retrieval: EvaluatorConfig | None = Field(
+        None,
+        description="the evaluator of the retrieval judge; null: that of evaluation.metrics, else the built-in one",
+    )

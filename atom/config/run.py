@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from atom.config.base import ConfigSection
 from atom.config.evaluation import EvaluationConfig
+from atom.config.evaluator import EvaluatorConfig
 from atom.config.external import ExternalConfig
 from atom.config.generation import GenerationConfig
 from atom.config.judging import JudgingConfig
@@ -53,20 +54,45 @@ class RunConfig(ConfigSection):
         return not self.external.motions or self.external.tune
 
     @property
+    def judges(self) -> set[str]:
+        """The judges of the pairs and of the evaluation."""
+        return {self.judging.judge, *self.evaluation.judges}
+
+    @property
+    def has_known_actions_only(self) -> bool:
+        """Whether the kinematic judge can see the actions of all prompts: those of the grammar, without others."""
+        return self.prompts.writer == "grammar" and not self.external.motions
+
+    @property
     def uses_vision(self) -> bool:
-        return self.judging.judge == "vision" or "vision" in self.evaluation.judges
+        """Whether a vision-language model may be asked about motions. The judge auto only asks about open actions."""
+        return "vision" in self.judges or ("auto" in self.judges and not self.has_known_actions_only)
+
+    @property
+    def retrieval_evaluator(self) -> EvaluatorConfig:
+        """The evaluator of the retrieval judge."""
+        settings = self.judging.retrieval or self.evaluation.metrics or EvaluatorConfig()
+        return EvaluatorConfig(**settings.model_dump(include=set(EvaluatorConfig.model_fields)))
 
     @model_validator(mode="after")
     def _check_combination(self) -> RunConfig:
-        if self.judging.judge == "vision" and self.on_policy.steps and self.on_policy.reward == "judge":
+        if self.judging.judge in ("vision", "auto") and self.on_policy.steps and self.on_policy.reward == "judge":
             raise ValueError(
-                "a vision-language judge is too slow to score every on-policy step: set on_policy.reward=model, which "
-                "learns from its scores, or on_policy.steps=0, or judging.judge=kinematic"
+                f"judging.judge={self.judging.judge} asks a vision-language model, which is too slow to score every "
+                "on-policy step: set on_policy.reward=model, which learns from its scores, or on_policy.steps=0, or "
+                "judging.judge=kinematic or retrieval"
             )
         if self.min_round_gain is not None and not self.validation.prompts_per_task:
             raise ValueError("min_round_gain is measured in validation: set validation.prompts_per_task above 0")
         _check_evaluation(self.evaluation, self.generation)
+        if self.judging.retrieval is not None:
+            _check_evaluator(self.judging.retrieval, "judging.retrieval")
         _check_external(self)
+        if self.prompts.reader == "llm" and self.prompts.writer != "captions" and not self.external.motions:
+            raise ValueError(
+                "prompts.reader=llm reads captions, and this run has none: set prompts.writer=captions or give "
+                "external motions, or leave prompts.reader out"
+            )
         _check_tasks(self)
         return self
 
@@ -77,13 +103,15 @@ def _check_evaluation(evaluation: EvaluationConfig, generation: GenerationConfig
             "at evaluation.temperature=0 all samples of a prompt are equal: set generation.evaluation_samples=1 and "
             "leave low_temperature out of evaluation.baselines"
         )
-    metrics = evaluation.metrics
-    if metrics is None or metrics.evaluator == "built-in":
-        return
-    if not metrics.dataset or not metrics.words:
+    if evaluation.metrics is not None:
+        _check_evaluator(evaluation.metrics, "evaluation.metrics")
+
+
+def _check_evaluator(settings: EvaluatorConfig, section: str) -> None:
+    if settings.evaluator != "built-in" and not (settings.dataset and settings.words):
         raise ValueError(
             "Guo's evaluator needs captions with parts of speech and its own word vectors: give "
-            "evaluation.metrics.dataset (HumanML3D) and evaluation.metrics.words"
+            f"{section}.dataset (HumanML3D) and {section}.words"
         )
 
 

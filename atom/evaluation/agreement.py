@@ -20,6 +20,7 @@ Metric = Literal["nominal", "ordinal", "interval"]
 METRICS: tuple[Metric, ...] = ("nominal", "ordinal", "interval")
 Figures = float | np.ndarray  # one number, or one for each resample
 LEVELS = 5  # of the rubric's scores
+_AGREEMENT_FIGURES = ("kappa", "kappa_low", "kappa_high", "spearman")
 
 
 def cohens_kappa(first: np.ndarray, second: np.ndarray) -> float:
@@ -212,21 +213,22 @@ def agreement(rows: pd.DataFrame, *, resamples: int = 1000, seed: int = 0) -> li
         sides = [rows[rows["judge"] == judge].set_index("motion_id") for judge in (first, second)]
         both = sides[0].join(sides[1][["score", "exact"]].add_suffix("_other"), how="inner")
         both = both.dropna(subset=["score", "score_other"])
-        one, other = both["exact"].to_numpy(bool), both["exact_other"].to_numpy(bool)
-        prompts = list(both.reset_index().groupby("prompt_id").indices.values())
+        if both.empty:  # judges that see different actions
+            found.append({"judges": [first, second], "n": 0, **dict.fromkeys(_AGREEMENT_FIGURES)})
+            continue
+        known = both.dropna(subset=["exact", "exact_other"])  # some judges give a score and no exact match
+        one, other = known["exact"].to_numpy(bool), known["exact_other"].to_numpy(bool)
+        prompts = list(known.reset_index().groupby("prompt_id").indices.values())
         rng = np.random.default_rng(seed)
         resampled_kappas = []
-        for _ in range(resamples):
+        for _ in range(resamples if prompts else 0):
             indices = np.concatenate([prompts[i] for i in rng.integers(len(prompts), size=len(prompts))])
             resampled_kappas.append(cohens_kappa(one[indices], other[indices]))
         is_defined = np.isfinite(resampled_kappas).any()
         low, high = np.nanquantile(resampled_kappas, [0.025, 0.975]) if is_defined else (np.nan, np.nan)
-        figures = {
-            "kappa": cohens_kappa(one, other),
-            "kappa_low": float(low),
-            "kappa_high": float(high),
-            "spearman": float(spearman(both["score"], both["score_other"])),
-        }
+        correlation = float(spearman(both["score"], both["score_other"]))
+        kappa = cohens_kappa(one, other) if prompts else np.nan
+        figures = dict(zip(_AGREEMENT_FIGURES, (kappa, float(low), float(high), correlation)))
         found.append(
             {"judges": [first, second], "n": len(both)}
             | {name: value if np.isfinite(value) else None for name, value in figures.items()}

@@ -24,6 +24,13 @@ from atom.events import TASKS
 BASE, TUNED = "base", "tuned"
 REQUIRED_COLUMNS = ("prompt_id", "task", "arm", "sample", "judge", "score")
 MIN_PROMPTS = 6  # with fewer, prompts that lean one way by chance would already look like a difference
+# Figures of the prompts with so many events, by their lowest and highest number; HumanML3D-E groups texts in this way.
+EVENT_GROUPS = {
+    "events_1": (1, 1),
+    "events_2": (2, 2),
+    "events_3": (3, 3),
+    "events_4_or_more": (4, math.inf),
+}
 
 Direction = Literal["higher is better", "lower is better", "neutral"]
 Figure = dict[str, Any]
@@ -37,16 +44,17 @@ def compare(
     Args:
         rows: one for each sample, judge and arm, with `prompt_id, task, arm, sample, judge, score` (1 to 5; missing
             where the judge failed) and, where known, `exact` (bool), `frames`, `true_frames` (the length of a motion of
-            the prompt's events in the corpus), `foot_skate` (m/s), `jerk` (m/s^3) and `descriptor` (see
-            `motion_descriptor`). The arms are "base", "tuned" and any others, which are the baselines.
+            the prompt's events in the corpus), `foot_skate` (m/s), `jerk` (m/s^3), `descriptor` (see
+            `motion_descriptor`) and `events` (the number of the prompt's events). The arms are "base", "tuned" and any
+            others, which are the baselines.
         resamples: of the paired bootstrap over prompts.
         seed: of the bootstrap.
 
     Returns:
-        For each judge a summary of figures `{base, tuned, gain, gain_low, gain_high, n, verdict}`, where `n` counts
-        prompts. A figure is absent where the rows lack its columns.
+        For each judge that gave a score a summary of figures `{base, tuned, gain, gain_low, gain_high, n, verdict}`,
+        where `n` counts prompts. A figure is absent where the rows lack its columns.
 
-        - `overall` and each task: the mean score; `exact_match`: the share of exact motions.
+        - `overall`, each task and each of `EVENT_GROUPS`: the mean score; `exact_match`: the share of exact motions.
         - `length_ratio`: mean frames over mean true frames; `foot_skate` (m/s); `jerk` (m/s^3).
         - `diversity`: the mean distance in metres between motions of different prompts; `multimodality`: the same
           between motions of one prompt, where prompts have several samples.
@@ -62,6 +70,7 @@ def compare(
     return {
         str(judge): _summarise(str(judge), judge_rows, resamples, seed)
         for judge, judge_rows in table.groupby("judge", sort=False)
+        if judge_rows["score"].notna().any()  # a judge that can see no action of any prompt has no scores
     }
 
 
@@ -134,6 +143,9 @@ def _compare_arms(judge: str, base: pd.DataFrame, other: pd.DataFrame, resamples
     for task in TASKS:
         both = [rows[rows["task"] == task] for rows in (base, other)]
         figures[task] = _compare_means(*both, "score", "higher is better", resamples, seed)
+    for group, (fewest, most) in EVENT_GROUPS.items() if "events" in base else ():
+        both = [rows[rows["events"].between(fewest, most)] for rows in (base, other)]
+        figures[group] = _compare_means(*both, "score", "higher is better", resamples, seed)
     figures["exact_match"] = _compare_means(base, other, "exact", "higher is better", resamples, seed)
     figures["length_ratio"] = _compare_lengths(base, other, resamples, seed)
     figures["foot_skate"] = _compare_means(base, other, "foot_skate", "lower is better", resamples, seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.evaluation.evaluator.base import Evaluator, TaggedText
 from atom.evaluation.metrics import text_to_motion_metrics
-from atom.events import Event
+from atom.events import Event, is_known
 from atom.humanml3d.dataset import HumanML3D, QuarantineEntry
 from atom.motion.features import joints_to_features
 
@@ -50,13 +50,22 @@ GeneratedSample = tuple[str, int, np.ndarray]
 def references_from_prompts(prompts: Iterable[Mapping[str, Any]], seed: int) -> Iterator[Reference]:
     """Make references from prompts, with the motions that the built-in corpus makes of their events.
 
+    A prompt whose events the corpus can't make has no reference: an action is open, some happen at the same time, or
+    they don't follow each other.
+
     Args:
         prompts: rows of the prompts table.
         seed: decides the motions.
     """
     for number, prompt in enumerate(prompts):
-        events = tuple(Event.from_dict(row) for row in prompt["events"])
-        motion = make_motion(events, np.random.default_rng([seed, 51, number]))
+        events = [Event.from_dict(row) for row in prompt["events"]]
+        if not all(is_known(event.action) and event.group is None for event in events):
+            continue
+        counted = tuple(replace(event, count=event.count or 1) for event in events)
+        try:
+            motion = make_motion(counted, np.random.default_rng([seed, 51, number]))
+        except AtomError:
+            continue
         yield Reference(prompt["prompt_id"], TaggedText(prompt["text"]), joints_to_features(motion.joints))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from atom.events import is_countable
+from atom.events import counts_repetitions
 
 MERGE_GAP = 40  # frames between two repeats; farther apart they stay two events
 
@@ -30,7 +30,7 @@ def sort_and_merge(events: Iterable[DetectedEvent]) -> list[DetectedEvent]:
     for event in sorted(events, key=lambda e: (e.start + e.end, e.action)):
         last = merged[-1] if merged else None
         if last and last.action == event.action and event.start - last.end <= MERGE_GAP:
-            count = last.count + event.count if is_countable(event.action) else 1
+            count = last.count + event.count if counts_repetitions(event.action) else 1
             weight = last.count / (last.count + event.count)
             mean_confidence = weight * last.confidence + (1 - weight) * event.confidence
             merged[-1] = replace(last, count=count, end=max(last.end, event.end), confidence=mean_confidence)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from atom.events import Event, Task, describe_action, is_countable
+from atom.events import Event, Task, counts_repetitions, describe_action, is_known
 from atom.judging import rubric
 from atom.judging.detected_events import DetectedEvent
+
+# The start of a row's `error` where the judge can't judge motions of the prompt; what it can't see follows.
+NOT_JUDGED = "not judged"
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,30 @@ class Judgement:
     """How well a motion follows its prompt.
 
     `score` is 1 to 5 by the rubric of the task. `exact` says whether the detected events are the expected ones, with
-    the same counts and order and nothing else.
+    the same counts and order and nothing else; None by a judge that sees no events.
     """
 
     score: float
-    exact: bool
+    exact: bool | None
     detected: list[DetectedEvent]
     verdicts: list[Verdict]
     rationale: str
+
+
+def find_open_actions(events: Sequence[Event]) -> list[str]:
+    """The actions of a prompt that no judge of known actions can see, each once."""
+    return list(dict.fromkeys(event.action for event in events if not is_known(event.action)))
+
+
+def explain_open_actions(judge: str, events: Sequence[Event]) -> str | None:
+    """Why a judge of known actions can't judge these events, None where it can.
+
+    Args:
+        judge: its name.
+        events: of a prompt.
+    """
+    actions = find_open_actions(events)
+    return f"the {judge} judge can't see {', '.join(map(repr, actions))}" if actions else None
 
 
 def judge_events(detected: list[DetectedEvent], expected: Sequence[Event], task: Task) -> Judgement:
@@ -78,7 +97,7 @@ def _explain(verdicts: list[Verdict], detected: list[DetectedEvent], exact: bool
     if any(v.found and not v.in_order for v in verdicts):
         parts.append("the order differs: " + ", then ".join(describe_action(e.action) for e in detected))
     for v in verdicts:
-        if v.found and v.expected.count not in (None, v.seen_count) and is_countable(v.expected.action):
+        if v.found and v.expected.count not in (None, v.seen_count) and counts_repetitions(v.expected.action):
             parts.append(f"{describe_action(v.expected.action)} {v.seen_count} times instead of {v.expected.count}")
     matched = {(v.expected.action, v.start) for v in verdicts if v.found}
     extra = [describe_action(event.action) for event in detected if (event.action, event.start) not in matched]

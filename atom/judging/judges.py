@@ -3,41 +3,60 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from atom.config import JudgingConfig
-from atom.events import Event, Task, is_known
+from atom.config import RunConfig
+from atom.judging.judged_prompt import JudgedPrompt
 from atom.judging.judgement import Judgement
 from atom.judging.kinematic_judge import KinematicJudge
 from atom.judging.learned_judge import BUILTIN, LearnedJudge
+from atom.judging.retrieval_judge import RetrievalJudge, load_retrieval_judge
 
 
 class Judge(Protocol):
-    """Anything that scores joints (T, 22, 3) by how well they fit the expected events."""
+    """Anything that scores joints (T, 22, 3) by how well they fit a prompt."""
 
-    def judge(self, joints: np.ndarray, events: Sequence[Event], task: Task) -> Judgement: ...
+    def find_obstacle(self, prompt: JudgedPrompt) -> str | None:
+        """Why it can't judge motions of a prompt; None where it can. Such a prompt gets no score."""
+        ...
+
+    def judge(self, joints: np.ndarray, prompt: JudgedPrompt) -> Judgement: ...
 
 
-def find_unjudgeable_actions(events: Sequence[Event]) -> list[str]:
-    """The actions of a prompt that no judge of joints can see: the open ones. Such a prompt gets no score from it."""
-    return list(dict.fromkeys(event.action for event in events if not is_known(event.action)))
-
-
-def make_judge(name: str, config: JudgingConfig) -> Judge:
+def make_judge(name: str, config: RunConfig) -> Judge:
     """Make a judge of joints.
 
     Args:
-        name: "learned" or "kinematic".
-        config: the settings of the kinematic judge.
+        name: "kinematic", "learned" or "retrieval".
+        config: a run's config.
     """
-    return LearnedJudge.load() if name == "learned" else KinematicJudge(config)
+    if name == "retrieval":
+        return load_retrieval(config)
+    return LearnedJudge.load() if name == "learned" else KinematicJudge(config.judging)
 
 
-def judge_weight_hashes(name: str) -> dict[str, str]:
-    """The hashes of a judge's weights, which go into the keys of its scores; empty for a judge without weights."""
-    if name != "learned":
-        return {}
-    return {"judge": hashlib.sha256((BUILTIN / "segmenter.safetensors").read_bytes()).hexdigest()}
+def load_retrieval(config: RunConfig) -> RetrievalJudge:
+    """Load the retrieval judge of a run's config. Raises AtomError that names what is missing."""
+    return load_retrieval_judge(config.retrieval_evaluator, config.resources.device)
+
+
+def judge_key_fields(name: str, config: RunConfig) -> tuple[dict[str, Any], dict[str, str]]:
+    """What decides the scores of a judge of joints, for the keys of artifacts.
+
+    Args:
+        name: as for `make_judge`.
+        config: a run's config.
+
+    Returns:
+        The settings, and the hashes of the weights; the latter are empty for a judge without weights.
+    """
+    if name == "retrieval":
+        judge = load_retrieval(config)
+        anchors = [judge.anchors.near, judge.anchors.far]
+        return {"judge": name, "anchors": anchors}, {"judge": judge.evaluator.weights_hash}
+    if name == "learned":
+        weights = hashlib.sha256((BUILTIN / "segmenter.safetensors").read_bytes()).hexdigest()
+        return {"judge": name}, {"judge": weights}
+    return {"judge": name, "sensitivity": config.judging.sensitivity}, {}

@@ -7,16 +7,15 @@ a run its flights, a jump the crouch before it, a punch its guard. What one even
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 
 import numpy as np
 
 from atom.config import JudgingConfig
-from atom.events import Event, Task
 from atom.judging.airborne import find_flights, find_jacks, find_jumps, find_unexplained_flights
 from atom.judging.arms import find_arm_events
 from atom.judging.detected_events import DetectedEvent, sort_and_merge
-from atom.judging.judgement import Judgement, judge_events
+from atom.judging.judged_prompt import JudgedPrompt
+from atom.judging.judgement import Judgement, explain_open_actions, judge_events
 from atom.judging.posture import find_bows, find_dips
 from atom.judging.signals import Signals, measure_signals
 from atom.judging.travel import find_kicks, find_sidesteps, find_turns, find_walks
@@ -57,18 +56,21 @@ class KinematicJudge:
         }
         return {action: max(factors) for action, factors in usable.items() if factors}
 
-    def judge(self, joints: np.ndarray, events: Sequence[Event], task: Task) -> Judgement:
+    def find_obstacle(self, prompt: JudgedPrompt) -> str | None:
+        """Why this judge can't judge motions of a prompt: actions that it does not know; None where it can."""
+        return explain_open_actions("kinematic", prompt.events)
+
+    def judge(self, joints: np.ndarray, prompt: JudgedPrompt) -> Judgement:
         """Score a motion by the events in its prompt.
 
         Args:
             joints: (T, 22, 3) in metres, 20 fps, Y up.
-            events: the expected events, in order.
-            task: the task of the prompt, which decides the rubric.
+            prompt: whose events are expected, and whose task decides the rubric.
 
         Raises:
             AtomError: for bad joints, an unknown task or no expected event.
         """
-        return judge_events(self.detect(joints), events, task)
+        return judge_events(self.detect(joints), prompt.events, prompt.task)
 
 
 def _detect_events(s: Signals, strictness: float) -> list[DetectedEvent]:

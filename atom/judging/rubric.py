@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from atom.errors import AtomError
-from atom.events import TASKS, Event, Task, is_countable
+from atom.events import TASKS, Event, Task, counts_repetitions
 
 
 class CountedAction(Protocol):
@@ -49,7 +49,7 @@ def merge_repeats(events: Events) -> ActionCounts:
     for event in events:
         if pairs and pairs[-1][0] == event.action:
             before = pairs[-1][1]
-            count = 1 if not is_countable(event.action) else None
+            count = 1 if not counts_repetitions(event.action) else None
             if count is None and before is not None and event.count is not None:
                 count = before + event.count
             pairs[-1] = (event.action, count)

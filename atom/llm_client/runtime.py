@@ -70,7 +70,8 @@ def run_with_client(
             client_class = BatchClient if settings.mode == "batch" else LiveClient
             _clients[identity] = client_class(settings, key, _journals[str(journal)], account)
         client = _clients[identity]
-    future = asyncio.run_coroutine_threadsafe(_await_work(work, client), _event_loop())
+        loop = _event_loop()  # under the lock: two first calls at once would each start a loop of their own
+    future = asyncio.run_coroutine_threadsafe(_await_work(work, client), loop)
     try:
         while not wait([future], timeout=1.0).done:
             every_second()

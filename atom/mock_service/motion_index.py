@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from atom.events import Event, is_known
 from atom.judging.detected_events import DetectedEvent
 from atom.judging.kinematic_judge import KinematicJudge
+from atom.mock_service.shown_events import ShownEvent, ShownEvents, place_events, show_prompt
 from storage import ArtifactRef, Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -20,12 +22,23 @@ REFRESH_INTERVAL = 1.0  # minimum seconds from the start of one refresh to the s
 
 
 class IndexedMotion:
-    """A motion of the index. Its events are detected on first use; then its joints are freed."""
+    """A motion of the index. Its events are detected on first use; then its joints are freed.
 
-    def __init__(self, joints: np.ndarray) -> None:
+    Args:
+        joints: (T, 22, 3) in metres.
+        shown: what it shows, if that is not to be detected from the joints.
+    """
+
+    def __init__(self, joints: np.ndarray, shown: Sequence[ShownEvent] | None = None) -> None:
         self.frames = len(joints)
         self._joints: np.ndarray | None = joints
         self._events: tuple[DetectedEvent, ...] = ()
+        if shown is not None:
+            self.show(shown)
+
+    def show(self, shown: Sequence[ShownEvent]) -> None:
+        """Lets the motion show other events than those of its joints."""
+        self._events, self._joints = place_events(shown, self.frames), None
 
     @property
     def events(self) -> tuple[DetectedEvent, ...]:
@@ -35,11 +48,27 @@ class IndexedMotion:
 
 
 class MotionIndex:
-    """Motions by the sha256 of their pictures: those that were added, and those of the pictures in a store."""
+    """Motions by the sha256 of their pictures: those that were added, and those of the pictures in a store.
 
-    def __init__(self, motions: Iterable[tuple[bytes, np.ndarray]] = (), store: Store | None = None) -> None:
+    A motion shows what the kinematic judge sees. Where its prompt has an open action, which that judge can't see, it
+    shows the events of the prompt. With `shows` it shows what that says of it, and what the kinematic judge sees where
+    it says nothing.
+
+    Args:
+        motions: (bytes of a picture, joints) of each motion.
+        store: a store whose pictures are known too, those of later runs included.
+        shows: what motions show.
+    """
+
+    def __init__(
+        self,
+        motions: Iterable[tuple[bytes, np.ndarray]] = (),
+        store: Store | None = None,
+        shows: ShownEvents | None = None,
+    ) -> None:
         self._motions: dict[str, IndexedMotion] = {}
         self._store = store
+        self._shows = shows
         self._read_keys: set[str] = set()
         self._lock = threading.Lock()
         self._last_refresh = float("-inf")
@@ -56,7 +85,8 @@ class MotionIndex:
             data: bytes of the picture.
             joints: the motion that it shows, (T, 22, 3).
         """
-        self._motions[hashlib.sha256(data).hexdigest()] = IndexedMotion(joints)
+        motion = IndexedMotion(joints, self._shows.find(joints=joints) if self._shows else None)
+        self._add_pictures(motion, [data])
 
     def find(self, pictures: Sequence[str]) -> IndexedMotion | None:
         """Finds the motion of the first known picture, given the sha256 of each."""
@@ -85,17 +115,41 @@ class MotionIndex:
     def _read_pictures(self, store: Store, prefix: str, key: str) -> None:
         try:
             # The inputs of a pictures artifact also name artifacts of other stages.
-            motion_keys = set(store.manifest(f"{prefix}pictures", key).inputs) & set(store.keys(f"{prefix}motions"))
+            inputs = set(store.manifest(f"{prefix}pictures", key).inputs)
+            prompts = {} if self._shows else self._read_open_prompts(store, inputs & set(store.keys("prompts")))
             motions: dict[str, IndexedMotion] = {}
-            for motion_key in motion_keys:
-                table = store.read(ArtifactRef(f"{prefix}motions", motion_key, 0), columns=["motion_id", "joints"])
-                for motion_id, joints in zip(table["motion_id"].to_pylist(), table["joints"], strict=True):
-                    motions[motion_id] = IndexedMotion(joints.values.to_numpy().reshape(-1, 22, 3))
+            for motion_key in inputs & set(store.keys(f"{prefix}motions")):
+                names = ["motion_id", "prompt_id", "sample"]
+                table = store.read(ArtifactRef(f"{prefix}motions", motion_key, 0), columns=[*names, "joints"])
+                columns = (table[name].to_pylist() for name in names)
+                for motion_id, prompt_id, sample, flat in zip(*columns, table["joints"], strict=True):
+                    joints = flat.values.to_numpy().reshape(-1, 22, 3)
+                    shown = prompts.get(prompt_id)
+                    if self._shows:
+                        shown = self._shows.find(motion_id, prompt_id, sample, joints)
+                    motions[motion_id] = IndexedMotion(joints, shown)
             for row in store.read(ArtifactRef(f"{prefix}pictures", key, 0), columns=["motion_id", "shown"]).to_pylist():
                 if row["motion_id"] in motions:
-                    for picture in row["shown"]:
-                        self._motions[hashlib.sha256(picture["data"]).hexdigest()] = motions[row["motion_id"]]
+                    self._add_pictures(motions[row["motion_id"]], [picture["data"] for picture in row["shown"]])
         except StoreError as error:
             log.warning("can't read these pictures, so they are unknown for now: %s", error)
             return
         self._read_keys.add(key)
+
+    def _add_pictures(self, motion: IndexedMotion, pictures: Iterable[bytes]) -> None:
+        hashes = [hashlib.sha256(data).hexdigest() for data in pictures]
+        for sha256 in hashes:
+            if self._shows and (shown := self._shows.find_by_picture(sha256)) is not None:
+                motion.show(shown)
+            self._motions[sha256] = motion
+
+    @staticmethod
+    def _read_open_prompts(store: Store, keys: Iterable[str]) -> dict[str, tuple[ShownEvent, ...]]:
+        """What the motions of each prompt with an open action show, by the ids of the prompts."""
+        shown = {}
+        for key in keys:
+            for row in store.read(ArtifactRef("prompts", key, 0), columns=["prompt_id", "events"]).to_pylist():
+                events = [Event.from_dict(event) for event in row["events"]]
+                if not all(is_known(event.action) for event in events):
+                    shown[row["prompt_id"]] = show_prompt(events)
+        return shown

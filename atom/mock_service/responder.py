@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from atom.captions import read_caption
+from atom.captions.morphology import inflect
 from atom.errors import AtomError
-from atom.events import ACTIONS, MAX_COUNT, TASKS, Event
+from atom.events import MAX_COUNT, TASKS, Event, Task, is_countable, is_known
 from atom.judging import rubric
 from atom.judging.detected_events import DetectedEvent
 from atom.judging.vision.questions import (
@@ -27,8 +29,10 @@ from atom.judging.vision.vision_judge import FIRST_MOTION, SECOND_MOTION
 from atom.mock_service.chat_request import ChatRequest, RequestPicture
 from atom.mock_service.motion_index import IndexedMotion, MotionIndex
 from atom.mock_service.settings import MockServiceSettings
+from atom.prompts.lexicon import TIMES
+from atom.prompts.llm_reading import CAPTIONS_HEADING, parse_captions
 from atom.prompts.reading import read_text
-from atom.prompts.wording import caption
+from atom.prompts.wording import SUBJECTS, caption
 from atom.prompts.writer import LISTS_HEADING
 
 _ACTIONS = known_actions()
@@ -53,6 +57,8 @@ class Responder:
             value = self._answer_comparison(request, text)
         elif RULE_HEADING in text:
             value = self._answer_rating(request, text)
+        elif CAPTIONS_HEADING in text:
+            value = self._answer_captions(request, _read_paragraph(text, CAPTIONS_HEADING))
         elif LISTS_HEADING in text:
             value = self._answer_prompts(request, _read_paragraph(text, LISTS_HEADING))
         else:
@@ -63,8 +69,8 @@ class Responder:
         return f"```json\n{content}\n```" if request.form == "text" else content
 
     def _answer_events(self, request: ChatRequest, listing: str) -> dict[str, Any]:
-        listed = {int(number): _ACTIONS.get(phrase) for number, phrase in _NUMBERED_LINE.findall(listing)}
-        actions = list(filter(None, listed.values()))
+        listed = {int(number): _ACTIONS.get(phrase, phrase) for number, phrase in _NUMBERED_LINE.findall(listing)}
+        actions = list(listed.values())
         motion = self._index.find(request.pictures)
         events = self._add_noise(motion, actions, request) if motion else []
         return {
@@ -105,10 +111,36 @@ class Responder:
                 continue
             rng = request.random(self._settings.seed, "prompt", number)
             written = _change_events(events, rng) if rng.random() < self._settings.noise else events
-            text, _ = caption(written, np.random.default_rng(rng.getrandbits(64)), task)
-            claims = [{"action": event.phrase, "count": event.count} for event in events]
+            text = _write_text(written, rng, task)
+            claims = [{"action": event.phrase, "count": event.count or 1} for event in events]
             prompts.append({"number": int(number), "text": text, "events": claims})
         return {"prompts": prompts}
+
+    def _answer_captions(self, request: ChatRequest, listing: str) -> dict[str, Any]:
+        """What the offline reader reads. With noise some captions are missing, and others have a phrase that is not in
+        the text or a count that it does not state."""
+        answers = []
+        for number, text in parse_captions(listing).items():
+            rng = request.random(self._settings.seed, "caption", number)
+            caption = read_caption(text)
+            groups = {place: group for group, places in enumerate(caption.together) for place in places}
+            events: list[dict[str, Any]] = [
+                {
+                    "phrase": event.phrase,
+                    "action": event.action,
+                    "side": event.side,
+                    "count": event.count,
+                    "together": groups.get(place),
+                }
+                for place, event in enumerate(caption.events)
+            ]
+            if rng.random() < self._settings.noise:
+                mistake = rng.choice([{"phrase": "as the text never says"}, {"count": 0}, None])
+                if mistake is None or not events:
+                    continue
+                events[rng.randrange(len(events))] |= mistake
+            answers.append({"number": number, "events": events})
+        return {"captions": answers}
 
     def _add_noise(self, motion: IndexedMotion, listed: Iterable[str], request: ChatRequest) -> list[DetectedEvent]:
         """The events of a motion as an unreliable judge sees them: some are missed, invented or miscounted."""
@@ -126,7 +158,7 @@ class Responder:
 
     def _add_count_noise(self, event: DetectedEvent, request: ChatRequest) -> DetectedEvent:
         rng = request.random(self._settings.seed, "count", event.action, event.start)
-        if not ACTIONS[event.action].countable or rng.random() >= self._settings.count_noise:
+        if not is_countable(event.action) or rng.random() >= self._settings.count_noise:
             return event
         return replace(event, count=rng.choice([n for n in (event.count - 1, event.count + 1) if n]))
 
@@ -144,7 +176,7 @@ def _describe_events(events: Sequence[DetectedEvent]) -> str:
     if not events:
         return "Nothing that I recognise happens."
     sentences = (
-        f"{plain_phrase(event.action)}{f', {event.count} times' if event.count > 1 else ''}" for event in events
+        f"{_in_third_person(event.action)}{f', {event.count} times' if event.count > 1 else ''}" for event in events
     )
     return f"The person {'; then '.join(sentences)}."
 
@@ -172,26 +204,50 @@ def _split_motions(parts: Iterable[str | RequestPicture]) -> tuple[list[str], li
 
 
 def _parse_events_list(phrases: str) -> list[Event]:
-    """Parses `phrase xCOUNT; phrase xCOUNT`. Returns no events if one of them is unknown."""
+    """Parses `phrase xCOUNT; phrase xCOUNT`, where an event without a count has none. Returns no events if one of them
+    has no words."""
     events = []
     for item in phrases.split("; "):
         found = _PHRASE_AND_COUNT.fullmatch(item)
-        if found is None or found[1] not in _ACTIONS:
-            return []
+        phrase, count = (found[1], int(found[2])) if found else (item, None)
         try:
-            events.append(Event(_ACTIONS[found[1]], int(found[2]), found[1]))
+            events.append(Event(_ACTIONS.get(phrase, phrase), count, phrase))
         except AtomError:
             return []
     return events
+
+
+def _write_text(events: Sequence[Event], rng: Random, task: Task) -> str:
+    """A sentence that tells these events in their order."""
+    if all(is_known(event.action) and (event.count or 1) <= MAX_COUNT for event in events):
+        counted = [replace(event, count=event.count or 1) for event in events]
+        return caption(counted, np.random.default_rng(rng.getrandbits(64)), task)[0]
+    verbs = [_tell(event) for event in events]
+    return f"{rng.choice(SUBJECTS)} {', then '.join(verbs)}"
+
+
+def _in_third_person(action: str) -> str:
+    if is_known(action):
+        return plain_phrase(action)
+    verb, _, rest = action.partition(" ")
+    form = {"be": "is", "have": "has"}.get(verb) or next(form for form, kind in inflect(verb) if kind == "s")
+    return f"{form} {rest}".strip()
+
+
+def _tell(event: Event) -> str:
+    """The verb phrase of an event in the third person, with its count."""
+    count, words = event.count or 1, _in_third_person(event.action)
+    return f"{words} {TIMES[count][0] if count in TIMES else f'{count} times'}" if count > 1 else words
 
 
 def _change_events(events: Sequence[Event], rng: Random) -> list[Event]:
     """Makes one mistake where possible: a count off by one, or two neighbours swapped."""
     mistakes = []
     for place, event in enumerate(events):
-        if ACTIONS[event.action].countable:
-            counts = [count for count in (event.count - 1, event.count + 1) if 1 <= count <= MAX_COUNT]
-            mistakes += [[*events[:place], replace(event, count=count), *events[place + 1 :]] for count in counts]
+        if is_countable(event.action):
+            count = event.count or 1
+            counts = [other for other in (count - 1, count + 1) if 1 <= other <= max(MAX_COUNT, count)]
+            mistakes += [[*events[:place], replace(event, count=other), *events[place + 1 :]] for other in counts]
         if place and events[place - 1] != event:
             mistakes.append([*events[: place - 1], event, events[place - 1], *events[place + 1 :]])
     return rng.choice(mistakes) if mistakes else list(events)

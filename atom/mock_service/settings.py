@@ -31,7 +31,9 @@ class MockServiceSettings(ConfigSection):
     """The mock judge service."""
 
     seed: int = 0
-    noise: Fraction = Field(0.0, description="fraction of listed actions, ratings and comparisons that are wrong")
+    noise: Fraction = Field(
+        0.0, description="fraction of listed actions, ratings, comparisons and captions that are wrong"
+    )
     count_noise: Fraction = Field(0.0, description="fraction of counts that are off by one")
     models: tuple[str, ...] = Field((), description="models that exist; empty: any")
     key: SecretStr | None = Field(None, description="the only accepted API key; null: any")

@@ -14,6 +14,23 @@ TYPICAL_PROMPTS = 60  # of each task and split, for the means
 
 
 @dataclass(frozen=True)
+class ExternalCounts:
+    """How many external motions a run reads.
+
+    Attributes:
+        candidates: those that are paired.
+        tested: those of base and tuned.
+        open_candidates: candidates whose prompt has an action that the kinematic judge can't see.
+        open_tested: the same of base and tuned.
+    """
+
+    candidates: int = 0
+    tested: int = 0
+    open_candidates: int = 0
+    open_tested: int = 0
+
+
+@dataclass(frozen=True)
 class RunCounts:
     """How much a run makes.
 
@@ -21,8 +38,11 @@ class RunCounts:
         prompts: prompts that are written.
         generated: motions that the run's own generator makes.
         stored: generated and external motions.
-        judged: questions to vision-language models about one motion.
-        compared: questions to vision-language models about two motions.
+        judged: questions to vision-language models about one motion. The judge auto asks about prompts with open
+            actions only.
+        auto_motions: motions that the judge auto scores.
+        auto_open: those among them that it sends to a vision-language model, at most.
+        compared: questions to vision-language models about two motions, at most.
         pairs: preference pairs, at most.
         steps: tuning steps, at most.
         mean_frames: mean length of a motion in frames.
@@ -32,13 +52,20 @@ class RunCounts:
     generated: int
     stored: int
     judged: int
+    auto_motions: int
+    auto_open: int
     compared: int
     pairs: int
     steps: int
     mean_frames: float
 
 
-def count_run(config: RunConfig, external: int = 0, external_pairs: int = 0, captions: int = 0) -> RunCounts:
+def count_run(
+    config: RunConfig,
+    external: ExternalCounts = ExternalCounts(),
+    external_pairs: int = 0,
+    captions: int = 0,
+) -> RunCounts:
     """Computes how much a run makes.
 
     Args:
@@ -48,11 +75,13 @@ def count_run(config: RunConfig, external: int = 0, external_pairs: int = 0, cap
         captions: number of captions of the dataset for which the metrics generate motions.
 
     Returns:
-        The counts.
+        The counts. Which prompts of another writer than the grammar will have open actions is not known before they are
+        written: all of them are counted as such.
     """
     prompts, generation, judging = config.prompts, config.generation, config.judging
     train, test = (len(prompts.tasks) * number for number in (prompts.train_per_task, prompts.test_per_task))
-    generated = candidates = tested = 0
+    generated = candidates = tested = open_candidates = open_tested = 0
+    writes_open_actions = config.prompts.writer != "grammar"
     uses_own_pairs = config.tunes and not config.external.preferences
     uses_own_candidates = uses_own_pairs and not config.external.candidates
     num_adapters = 1 + sum(name in ("sft", "dpo") for name in config.evaluation.baselines)
@@ -65,27 +94,33 @@ def count_run(config: RunConfig, external: int = 0, external_pairs: int = 0, cap
             per_round /= config.rounds
         candidates = round(per_round * (1 + num_adapters * (config.rounds - 1)))
         generated += candidates
+        open_candidates = candidates * writes_open_actions
     elif config.external.candidates:
-        candidates = external
+        candidates, open_candidates = external.candidates, external.open_candidates
     if config.tunes:
         arms = 2 + bool(config.on_policy.steps) + len(config.evaluation.baselines)
         tested = arms * test * generation.evaluation_samples
+        open_tested = tested * writes_open_actions
         generated += tested + config.on_policy.steps * config.on_policy.prompts * config.on_policy.num_generations
         if config.evaluation.metrics is not None:
             generated += 2 * captions * config.evaluation.metrics.samples
         generated += config.rounds * num_adapters * _count_validation_motions(config, steps)
         generated += _count_validation_motions(config, config.on_policy.steps)
     elif config.external.base:
-        tested = external
+        tested, open_tested = external.tested, external.open_tested
     questions_per_motion = judging.vision.votes * (2 if judging.vision.second_model else 1)
-    judged = candidates * questions_per_motion if judging.judge == "vision" else 0
-    judged += tested * questions_per_motion if "vision" in config.evaluation.judges else 0
-    compared = 2 * judging.vision.near_ties * train if judging.judge == "vision" and uses_own_pairs else 0
+    auto_trains, auto_tests = judging.judge == "auto", "auto" in config.evaluation.judges
+    auto_open = open_candidates * auto_trains + open_tested * auto_tests
+    asked = auto_open + candidates * (judging.judge == "vision") + tested * ("vision" in config.evaluation.judges)
+    compares = judging.judge == "vision" or (judging.judge == "auto" and open_candidates > 0)
+    compared = 2 * judging.vision.near_ties * train if compares and uses_own_pairs else 0
     return RunCounts(
         prompts=train + test if config.tunes else 0,
         generated=generated,
-        stored=generated + external,
-        judged=judged,
+        stored=generated + external.candidates + external.tested,
+        judged=asked * questions_per_motion,
+        auto_motions=candidates * auto_trains + tested * auto_tests,
+        auto_open=auto_open,
         compared=compared,
         pairs=pairs,
         steps=config.rounds * num_adapters * steps,

@@ -12,15 +12,19 @@ from PIL import Image
 
 from atom.config import RunConfig
 from atom.corpus.composition import make_motion
+from atom.external.motion_set import find_unread_texts, read_motion_set
 from atom.judging.vision.motion_pictures import draw_pictures
 from atom.judging.vision.questions import SYSTEM, build_events_question, build_rating_question
 from atom.llm_client.prices import BATCH_DISCOUNT, Price, find_price, read_prices
 from atom.planning.counts import RunCounts, typical_prompts
 from atom.planning.estimate import Bounds, Estimate, format_duration, format_range
+from atom.prompts.dataset_prompts import find_unread_captions, load_captions
+from atom.prompts.llm_reading import build_reading_request
 
 CHARACTERS_PER_TOKEN = 4  # of English text; a common rule of thumb
 ANSWER_TOKENS = 150  # of an answer about three actions, to a question about the events
 WRITER_TOKENS = (700, 350)  # of a request for eight prompts, and of its answer
+READER_TOKENS = 90  # of what a model answers about one caption of two events
 NUM_MEASURED_PROMPTS = 9
 
 
@@ -115,6 +119,14 @@ def count_model_requests(config: RunConfig, counts: RunCounts) -> list[ModelRequ
                 completion_tokens * settings.attempts,
             )
         )
+    if config.prompts.reader == "llm" and (texts := _find_texts_to_read(config)):
+        batch = texts[: config.prompts.llm.per_request]
+        request = build_reading_request(batch, config.prompts)
+        characters = len(request.system) + sum(len(part) for part in request.parts if isinstance(part, str))
+        prompt_tokens = characters / CHARACTERS_PER_TOKEN
+        requests = math.ceil(len(texts) / config.prompts.llm.per_request)
+        bounds = (prompt_tokens, 2 * prompt_tokens)  # an answer of no use is retried once
+        found.append(ModelRequests(request.model, requests, bounds, len(batch) * READER_TOKENS))
     if counts.judged:
         low, high = measure_question(config).tokens
         models = [config.judging.vision.model, *filter(None, [config.judging.vision.second_model])]
@@ -122,6 +134,16 @@ def count_model_requests(config: RunConfig, counts: RunCounts) -> list[ModelRequ
         if counts.compared:
             found.append(ModelRequests(models[0], counts.compared, (2 * low, 2 * high), ANSWER_TOKENS))
     return found
+
+
+def _find_texts_to_read(config: RunConfig) -> list[str]:
+    """The distinct captions that this run reads."""
+    texts: list[str] = []
+    if config.prompts.writer == "captions":
+        texts += [row.text for row in find_unread_captions(load_captions(config.prompts.captions or ""))]
+    for path in filter(None, (config.external.candidates, config.external.base, config.external.tuned)):
+        texts += find_unread_texts(read_motion_set(path))
+    return list(dict.fromkeys(texts))
 
 
 def estimate_llm_usage(config: RunConfig, counts: RunCounts) -> list[Estimate]:

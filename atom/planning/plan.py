@@ -10,10 +10,12 @@ from atom.config import RunConfig
 from atom.errors import AtomError
 from atom.evaluation.evaluator.loading import load_evaluator
 from atom.evaluation.metric_rows import references_from_dataset
-from atom.external.motion_set import ExternalMotionSet, read_motion_set
+from atom.external.motion_set import ExternalMotionSet, derive_prompts, read_motion_set
 from atom.generation.generator import Generator
+from atom.judging.judgement import find_open_actions
+from atom.judging.judges import load_retrieval
 from atom.planning.compute_usage import estimate_compute
-from atom.planning.counts import RunCounts, count_run
+from atom.planning.counts import ExternalCounts, RunCounts, count_run
 from atom.planning.estimate import Estimate
 from atom.planning.llm_usage import estimate_llm_usage, measure_question
 from atom.preferences.importing import import_preferences
@@ -47,9 +49,10 @@ def make_plan(config: RunConfig) -> Plan:
         plan.found.append(("generator", _describe_generator(generator)))
     if config.tunes:
         _try(plan, "validation", lambda: build_validation(config))
-    external = sum(_check_motions(plan, config, name) for name in ("candidates", "base", "tuned"))
+    external = _check_external(plan, config)
     pairs = _check_preferences(plan, config, generator)
     captions = _check_metrics(plan, config)
+    _check_retrieval(plan, config)
     counts = count_run(config, external, pairs, captions)
     plan.estimates = _try(plan, "estimates", lambda: _make_estimates(config, counts, generator)) or []
     return plan
@@ -77,19 +80,30 @@ def _describe_generator(generator: Generator) -> str:
     )
 
 
-def _check_motions(plan: Plan, config: RunConfig, name: str) -> int:
-    """Number of external motions under one config key."""
+def _check_external(plan: Plan, config: RunConfig) -> ExternalCounts:
+    candidates, open_candidates = _check_motions(plan, config, "candidates")
+    base, tuned = (_check_motions(plan, config, name) for name in ("base", "tuned"))
+    return ExternalCounts(candidates, base[0] + tuned[0], open_candidates, base[1] + tuned[1])
+
+
+def _check_motions(plan: Plan, config: RunConfig, name: str) -> tuple[int, int]:
+    """Number of external motions under one config key, and of those whose prompt has an open action."""
     path = getattr(config.external, name)
     if path is None:
-        return 0
+        return 0, 0
     motions: ExternalMotionSet | None = _try(plan, f"external.{name}", lambda: read_motion_set(path))
     if motions is None:
-        return 0
+        return 0, 0
+    prompts, _ = derive_prompts(motions, "train" if name == "candidates" else "test")
+    known = {prompt.prompt_id: not find_open_actions(prompt.events) for prompt in prompts}
+    judged = [known[entry.prompt_id] for entry in motions.entries if entry.prompt_id in known]
     description = f"{len(motions.entries):,} motions, {len(motions.quarantined)} set aside"
+    if open_motions := judged.count(False):
+        description += f"; {open_motions:,} of prompts with actions that the kinematic judge can't see"
     plan.found.append((f"external.{name}", description))
     if name == "candidates" and config.external.tune:
         _try(plan, "external.tune", lambda: check_has_tokens(motions, path))
-    return len(motions.entries)
+    return len(judged), open_motions
 
 
 def check_has_tokens(motions: ExternalMotionSet, path: str) -> None:
@@ -146,8 +160,17 @@ def _check_metrics(plan: Plan, config: RunConfig) -> int:
     return captions or 0
 
 
+def _check_retrieval(plan: Plan, config: RunConfig) -> None:
+    if "retrieval" not in config.judges:
+        return
+    judge = _try(plan, "judging.retrieval", lambda: load_retrieval(config))
+    if judge is not None:
+        description = f"evaluator {judge.evaluator.name}; a distance of {judge.anchors.near:.2f} scores 5, "
+        plan.found.append(("judging.retrieval", f"{description}{judge.anchors.far:.2f} scores 1"))
+
+
 def _make_estimates(config: RunConfig, counts: RunCounts, generator: Generator | None) -> list[Estimate]:
-    found = [_describe_size(counts), *estimate_llm_usage(config, counts)]
+    found = [_describe_size(counts), *_describe_auto(counts), *estimate_llm_usage(config, counts)]
     if generator is not None:
         found += estimate_compute(config, counts, generator)
     return [*found, _estimate_disk(config, counts)]
@@ -159,6 +182,21 @@ def _describe_size(counts: RunCounts) -> Estimate:
     if counts.steps:
         parts.append(f"at most {counts.pairs:,} pairs and {counts.steps:,} tuning steps")
     return Estimate("size of the run", ", ".join(parts), f"{counts.mean_frames:.0f} frames a motion on average")
+
+
+def _describe_auto(counts: RunCounts) -> list[Estimate]:
+    """The shares of the judge auto; none for a run without it."""
+    if not counts.auto_motions:
+        return []
+    by_joints = counts.auto_motions - counts.auto_open
+    return [
+        Estimate(
+            "judge auto",
+            f"{by_joints:,} motions by the kinematic judge, {counts.auto_open:,} by vision",
+            "prompts with an action that the kinematic judge can't see go to vision; before a language model or a "
+            "dataset has given the prompts, all count as such",
+        )
+    ]
 
 
 def _estimate_disk(config: RunConfig, counts: RunCounts) -> Estimate:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from atom.config import RunConfig
+from atom.errors import AtomError
+from atom.evaluation.comparison import BASE, TUNED
 from atom.evaluation.diversity import motion_descriptor
 from atom.judging.votes import SECOND_JUDGE, aggregate_votes
 from atom.motion.physics import foot_skate, mean_jerk
@@ -62,7 +64,19 @@ def make_evaluation(
                     if judge != SECOND_JUDGE:
                         result = {"judge": judge, "score": score["score"], "exact": score["exact"]}
                         rows.append(motion_rows[motion_id] | result)
-        judges = config.evaluation.judges
+        # A judge without a score for base or tuned, such as the kinematic one on open actions, compares nothing.
+        scored = {arm: {row["judge"] for row in rows if row["arm"] == arm and row["score"] is not None} for arm in arms}
+        judges = [
+            judge
+            for judge in config.evaluation.judges
+            if all(judge in scored.get(arm, {judge}) for arm in (BASE, TUNED))
+        ]
+        rows = [row for row in rows if row["judge"] in judges]
+        if not judges:
+            raise AtomError(
+                f"no judge of evaluation.judges ({', '.join(config.evaluation.judges)}) has a score for both base and "
+                "tuned: add auto, vision or retrieval, or look at the errors with `atom show --what scores`"
+            )
         writer.rows(rows + _best_of_n(rows, config.judging.judge if config.judging.judge in judges else judges[0]))
 
     return compute_or_reuse(store, recipe, compute)

@@ -116,9 +116,14 @@ def make_metrics(
         if settings.dataset:
             references = references_from_dataset(settings, config.seed, dropped)
         else:
-            references = references_from_prompts(read_prompts(store, prompts, "test"), config.seed)
+            rows = read_prompts(store, prompts, "test")
+            made = list(references_from_prompts(rows, config.seed))
+            writer.stats = {"not_measured": len(rows) - len(made)}
+            if len(made) < _MIN_TEXTS:
+                return
+            references = iter(made)
         truth = embed_references(evaluator, references)
-        writer.stats = {"quarantined": len(dropped)}
+        writer.stats |= {"quarantined": len(dropped)}
         if len(truth.keys) < _MIN_TEXTS:
             return
         arms = {

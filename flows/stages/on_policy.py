@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from atom.config import RunConfig
+from atom.errors import AtomError
 from atom.generation.generator import Generator
-from atom.judging.judges import make_judge
+from atom.judging.judges import judge_key_fields, make_judge
 from atom.tuning.adapter import FILES as ADAPTER_FILES
 from atom.tuning.on_policy import tune_on_policy
 from atom.tuning.reward_model import RewardModel
@@ -46,11 +48,11 @@ def make_on_policy_adapter(
         **validation_key_fields(config),
         "lora": config.tuning.model_dump(include=_LORA_FIELDS) | task_key_fields(config),
     }
+    weights = generator_key_fields(config)
     if reward_model is None:
-        reward_fields = {
-            "on_policy": settings.model_dump(exclude={"reward"}),
-            "judging": config.judging.model_dump(include={"judge", "sensitivity"}),
-        }
+        judging_fields, judge_weights = judge_key_fields(config.judging.judge, config)
+        reward_fields = {"on_policy": settings.model_dump(exclude={"reward"}), "judging": judging_fields}
+        weights |= judge_weights
     else:
         reward_fields = {"on_policy": settings.model_dump(exclude={"exact_weight"})}
     recipe = Recipe(
@@ -60,7 +62,7 @@ def make_on_policy_adapter(
         seed=config.training_seed,
         config=reward_fields | shared,
         inputs=[prompts.key, initial.key, *([reward_model.key] if reward_model else [])],
-        weights=generator_key_fields(config),
+        weights=weights,
     )
 
     def compute(writer: Any) -> None:
@@ -70,7 +72,12 @@ def make_on_policy_adapter(
             if is_tuned_on(row["task"], config)
         ]
         generator = load_generator_to_tune(config)
-        reward = _load_reward(store, config, generator, reward_model)
+        reward: RewardFunction
+        if reward_model is None:
+            rollout_prompts, reward = _load_judge(config, generator, rollout_prompts)
+        else:
+            with store.folder(reward_model) as folder:
+                reward = RewardModel.load(folder, generator)
         progress = Progress("on-policy steps", settings.steps)
 
         def report(done: int, total: int, row: dict[str, Any]) -> None:
@@ -103,14 +110,24 @@ def make_on_policy_adapter(
     return compute_or_reuse(store, recipe, compute)
 
 
-def _load_reward(store: Store, config: RunConfig, generator: Generator, model: ArtifactRef | None) -> RewardFunction:
-    if model is not None:
-        with store.folder(model) as folder:
-            return RewardModel.load(folder, generator)
+def _load_judge(
+    config: RunConfig, generator: Generator, prompts: Sequence[RolloutPrompt]
+) -> tuple[list[RolloutPrompt], JudgeReward]:
+    """The prompts that the judge can judge, and the reward by its scores.
+
+    Raises AtomError when there is no such prompt.
+    """
     judging = config.judging
-    return JudgeReward(
-        make_judge(judging.judge, judging),
-        generator.decode,
-        config.on_policy.exact_weight,
-        f"{judging.judge} {judging.sensitivity}",
-    )
+    judge = make_judge(judging.judge, config)
+    obstacles = [judge.find_obstacle(prompt) for prompt in prompts]
+    judged = [prompt for prompt, obstacle in zip(prompts, obstacles, strict=True) if obstacle is None]
+    if prompts and not judged:
+        raise AtomError(
+            f"the {judging.judge} judge can reward none of the {len(prompts)} training prompts ({obstacles[0]}): set "
+            "on_policy.reward=model, which learns from the scores of any judge, or on_policy.steps=0"
+        )
+    fields, weights = judge_key_fields(judging.judge, config)
+    identity = f"{judging.judge} {judging.sensitivity}"
+    if weights:
+        identity += f" {weights} {fields}"
+    return judged, JudgeReward(judge, generator.decode, config.on_policy.exact_weight, identity)

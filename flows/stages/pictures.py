@@ -6,19 +6,36 @@ from typing import Any
 
 from atom.config import RunConfig
 from atom.errors import AtomError
+from atom.judging.judgement import find_open_actions
 from atom.judging.vision import motion_pictures
 from atom.llm_client.request import Picture
 from flows.stages.shard import ShardResult, compute_or_reuse
-from flows.stages.tables import iterate_motions, motion_joints, read_prompts_by_id
+from flows.stages.tables import iterate_motions, motion_joints, prompt_events, read_prompts_by_id
 from storage import PICTURES, ArtifactRef, Recipe, Store
 
 
-def make_pictures(root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef) -> ShardResult:
-    """Draws what a vision-language model sees of each motion of a shard. A motion that can't be drawn has
-    no pictures."""
+def make_pictures(
+    root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef, open_only: bool = False
+) -> ShardResult:
+    """Draws what a vision-language model sees of each motion of a shard.
+
+    Args:
+        root: folder or address of the store.
+        config: the run's config.
+        prompts: artifact of the prompts.
+        motions: artifact of the shard's motions.
+        open_only: only motions of prompts with an action that the kinematic judge can't see, for the judge auto.
+
+    Returns:
+        The pictures; a motion that can't be drawn has none.
+    """
     store, settings = Store(root), config.judging.vision.frames
     recipe = Recipe(
-        "pictures", motion_pictures.VERSION, PICTURES, config=settings.model_dump(), inputs=[prompts.key, motions.key]
+        "pictures",
+        motion_pictures.VERSION,
+        PICTURES,
+        config=settings.model_dump() | ({"open_only": True} if open_only else {}),
+        inputs=[prompts.key, motions.key],
     )
 
     def compute(writer: Any) -> None:
@@ -26,6 +43,8 @@ def make_pictures(root: str, config: RunConfig, prompts: ArtifactRef, motions: A
         prompt_rows = read_prompts_by_id(store, prompts, table["prompt_id"])
         for motion in iterate_motions(table):
             if not motion["frames"]:
+                continue
+            if open_only and not find_open_actions(prompt_events(prompt_rows[motion["prompt_id"]])):
                 continue
             try:
                 task = prompt_rows[motion["prompt_id"]]["task"]

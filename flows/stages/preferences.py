@@ -118,7 +118,7 @@ def read_scored_motions(
                 tokens=tuple(motion["tokens"]),
                 stop_reason=motion["stop_reason"],
                 score=score["score"],
-                exact=score["exact"],
+                exact=bool(score["exact"]),
                 second_score=second.get("score"),
                 frames=motion["frames"],
             )

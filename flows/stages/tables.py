@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from atom.events import Event
+from atom.judging.judged_prompt import PlainPrompt
 from storage import ArtifactRef, Store
 
 
@@ -64,6 +65,11 @@ def motion_joints(motion: dict[str, Any]) -> np.ndarray:
 
 def prompt_events(prompt: dict[str, Any]) -> tuple[Event, ...]:
     return tuple(Event.from_dict(row) for row in prompt["events"])
+
+
+def to_judged_prompt(prompt: dict[str, Any]) -> PlainPrompt:
+    """What a judge needs of a row of the prompts table."""
+    return PlainPrompt(prompt["text"], prompt_events(prompt), prompt["task"])
 
 
 def artifact_keys(refs: Sequence[ArtifactRef]) -> list[str]:

@@ -1,11 +1,13 @@
-"""Stage `scores` by the vision judge."""
+"""Stage `scores` by the vision judge, and by the judge auto, which asks it only where the kinematic judge can't see."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from atom.config import RunConfig
+from atom.judging.coverage import JudgeCoverage, count_coverage
+from atom.judging.kinematic_judge import KinematicJudge
 from atom.judging.vision import questions
 from atom.judging.vision.vision_judge import JudgeInput, judge_motion
 from atom.judging.votes import SECOND_JUDGE
@@ -17,40 +19,66 @@ from flows.services import run_requests
 from flows.stages.pictures import read_pictures
 from flows.stages.scores import NO_SCORE, judgement_columns, score_row_without_motion
 from flows.stages.shard import ShardResult, compute_or_reuse, requires_resource
-from flows.stages.tables import prompt_events, read_prompts_by_id
+from flows.stages.tables import iterate_motions, prompt_events, read_prompts_by_id, to_judged_prompt
 from storage import SCORES, ArtifactRef, Recipe, Store
 
 
 @requires_resource("service")
 def make_vision_scores(
-    root: str, config: RunConfig, prompts: ArtifactRef, motions: ArtifactRef, pictures: ArtifactRef
+    root: str,
+    config: RunConfig,
+    prompts: ArtifactRef,
+    motions: ArtifactRef,
+    pictures: ArtifactRef,
+    judge: Literal["vision", "auto"] = "vision",
 ) -> ShardResult:
-    """Scores a shard by vision-language models: a row for each motion, vote and model. A row without a score has the
-    reason in `error`."""
+    """Scores a shard by vision-language models: a row for each motion, vote and model.
+
+    Args:
+        root: folder or address of the store.
+        config: the run's config.
+        prompts: artifact of the prompts.
+        motions: artifact of the shard's motions.
+        pictures: what a model sees of them.
+        judge: "auto" scores the motions of prompts whose actions are all known by the kinematic judge, a row each,
+            without a model.
+
+    Returns:
+        The scores. A row without a score has the reason in `error`.
+    """
     store, settings = Store(root), config.judging.vision
+    kinematic = KinematicJudge(config.judging) if judge == "auto" else None
     recipe = Recipe(
         "scores",
         3,
         SCORES,
         inputs=[prompts.key, motions.key, pictures.key],
         config={
-            "judge": "vision",
+            "judge": judge,
+            **({"sensitivity": config.judging.sensitivity} if kinematic else {}),
             "wording": questions.VERSION,
             **settings.model_dump(exclude={"frames", "near_ties", "min_scored_fraction"}),
         },
     )
 
     def compute(writer: Any) -> None:
-        table = store.read(motions, columns=["motion_id", "prompt_id", "frames"])
+        columns = ["motion_id", "prompt_id", "frames", *(["joints"] if kinematic else [])]
+        table = store.read(motions, columns=columns)
         prompt_rows = read_prompts_by_id(store, prompts, table["prompt_id"])
         pictures_by_motion = read_pictures(store, pictures)
         rows, questions_left = [], []
-        for motion in table.to_pylist():
+        for motion in iterate_motions(table) if kinematic else table.to_pylist():
             prompt = prompt_rows[motion["prompt_id"]]
-            for judge, model in _judges(config):
-                row = score_row_without_motion(motion, prompt, judge) | {"model": model}
-                if not motion["frames"]:
-                    rows.append(row)
+            if kinematic and not kinematic.find_obstacle(judged := to_judged_prompt(prompt)):
+                row = score_row_without_motion(motion, prompt, judge)
+                if motion["frames"]:
+                    row |= judgement_columns(kinematic.judge(motion["joints"], judged))
+                rows.append(row)
+                continue
+            for name, model in _judges(config, judge):
+                row = score_row_without_motion(motion, prompt, name) | {"model": model}
+                if not motion["frames"]:  # no model is asked, which the shares of the judge auto must not count
+                    rows.append(row | {"model": None} if kinematic else row)
                 elif motion["motion_id"] not in pictures_by_motion:
                     rows.append(row | NO_SCORE | {"error": "the motion can't be drawn"})
                 else:
@@ -72,16 +100,21 @@ def make_vision_scores(
         async def score_all(service: LLMClient) -> list[dict[str, Any]]:
             return await gather_settled([score(service, *question) for question in questions_left])
 
-        rows += run_requests(config, store, score_all, progress)
+        if questions_left:
+            rows += run_requests(config, store, score_all, progress)
         writer.rows(rows)
         writer.stats = usage_stats(rows)
+        if kinematic:
+            (share,) = [entry for entry in count_coverage([rows]) if entry.judge == judge] or [JudgeCoverage(judge)]
+            by_vision = share.by_vision or 0
+            writer.stats |= {"by_kinematic": share.motions - share.not_judged - by_vision, "by_vision": by_vision}
 
     return compute_or_reuse(store, recipe, compute)
 
 
-def _judges(config: RunConfig) -> Iterable[tuple[str, str]]:
+def _judges(config: RunConfig, judge: str) -> Iterable[tuple[str, str]]:
     settings = config.judging.vision
-    return [("vision", settings.model)] + ([(SECOND_JUDGE, settings.second_model)] if settings.second_model else [])
+    return [(judge, settings.model)] + ([(SECOND_JUDGE, settings.second_model)] if settings.second_model else [])
 
 
 def judge_input(motion: dict[str, Any], prompt: dict[str, Any], pictures: dict[str, list[Picture]]) -> JudgeInput:

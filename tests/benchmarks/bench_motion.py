@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from atom.judging.detection_quality import KnownMotion, make_known_motions
+from atom.judging.judged_prompt import PlainPrompt
 from atom.judging.kinematic_judge import KinematicJudge
 from atom.motion.features import CONTACT_SQUARED_STEP, FEATURES, HEADING_SIGMA, features_to_joints, joints_to_features
 from atom.motion.skeleton import (
@@ -245,9 +246,8 @@ def judged(known: list[KnownMotion]) -> Figure:
     """Long motions as the corpus makes them, told in clips of 196 frames."""
     judge = KinematicJudge()
     long = [(events, motion) for events, motion in known if len(motion) >= LONG]
-    (seconds,) = in_turn(
-        lambda: [judge.judge(motion, events, "temporal") for events, motion in long], clock=time.process_time
-    )
+    prompts = [(motion, PlainPrompt("", events, "temporal")) for events, motion in long]
+    (seconds,) = in_turn(lambda: [judge.judge(*each) for each in prompts], clock=time.process_time)
     clips = sum(len(motion) for _, motion in long) / FRAMES
     return Figure("kinematic judge", f"clips of {FRAMES} frames/CPU-s", clips / seconds, wanted=2000)
 

@@ -26,7 +26,7 @@ from atom.generation.generator import Generator
 from atom.judging.judges import make_judge
 from atom.markdown import markdown_table
 from atom.tuning.adapter_combination import combine_adapters
-from flows.stages.tables import prompt_events, read_prompts
+from flows.stages.tables import read_prompts, to_judged_prompt
 from storage import ArtifactRef, Store
 
 SETTINGS = ("rounds=1", "on_policy.steps=0", "rendering.preview_prompts=0")
@@ -68,9 +68,9 @@ def judged(
     made = generator.sample([prompt["text"] for prompt, _ in asked], seeds, **config.generation.sampling)
     motions = generator.decode([motion.tokens for motion in made])
     for judge in JUDGES:
-        judging = make_judge(judge, config.judging)
+        judging = make_judge(judge, config)
         for (prompt, sample), joints in zip(asked, motions, strict=True):
-            found = judging.judge(joints, prompt_events(prompt), prompt["task"]) if len(joints) else None
+            found = judging.judge(joints, to_judged_prompt(prompt)) if len(joints) else None
             yield {
                 "prompt_id": prompt["prompt_id"],
                 "task": prompt["task"],

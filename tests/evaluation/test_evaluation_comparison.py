@@ -9,7 +9,7 @@ import pytest
 from atom.errors import AtomError
 from atom.evaluation.agreement import agreement, cohens_kappa
 from atom.evaluation.bootstrap import mean_statistic, paired_bootstrap
-from atom.evaluation.comparison import compare
+from atom.evaluation.comparison import EVENT_GROUPS, MIN_PROMPTS, compare
 from atom.events import TASKS
 
 
@@ -113,3 +113,43 @@ def test_agreement_of_judges_that_say_the_same_is_one_and_of_strangers_about_zer
     stranger = table.assign(judge="stranger", exact=rng.random(len(table)) < 0.5, score=rng.normal(size=len(table)))
     (found,) = agreement(pd.concat([table, stranger]), resamples=200)
     assert found["kappa_low"] < 0 < found["kappa_high"] and abs(found["spearman"]) < 0.2
+
+
+def test_gains_are_grouped_by_the_number_of_events():
+    numbers = {f"p{n}": 1 + n % 4 if n < 40 else 7 for n in range(60)}
+    table = rows().assign(events=lambda table: table["prompt_id"].map(numbers))
+    figures = compare(table)["kinematic"]
+    assert [figures[name]["n"] for name in EVENT_GROUPS] == [10, 10, 10, 30]
+    for name, (fewest, most) in EVENT_GROUPS.items():
+        alone = compare(table[table["events"].between(fewest, most)])["kinematic"]["overall"]
+        assert figures[name] == alone and figures[name]["verdict"] == "better"
+    assert list(figures).index("events_1") == list(figures).index("frequency") + 1
+    without = compare(rows())["kinematic"]
+    assert without == {name: figure for name, figure in figures.items() if name not in EVENT_GROUPS}
+
+
+def test_a_small_group_is_called_too_few_and_an_empty_one_is_absent():
+    numbers = {f"p{n}": 3 if n < MIN_PROMPTS - 1 else 2 for n in range(60)}
+    figures = compare(rows().assign(events=lambda table: table["prompt_id"].map(numbers)))["kinematic"]
+    assert (figures["events_3"]["n"], figures["events_3"]["verdict"]) == (MIN_PROMPTS - 1, "too few prompts")
+    assert "events_1" not in figures and "events_4_or_more" not in figures
+
+
+def test_a_judge_without_any_score_is_left_out():
+    blind = rows().assign(judge="blind", score=np.nan, exact=None)
+    assert list(compare(pd.concat([rows(), blind]))) == ["kinematic"]
+    assert compare(blind) == {}
+
+
+def test_judges_that_share_no_motion_or_give_no_exact_match_have_no_kappa():
+    table = rows()
+    first, second = table["prompt_id"] < "p3", table["prompt_id"] >= "p3"
+    apart = [
+        table.assign(score=table["score"].where(first)),
+        table.assign(score=table["score"].where(second), judge="b"),
+    ]
+    (found,) = agreement(pd.concat(apart), resamples=20)
+    assert found["n"] == 0 and found["kappa"] is None and found["spearman"] is None
+    (found,) = agreement(pd.concat([table, table.assign(judge="b", exact=None)]), resamples=20)
+    assert (found["n"], found["kappa"], found["kappa_low"]) == (len(table), None, None)
+    assert found["spearman"] == pytest.approx(1)

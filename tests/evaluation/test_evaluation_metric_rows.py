@@ -86,3 +86,17 @@ def test_prompts_have_true_motions_of_their_events_and_the_same_ones_again():
     assert [one.text.text for one in first] == [prompt["text"] for prompt in prompts]
     for one, other in zip(first, second):
         assert one.features.shape[1] == 263 and np.array_equal(one.features, other.features)
+
+
+def test_prompts_that_the_corpus_can_not_make_have_no_true_motion():
+    def prompt(name, *events):
+        rows = [{"action": action, "count": count, "phrase": "", "group": group} for action, count, group in events]
+        return {"prompt_id": name, "text": name, "events": rows}
+
+    prompts = [
+        prompt("open", ("hurl ball", None, None), ("bow", 1, None)),
+        prompt("at once", ("walk_forward", None, 0), ("wave_left", None, 0)),
+        prompt("seated", ("sit_down", 1, None), ("walk_forward", 1, None)),
+        prompt("without a count", ("bow", None, None)),
+    ]
+    assert [reference.key for reference in references_from_prompts(prompts, 0)] == ["without a count"]

@@ -5,6 +5,7 @@ import json
 import pytest
 from flow_runs import computed
 
+from atom.evaluation.comparison import EVENT_GROUPS
 from storage import Store
 
 
@@ -15,6 +16,8 @@ def test_a_run_ends_with_a_report_and_only_what_is_missing_is_computed_again(tmp
     assert first["state"] == "completed"
     assert "<html" in (root / "runs" / first["run_id"] / "report.html").read_text()
     figures = first["evaluation"]["kinematic"]
+    assert sum(figures[name]["n"] for name in EVENT_GROUPS if name in figures) == figures["overall"]["n"]
+    assert [(row["judge"], row["not_judged"]) for row in first["coverage"]] == [("kinematic", 0), ("learned", 0)]
     for name in ("overall", "integrity", "temporal", "frequency", "exact_match", "length_ratio", "diversity"):
         assert {"base", "tuned", "gain", "gain_low", "gain_high", "n"} <= figures[name].keys()
     assert json.loads(json.dumps(Store(str(root)).run("latest")))["run_id"] == first["run_id"]

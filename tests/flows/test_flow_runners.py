@@ -85,7 +85,7 @@ def test_a_cluster_gives_gpus_out_itself(runner):
 
 @on_clusters
 def test_a_cluster_that_does_not_answer_is_one_line(runner, monkeypatch):
-    monkeypatch.setattr(task_runners, "_CONNECT", 1)
+    monkeypatch.setattr(task_runners, "_CONNECT_TIMEOUT", 1)
     with pytest.raises(
         AtomError, match=r"can't use the .* cluster at 127.0.0.1:1: .*check resources.address"
     ) as caught:
@@ -187,7 +187,7 @@ def whereabouts():
 @pytest.mark.slow
 @on_clusters
 def test_what_needs_a_gpu_gets_one_and_what_asks_a_service_stays_here(runner, server, monkeypatch):
-    monkeypatch.setattr(task_runners, "_gpus_here", lambda resources: ["0"])
+    monkeypatch.setattr(task_runners, "_local_gpus", lambda resources: ["0"])
     resources = ResourceConfig(runner=runner, device="cuda")
 
     @flow(task_runner=make_task_runner(resources))

@@ -194,7 +194,7 @@ def test_what_a_person_should_know_is_said_before_anything_is_asked(tmp_path):
     )
     price, seeds = check_services(config, Store(str(tmp_path)))
     assert "no price is known for unheard-of" in price
-    assert "1 of 2 seed texts" in seeds and "'drinks tea' (1)" in seeds
+    assert "1 of 2 seed texts hold known actions, 1 hold open ones (used too)" in seeds and "'drink tea' (1)" in seeds
 
 
 def test_on_policy_tuning_by_what_was_learned_from_a_vision_judge_asks_it_nothing_more(run, double, tmp_path):

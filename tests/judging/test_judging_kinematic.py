@@ -11,6 +11,7 @@ from atom.corpus.composition import make_motion
 from atom.corpus.corpus_shards import draw_events
 from atom.errors import AtomError
 from atom.events import ACTIONS, Event
+from atom.judging.judged_prompt import PlainPrompt
 from atom.judging.kinematic_judge import KinematicJudge
 from atom.judging.rubric import exact, merge_repeats
 from atom.motion.mirroring import mirror_joints
@@ -100,20 +101,20 @@ def test_tempo_changes_little(clips, speed):
 def test_the_judgement_carries_its_evidence():
     expected = (Event("jump_up", 2), Event("wave_left"))
     joints = make_motion((Event("wave_left"), Event("jump_up", 3)), np.random.default_rng(4)).joints
-    judgement = JUDGE.judge(joints, expected, "temporal")
+    judgement = JUDGE.judge(joints, PlainPrompt("", expected, "temporal"))
     jump, wave = judgement.verdicts
     assert not judgement.exact and 3 < judgement.score < 4.5
     assert jump.found and jump.seen_count == 3 and wave.found and jump.in_order != wave.in_order
     assert wave.end <= jump.start
     assert "order" in judgement.rationale and "3 times instead of 2" in judgement.rationale
-    assert "Missing: bow" in JUDGE.judge(joints, [Event("bow")], "integrity").rationale
+    assert "Missing: bow" in JUDGE.judge(joints, PlainPrompt("", [Event("bow")], "integrity")).rationale
 
 
 def test_the_right_motion_scores_5_in_every_task():
     expected = (Event("squat", 2), Event("clap", 3))
     joints = make_motion(expected, np.random.default_rng(1)).joints
     for task in ("integrity", "temporal", "frequency"):
-        judgement = JUDGE.judge(joints, expected, task)
+        judgement = JUDGE.judge(joints, PlainPrompt("", expected, task))
         assert judgement.exact and judgement.score == 5 and all(v.found and v.in_order for v in judgement.verdicts)
 
 
@@ -133,7 +134,7 @@ def test_a_still_body_does_nothing():
 @pytest.mark.parametrize("joints", [np.zeros((60, 22, 3)), np.ones((3, 22, 3)), np.zeros((0, 22, 3))])
 def test_a_clip_without_a_body_or_time_holds_no_event(joints):
     assert JUDGE.detect(joints) == []
-    assert JUDGE.judge(joints, [Event("bow")], "integrity").score == 1
+    assert JUDGE.judge(joints, PlainPrompt("", [Event("bow")], "integrity")).score == 1
 
 
 def test_random_points_do_not_break_the_judge():

@@ -165,3 +165,10 @@ def test_open_actions_are_scored_like_known_ones():
     assert score("frequency", expected, [Event("hurl ball with left hand"), Event("do cartwheel", 2)]) == 5
     assert score("frequency", expected, [Event("hurl ball with left hand"), Event("do cartwheel", 1)]) < 5
     assert score("integrity", expected, [Event("hurl ball with right hand"), Event("do cartwheel", 2)]) < 5
+
+
+def test_a_stated_count_of_an_open_action_is_judged_even_if_the_action_is_rarely_counted():
+    expected = [Event("skip", 4), Event("bow", None)]
+    right, wrong = ([Detected("skip", count), Detected("bow")] for count in (4, 1))
+    assert score("frequency", expected, right) == 5 and exact(expected, right)
+    assert score("frequency", expected, wrong) < 4 and not exact(expected, wrong)

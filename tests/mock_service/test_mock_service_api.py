@@ -1,19 +1,27 @@
 """The HTTP API of the mock service: keys, endpoints, invalid requests, statistics, and its command."""
 
 import asyncio
+import json
+import re
 import socket
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
 
 import httpx2
 import openai
 import pytest
-from mock_clients import ask, body, client, question
+from mock_clients import ask, body, client, put_motion, question, value
 from pydantic import SecretStr
 
 from atom.commands.serve_mock import serve_mock
 from atom.errors import AtomError
+from atom.events import Event
 from atom.llm_client.request import Request
 from atom.mock_service import MockServiceSettings, run_in_thread
 from atom.mock_service.statistics import PeakCounter
+from storage import Store
 
 HELLO = Request("gpt-4o", "Be kind.", ("Hello!",))
 
@@ -146,3 +154,39 @@ def test_a_key_that_is_demanded_must_be_there(tmp_path, monkeypatch):
     monkeypatch.setenv("MOCK_KEY", " ")
     with pytest.raises(AtomError, match="MOCK_KEY"):
         serve_mock(root=str(tmp_path), key_variable="MOCK_KEY")
+
+
+def test_a_file_of_shown_events_is_read_before_the_service_starts(tmp_path):
+    with pytest.raises(AtomError, match=r"shows\.jsonl: can't be read"):
+        serve_mock(root=str(tmp_path), shows=tmp_path / "shows.jsonl")
+
+
+def wait_until_it_listens(port):
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_the_command_answers_what_its_file_says(motions, tmp_path):
+    motion = motions["walks"]
+    shown = {"picture": motion.picture.sha256, "events": [{"action": "hurl ball", "count": 2}]}
+    (tmp_path / "shows.jsonl").write_text(json.dumps(shown))
+    put_motion(Store(str(tmp_path / "store")), "m", motion, 0)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", "from atom.cli import main; main()", "serve-mock", f"--port={port}"]
+    options = ["--store", str(tmp_path / "store"), "--shows", str(tmp_path / "shows.jsonl")]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            address = re.search(r"http://\S+", process.stdout.readline())[0]
+            wait_until_it_listens(port)
+            answer = value(ask(SimpleNamespace(address=address), question(motion, [Event("hurl ball")])))
+        finally:
+            process.kill()
+    assert [place["times"] for place in answer["actions"][0]["occurrences"]] == [2]

@@ -3,7 +3,7 @@
 import pytest
 
 from atom.config import load_config
-from atom.planning.counts import count_run
+from atom.planning.counts import ExternalCounts, count_run
 from atom.planning.llm_usage import count_model_requests, count_picture_tokens, estimate_llm_usage, measure_question
 
 
@@ -24,7 +24,7 @@ def test_a_run_is_counted_as_it_is_made():
 
 
 def test_external_motions_and_preferences_are_not_generated():
-    scored = counts_of("external.candidates=a", external=500)
+    scored = counts_of("external.candidates=a", external=ExternalCounts(candidates=500))
     assert scored.generated == scored.steps == 0 and scored.stored == 500
     tuned = counts_of(
         "external.preferences=p", "rounds=1", "on_policy.steps=0", "evaluation.baselines=[]", external_pairs=160
@@ -61,6 +61,20 @@ def test_models_are_asked_about_each_motion_vote_and_model():
     assert counts_of(*vision, "judging.vision.votes=3", "judging.vision.second_model=gpt-4.1").judged == 240 * 6
     config = load_config(overrides=[*vision, "evaluation.judges=[vision]"])
     assert [one.requests for one in count_model_requests(config, count_run(config))] == [240 + 2 * 30 * 2 // 2, 60]
+
+
+def test_the_judge_auto_asks_only_about_prompts_with_open_actions():
+    settings = ("judging.vision.votes=2", "judging.vision.near_ties=1", "on_policy.steps=0", "rounds=1")
+    external = ExternalCounts(candidates=40, tested=20, open_candidates=12, open_tested=6)
+    brought = (*settings, "external.candidates=a", "external.base=b", "external.tuned=c")
+    auto = counts_of(*brought, "judging.judge=auto", "evaluation.judges=[auto,kinematic]", external=external)
+    assert (auto.judged, auto.auto_motions, auto.auto_open) == (2 * 18, 60, 18)
+    vision = counts_of(*brought, "judging.judge=vision", "evaluation.judges=[vision]", external=external)
+    assert (vision.judged, vision.auto_motions) == (2 * 60, 0)
+    grammar = counts_of(*settings, "judging.judge=auto", "evaluation.judges=[auto]")
+    assert (grammar.judged, grammar.compared) == (0, 0) and grammar.auto_motions == 600 * 8 + 4 * 720
+    written = counts_of(*settings, "judging.judge=auto", "prompts.writer=llm")
+    assert written.judged == 2 * 600 * 8 and written.compared == 2 * 600
 
 
 @pytest.mark.parametrize(

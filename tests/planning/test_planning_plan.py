@@ -83,3 +83,16 @@ def test_the_command_ends_with_status_2_when_something_is_missing(atom, tmp_path
 def test_validation_prompts_that_can_not_be_written_are_a_problem_before_the_run():
     plan = plan_of("prompts.max_events=2", "prompts.max_count=2", "validation.prompts_per_task=5000")
     assert any("validation.prompts_per_task" in problem for problem in plan.problems)
+
+
+def test_the_requests_of_a_reader_of_captions_are_forecast(external_motions, tmp_path):
+    (tmp_path / "captions.txt").write_text("".join(f"a person juggles {n} balls\n" for n in range(2, 30)))
+    reader = ["prompts.reader=llm", "prompts.reader_model=gpt-4o-mini", "prompts.llm.per_request=10"]
+    for source, requests in (
+        ([f"external.candidates={external_motions}"], 1),
+        (["prompts.writer=captions", f"prompts.captions={tmp_path / 'captions.txt'}"], 3),
+    ):
+        estimates = {estimate.name: estimate for estimate in plan_of(*source, *reader).estimates}
+        assert f"in {requests} requests" in estimates["tokens"].amount
+        assert estimates["cost"].amount.startswith("$") or "to $" in estimates["cost"].amount
+        assert "tokens" not in {estimate.name for estimate in plan_of(*source).estimates}

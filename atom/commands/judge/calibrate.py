@@ -10,7 +10,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from atom.commands.judge.options import AnswerStoreOption, ConfigOption, SetOption, load_judge_config
+from atom.commands.judge.options import (
+    JUDGES,
+    AnswerStoreOption,
+    ConfigOption,
+    SetOption,
+    join_choices,
+    load_judge_config,
+)
 from atom.commands.judge.vision_service import ask_service
 from atom.config import RunConfig, VisionConfig
 from atom.errors import AtomError
@@ -22,7 +29,8 @@ if TYPE_CHECKING:
 def calibrate(
     output: Annotated[Path, typer.Option("-o", "--output", help="the folder to write: report, figures and rows")],
     by: Annotated[
-        list[str] | None, typer.Option(help="vision (the default), kinematic or learned; may be repeated")
+        list[str] | None,
+        typer.Option(help="vision (the default), kinematic, learned, auto or retrieval; may be repeated"),
     ] = None,
     form: Annotated[
         list[str] | None,
@@ -46,22 +54,26 @@ def calibrate(
 
     settings = load_judge_config(config, set_)
     judges = by or ["vision"]
-    if unknown := [name for name in judges if name not in ("vision", "kinematic", "learned")]:
-        raise AtomError(f"unknown judge {unknown[0]!r}; choose vision, kinematic or learned")
+    if unknown := [name for name in judges if name not in JUDGES]:
+        raise AtomError(f"unknown judge {unknown[0]!r}; choose {join_choices(JUDGES)}")
     clips = read_labelled_clips(labelled) if labelled else make_calibration_clips(prompts, seed)
     judged: dict[str, Any] = {}  # votes by judge and clip_id
     rows: list[dict[str, Any]] = []
     for name in judges:
-        if name == "vision":
-            for vision in _vision_configs(settings, form):
-                title = f"{vision.model}, {vision.frames.form}, {vision.question}"
-                judged[title], answer_rows = _ask_model(clips, settings, vision, store)
-                rows += [{"judge": title} | row for row in answer_rows]
-        else:
-            judged[f"{name} judge"] = _judge_clips(clips, name, settings)
-    for name, votes in judged.items():
-        if name.endswith(" judge"):
-            rows += [{"judge": name, "clip_id": clip_id, "score": score} for clip_id, ((score, _),) in votes.items()]
+        votes, judge_rows = ({}, []) if name == "vision" else _judge_clips(clips, name, settings)
+        if name not in ("vision", "auto"):
+            judged[f"{name} judge"] = votes
+            rows += [{"judge": f"{name} judge"} | row for row in judge_rows]
+            continue
+        asked = [clip for clip in clips if clip.clip_id not in votes]
+        for vision in _vision_configs(settings, form):
+            title = f"{vision.model}, {vision.frames.form}, {vision.question}"
+            if name == "auto":
+                title = f"auto, {title}"
+            answers, answer_rows = _ask_model(asked, settings, vision, store) if asked else ({}, [])
+            judged[title] = votes | answers
+            scored = [row for row in judge_rows if row["score"] is not None]
+            rows += [{"judge": title} | row for row in (*scored, *answer_rows)]
     results = {name: calibrate_judge(clips, votes) for name, votes in judged.items()}
     if all(result["overall"]["n"] == 0 for result in results.values()):
         raise AtomError(f"no clip got a score: {next(row['error'] for row in rows if row.get('error'))}")
@@ -153,12 +165,25 @@ def _ask_model(
     return votes, rows
 
 
-def _judge_clips(clips: list[CalibrationClip], name: str, settings: RunConfig) -> dict[str, Any]:
+def _judge_clips(
+    clips: list[CalibrationClip], name: str, settings: RunConfig
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The votes of a judge of joints on the clips that it can judge, and a row for each clip; `auto` is the kinematic
+    judge."""
     from atom.judging.judges import make_judge
 
-    judge = make_judge(name, settings.judging)
-    judgements = {clip.clip_id: judge.judge(clip.joints, clip.expected, clip.task) for clip in clips}
-    return {clip_id: [(judgement.score, judgement.detected)] for clip_id, judgement in judgements.items()}
+    judge = make_judge("kinematic" if name == "auto" else name, settings)
+    votes: dict[str, Any] = {}
+    rows = []
+    for clip in clips:
+        obstacle = judge.find_obstacle(clip.prompt)
+        if obstacle is None:
+            judgement = judge.judge(clip.joints, clip.prompt)
+            detected = judgement.detected if judgement.exact is not None else None
+            votes[clip.clip_id] = [(judgement.score, detected)]
+        score = votes[clip.clip_id][0][0] if obstacle is None else None
+        rows.append({"clip_id": clip.clip_id, "score": score, "error": obstacle and f"not judged: {obstacle}"})
+    return votes, rows
 
 
 def _write_calibration(

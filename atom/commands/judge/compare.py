@@ -31,6 +31,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Ask a vision-language model which of two motions follows a text better, in both orders."""
+    from atom.judging.judged_prompt import PlainPrompt
     from atom.judging.vision.vision_judge import compare_motions
     from atom.llm_client.runtime import gather_settled
     from atom.motion.motion_files import read_motion
@@ -40,7 +41,7 @@ def compare(
     settings = load_judge_config(config, set_)
     vision = settings.judging.vision
     first_input, second_input = (
-        make_judge_input(read_motion(path), settings, text, (), task) for path in (first, second)
+        make_judge_input(read_motion(path), settings, PlainPrompt(text, (), task)) for path in (first, second)
     )
     # A model may prefer the motion in one position, so it is asked in both orders.
     orders = {("first", "second"): (first_input, second_input), ("second", "first"): (second_input, first_input)}

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from atom.commands.judge.options import (
+    JUDGES,
     AnswerStoreOption,
     ConfigOption,
     MotionArgument,
@@ -18,6 +19,7 @@ from atom.commands.judge.options import (
     TaskOption,
     TextArgument,
     check_task,
+    join_choices,
     load_judge_config,
 )
 from atom.commands.judge.vision_service import ask_service, make_judge_input
@@ -25,6 +27,10 @@ from atom.commands.options import JsonOption
 from atom.errors import AtomError
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from atom.config import RunConfig
+    from atom.judging.judged_prompt import JudgedPrompt
     from atom.judging.judgement import Judgement
     from atom.llm_client.request import Answer
     from atom.prompts.reading import ReadText
@@ -34,47 +40,67 @@ def judge_motion(
     motion: MotionArgument,
     text: TextArgument,
     task: TaskOption = "integrity",
-    by: Annotated[str, typer.Option(help="kinematic, or vision (a vision-language model)")] = "kinematic",
+    by: Annotated[
+        str,
+        typer.Option(
+            help="kinematic or learned (known actions), vision (a vision-language model), auto (kinematic where it "
+            "can, else vision) or retrieval (an evaluator)"
+        ),
+    ] = "kinematic",
     config: ConfigOption = None,
     set_: SetOption = None,
     store: AnswerStoreOption = "store",
     as_json: JsonOption = False,
 ) -> None:
     """Score how well a motion follows a text, 1 to 5, with the evidence for each event."""
-    from atom.judging.judges import find_unjudgeable_actions
-    from atom.judging.kinematic_judge import KinematicJudge
+    from atom.judging.judged_prompt import PlainPrompt
     from atom.motion.motion_files import read_motion
     from atom.prompts.reading import read_text
 
     check_task(task)
-    if by not in ("kinematic", "vision"):
-        raise AtomError(f"unknown judge {by!r}; choose kinematic or vision")
+    if by not in JUDGES:
+        raise AtomError(f"unknown judge {by!r}; choose {join_choices(JUDGES)}")
     settings = load_judge_config(config, set_)
     parsed = read_text(text)
-    if not parsed.events and (by == "kinematic" or settings.judging.vision.question == "events"):
+    needs_events = by not in ("vision", "retrieval") or (
+        by == "vision" and settings.judging.vision.question == "events"
+    )
+    if not parsed.events and needs_events:
         raise AtomError(f"cannot judge {text[:80]!r}: {'; '.join(parsed.remarks) or 'it describes no motion'}")
-    if by == "kinematic" and (open_actions := find_unjudgeable_actions(parsed.events)):
-        raise AtomError(
-            f"the kinematic judge can't see {', '.join(open_actions)}: use --by vision for a vision-language model"
-        )
+    prompt = PlainPrompt(text, parsed.events, task)
     joints = read_motion(motion)
-    if by == "kinematic":
-        judgement, answers = KinematicJudge(settings.judging).judge(joints, parsed.events, task), []
-    else:
-        from atom.judging.vision.vision_judge import judge_motion as ask_about_motion
-
-        vision = settings.judging.vision
-        judge_input = make_judge_input(joints, settings, text, parsed.events, task)
-        output = ask_service(
-            settings, store, lambda service: ask_about_motion(service, judge_input, vision, vision.model)
-        )
-        if output.judgement is None:
-            raise AtomError(f"{vision.model} gave no usable answer: {output.error}")
-        judgement, answers = output.judgement, output.answers
+    judgement, answers, judge = _judge(by, joints, prompt, settings, store)
     if as_json:
-        print(json.dumps(_to_json(judgement, parsed, task, answers), default=float))
+        print(json.dumps({"judge": judge} | _to_json(judgement, parsed, task, answers), default=float))
     else:
         _print_judgement(judgement, parsed, task)
+
+
+def _judge(
+    by: str, joints: np.ndarray, prompt: JudgedPrompt, settings: RunConfig, store: str
+) -> tuple[Judgement, Sequence[Answer], str]:
+    """The judgement, the answers of the model that was asked, if any, and the name of the judge that gave it.
+
+    Raises AtomError where the judge can't judge the prompt or the model gives no usable answer.
+    """
+    from atom.judging.judges import make_judge
+
+    if by != "vision":
+        judge = make_judge("kinematic" if by == "auto" else by, settings)
+        obstacle = judge.find_obstacle(prompt)
+        if obstacle is None:
+            return judge.judge(joints, prompt), [], "kinematic" if by == "auto" else by
+        if by != "auto":
+            remedy = "another evaluator (judging.retrieval) or" if by == "retrieval" else "use"
+            raise AtomError(f"{obstacle}: {remedy} --by vision for a vision-language model")
+    from atom.judging.vision.vision_judge import judge_motion as ask_about_motion
+
+    vision = settings.judging.vision
+    judge_input = make_judge_input(joints, settings, prompt)
+    output = ask_service(settings, store, lambda service: ask_about_motion(service, judge_input, vision, vision.model))
+    if output.judgement is None:
+        raise AtomError(f"{vision.model} gave no usable answer: {output.error}")
+    return output.judgement, output.answers, "vision"
 
 
 def _to_json(judgement: Judgement, parsed: ReadText, task: str, answers: Sequence[Answer]) -> dict[str, Any]:

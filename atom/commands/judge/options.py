@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import typer
 from atom.config import RunConfig, load_config
 from atom.errors import AtomError
 from atom.events import TASKS
+
+JUDGES = ("kinematic", "learned", "vision", "auto", "retrieval")
 
 MotionArgument = Annotated[
     Path, typer.Argument(help="a .npy of joints (T,22,3) or features (T,263), or a .npz with joints")
@@ -42,3 +45,8 @@ def load_judge_config(config: Path | None, overrides: list[str] | None) -> RunCo
     """
     # A run with on-policy steps may not use every judge, but a judge alone does no such step.
     return load_config(config, [*(overrides or []), "on_policy.steps=0"])
+
+
+def join_choices(names: Sequence[str]) -> str:
+    """Names as a choice: `kinematic, learned or vision`."""
+    return f"{', '.join(names[:-1])} or {names[-1]}"

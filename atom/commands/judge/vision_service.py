@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 
 from atom.config import RunConfig
-from atom.events import Event, Task
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from atom.judging.judged_prompt import JudgedPrompt
     from atom.judging.vision.vision_judge import JudgeInput
     from atom.llm_client.client import LLMClient
 
 T = TypeVar("T")
 
 
-def make_judge_input(
-    joints: np.ndarray, settings: RunConfig, text: str, events: Sequence[Event], task: Task
-) -> JudgeInput:
+def make_judge_input(joints: np.ndarray, settings: RunConfig, prompt: JudgedPrompt) -> JudgeInput:
     """Draw a motion as the vision-language model sees it.
 
     Args:
         joints: metres, (T, 22, 3).
         settings: a run's config.
-        text: what the motion should show.
-        events: the events of the text.
-        task: the task whose rubric applies.
+        prompt: what the motion should show.
 
     Returns:
         The pictures, with text, events and task.
@@ -37,7 +33,8 @@ def make_judge_input(
     from atom.judging.vision.motion_pictures import draw_pictures
     from atom.judging.vision.vision_judge import JudgeInput
 
-    return JudgeInput(draw_pictures(joints, settings.judging.vision.frames, task), len(joints), text, events, task)
+    pictures = draw_pictures(joints, settings.judging.vision.frames, prompt.task)
+    return JudgeInput(pictures, len(joints), prompt.text, prompt.events, prompt.task)
 
 
 def ask_service(

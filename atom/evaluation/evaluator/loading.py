@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atom.config import MetricsConfig
+from atom.config import EvaluatorConfig
 from atom.errors import AtomError
 from atom.evaluation.evaluator.base import Evaluator
 from atom.evaluation.evaluator.guo_evaluator import load_guo_evaluator
@@ -13,11 +13,11 @@ from atom.humanml3d.dataset import HumanML3D
 from atom.motion.feature_statistics import FeatureStatistics, read_statistics
 
 
-def load_evaluator(settings: MetricsConfig, device: str = "cpu") -> Evaluator:
+def load_evaluator(settings: EvaluatorConfig, device: str = "cpu") -> Evaluator:
     """Load the evaluator that a config names.
 
     Args:
-        settings: the settings of the metrics.
+        settings: names the evaluator and its files.
         device: a torch device.
 
     Raises:
@@ -26,14 +26,14 @@ def load_evaluator(settings: MetricsConfig, device: str = "cpu") -> Evaluator:
     if settings.evaluator == "built-in":
         return load_small_evaluator(device=device)
     if settings.words is None:
-        raise AtomError("Guo's evaluator needs its word vectors: give evaluation.metrics.words")
+        raise AtomError("Guo's evaluator needs its word vectors: give the key words beside the key evaluator")
     statistics = _read_statistics(settings)
     return load_guo_evaluator(
         Path(settings.evaluator), Path(settings.words), statistics.mean, statistics.std, settings.variant, device
     )
 
 
-def _read_statistics(settings: MetricsConfig) -> FeatureStatistics:
+def _read_statistics(settings: EvaluatorConfig) -> FeatureStatistics:
     if settings.mean and settings.std:
         return read_statistics(Path(settings.mean), Path(settings.std))
     if settings.mean or settings.std:

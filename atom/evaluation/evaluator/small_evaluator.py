@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atom.atomic_write import write_atomically
 from atom.devices import resolve_device
 from atom.errors import AtomError
 from atom.evaluation.evaluator.base import TaggedText
@@ -103,6 +104,10 @@ class SmallEvaluator:
         self._device = device
         self._ids = word_ids(networks.config.words)
 
+    def find_unknown_words(self, text: str) -> list[str]:
+        """The words of a text that are not in the vocabulary, each once; they all embed alike."""
+        return [word for word in dict.fromkeys(split_words(text)) if word not in self._ids]
+
     def embed_texts(self, texts: Sequence[TaggedText]) -> np.ndarray:
         """(n, 64) float32. Only the words count, not their tags. Raises AtomError for a text without words."""
         rows = [encode_text(text.text, self._ids) for text in texts]
@@ -160,7 +165,8 @@ def save_small_evaluator(folder: Path, networks: SmallNetworks) -> None:
         networks: the trained networks.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.half().contiguous() for key, value in networks.state_dict().items()}, folder / _WEIGHTS)
+    tensors = {key: value.half().contiguous() for key, value in networks.state_dict().items()}
+    write_atomically(folder / _WEIGHTS, lambda path: save_file(tensors, path))
     (folder / _CONFIG).write_text(json.dumps(asdict(networks.config), indent=1) + "\n")
 
 
@@ -176,7 +182,12 @@ def encode_text(text: str, ids: dict[str, int]) -> np.ndarray:
         text: any text.
         ids: the ids of the vocabulary; other words get the id `UNKNOWN`.
     """
-    return np.array([ids.get(word, UNKNOWN) for word in re.findall(r"[a-z0-9]+", text.lower())], dtype=np.int64)
+    return np.array([ids.get(word, UNKNOWN) for word in split_words(text)], dtype=np.int64)
+
+
+def split_words(text: str) -> list[str]:
+    """The words and numbers of a text in lower case, without punctuation."""
+    return re.findall(r"[a-z0-9]+", text.lower())
 
 
 def crop_features(features: np.ndarray, what: str) -> np.ndarray:

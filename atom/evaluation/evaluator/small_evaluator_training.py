@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,13 @@ from atom.evaluation.evaluator.small_evaluator import (
     save_small_evaluator,
     word_ids,
 )
+from atom.evaluation.metric_rows import Reference
 from atom.evaluation.metrics import euclidean_distances, r_precision, retrieval_ranks
 from atom.events import ACTIONS, MAX_COUNT, Composition, Split, assign_split, mirror_action
 from atom.generation.generator import Generator
 from atom.generation.vqvae_training import compute_block_statistics
 from atom.judging.detection_quality import make_known_motions
+from atom.judging.retrieval_judge import measure_anchors
 from atom.motion.features import joints_to_features
 from atom.motion.mirroring import mirror_features
 from atom.prompts.wording import caption, vocabulary
@@ -95,8 +97,9 @@ def pretrain_evaluator(
         progress: is called with the step of the work, the number done, the total and a note.
 
     Returns:
-        What training.json holds: the command, the config, the hash of the weights, and the quality on validation
-        motions as they are ("clean") and after a round trip through the generator's codes ("decoded").
+        What training.json holds: the command, the config, the hash of the weights, the anchors of the retrieval judge
+        (see `atom.judging.retrieval_judge`), and the quality on validation motions as they are ("clean") and after a
+        round trip through the generator's codes ("decoded").
     """
     save_small_evaluator(output, train_evaluator(config, work, progress))
     evaluator = load_small_evaluator(output)
@@ -110,6 +113,7 @@ def pretrain_evaluator(
         "command": "atom pretrain-evaluator",
         "config": config.model_dump(),
         "weights": evaluator.weights_hash,
+        "anchors": asdict(measure_anchors(evaluator, make_references(clean, config.seed))),
         "quality": {
             "clean": measure_evaluator_quality(evaluator, clean),
             "decoded": measure_evaluator_quality(evaluator, decoded_features),
@@ -302,6 +306,20 @@ def make_distinct_motions(draws: int, split: Split, seed: int) -> list[KnownFeat
     """
     return [
         (events, joints_to_features(joints)) for events, joints in dict(make_known_motions(draws, split, seed)).items()
+    ]
+
+
+def make_references(motions: Sequence[KnownFeatures], seed: int) -> list[Reference]:
+    """Texts with their motions, for the anchors of the retrieval judge.
+
+    Args:
+        motions: the events and features of each motion.
+        seed: decides the wording of the texts.
+    """
+    rng = np.random.default_rng([seed, 42])
+    return [
+        Reference(str(number), TaggedText(caption(events, rng)[0]), features)
+        for number, (events, features) in enumerate(motions)
     ]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from atom.evaluation.agreement import LEVELS, round_to_levels
 from atom.events import Composition, Task
+from atom.judging.judged_prompt import PlainPrompt
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,11 @@ class CalibrationClip:
     joints: np.ndarray
     truth: float
     change: str = ""
+
+    @property
+    def prompt(self) -> PlainPrompt:
+        """What a judge needs of its prompt."""
+        return PlainPrompt(self.text, self.expected, self.task)
 
 
 def level_counts(clips: Iterable[CalibrationClip]) -> dict[str, list[int]]:

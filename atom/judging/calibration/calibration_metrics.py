@@ -21,7 +21,7 @@ from atom.evaluation.agreement import (
     weighted_kappa,
 )
 from atom.evaluation.resampling import Measure, PromptBootstrap
-from atom.events import ACTIONS, TASKS, Composition
+from atom.events import TASKS, Composition, is_countable
 from atom.judging import rubric
 from atom.judging.calibration.calibration_clip import CalibrationClip
 
@@ -196,7 +196,7 @@ def _event_errors(
             yield "invented", action in judged_counts
             continue
         yield "missed", action not in judged_counts
-        if action in judged_counts and ACTIONS[action].countable:
+        if action in judged_counts and is_countable(action):
             yield "miscounted", true_counts[action] != judged_counts[action]
     matches = rubric.match_actions([action for action, _ in true_events], [action for action, _ in judged_events])
     for (_, earlier, _), (_, later, _) in combinations(matches, 2):

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 
 from atom.errors import AtomError
 from atom.evaluation.agreement import LEVELS
-from atom.events import TASKS, Composition, Event
+from atom.events import TASKS, Composition, Event, describe_action, is_known
 from atom.judging import rubric
 from atom.judging.calibration.calibration_clip import CalibrationClip
 from atom.motion.motion_files import read_motion
 from atom.prompts.grammar import prompt_id
-from atom.prompts.reading import read_text
+from atom.prompts.reading import canonical_action, read_text
 
 
 def read_labelled_clips(path: str | Path) -> list[CalibrationClip]:
@@ -26,7 +26,8 @@ def read_labelled_clips(path: str | Path) -> list[CalibrationClip]:
 
     - `motion`: a file of joints or features, relative to the folder of the set and inside of it;
     - `text`, from which the expected events are read, and `task`;
-    - one of `events`, the performed events as a list of {action, count}, or `score`, a person's score from 1 to 5.
+    - one of `events`, the performed events as a list of {action, count}, or `score`, a person's score from 1 to 5. An
+      action is the name of a known one, or plain words such as `throws a ball with the left hand`.
 
     Raises AtomError, in one line, that says what is wrong with the first faulty row and where the others are.
     """
@@ -97,7 +98,7 @@ def _read_clip(row: Any, folder: Path, clips_per_prompt: Counter[str]) -> Calibr
     if row.get("score") is not None:
         performed, truth = None, _score(row["score"])
     else:
-        performed = _read_performed(row["events"])
+        performed = _read_performed(row["events"], parsed.events)
         truth = rubric.score(task, parsed.events, performed)
     joints = read_motion(folder / _check_path(row["motion"]))
     name = prompt_id(text, task, parsed.events)
@@ -112,7 +113,7 @@ def _score(score: Any) -> float:
     return float(score)
 
 
-def _read_performed(events: Any) -> Composition:
+def _read_performed(events: Any, expected: Composition) -> Composition:
     if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
         raise AtomError(f"events {events!r} are no list of {{action, count}}")
     performed = []
@@ -121,8 +122,21 @@ def _read_performed(events: Any) -> Composition:
         count = 1 if count is None else count
         if not isinstance(action, str) or isinstance(count, bool) or not isinstance(count, int):
             raise AtomError(f"event {event!r} needs an action's name and a whole count")
-        performed.append(Event(action, count))
+        performed.append(Event(_name_action(action, count, expected), count))
     return tuple(performed)
+
+
+def _name_action(words: str, count: int, expected: Composition) -> str:
+    """The action that some words name: an expected one, a known one, or the open one that the reader finds in them."""
+    words = " ".join(words.replace("_", " ").lower().split())
+    for event in expected:
+        if words in (describe_action(event.action), event.phrase.lower()):
+            return event.action
+    if is_known(name := words.replace(" ", "_")):
+        return name
+    found = read_text(words).events
+    name = found[0].action if len(found) == 1 else words
+    return canonical_action(words if count > 1 and is_known(name) else name, count=count)
 
 
 def _check_path(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from atom.config import VisionConfig
-from atom.events import Event, Task, is_countable
+from atom.events import Event, Task, counts_repetitions
 from atom.judging.detected_events import DetectedEvent, sort_and_merge
 from atom.judging.judgement import Judgement, judge_events
 from atom.judging.vision.questions import (
@@ -24,6 +24,7 @@ from atom.llm_client.structured import StructuredAnswer, SupportsAsk, ask_struct
 from atom.prompts.reading import read_text
 
 MAX_REPETITIONS = 30  # the most repetitions that an answer may give for one occurrence
+_BETWEEN_ACTS = frozenset({"stand", "breathe", "remain", "stay", "wait", "pause", "rest", "idle"})  # first words
 FIRST_MOTION, SECOND_MOTION = "First motion:", "Second motion:"
 
 
@@ -113,8 +114,8 @@ async def compare_motions(
 def to_detected_events(answer: EventsAnswer, actions: Sequence[str], frames: int) -> list[DetectedEvent]:
     """Turn the answer of a model into events in order of time.
 
-    Other actions that the model names count too, known or open. They are put at the end, because the question does not
-    ask where they happen.
+    Other actions that the model names count too, known or open, but for what any body does between its acts, such as
+    standing. They are put at the end, because the question does not ask where they happen.
 
     Args:
         answer: the answer to the decomposed question.
@@ -124,7 +125,7 @@ def to_detected_events(answer: EventsAnswer, actions: Sequence[str], frames: int
     detected = [
         DetectedEvent(
             action=(action := actions[listed.number - 1]),
-            count=occurrence.times if is_countable(action) else 1,
+            count=occurrence.times if counts_repetitions(action) else 1,
             start=min(max(occurrence.first_frame, 0), frames - 1),
             end=min(max(occurrence.last_frame, 0), frames - 1) + 1,
         )
@@ -136,7 +137,7 @@ def to_detected_events(answer: EventsAnswer, actions: Sequence[str], frames: int
         detected += [
             DetectedEvent(event.action, event.count or 1, frames, frames, confidence=0.5)
             for event in events
-            if event.action not in actions
+            if event.action not in actions and event.action.split()[0] not in _BETWEEN_ACTS
         ]
     return sort_and_merge(detected)
 

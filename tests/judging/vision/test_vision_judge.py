@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,6 +98,37 @@ def test_other_actions_that_the_lexicon_knows_cost_precision_and_the_rest_does_n
     harmless = judged(events_answer([(4, 40, 2)], [(50, 90, 1)], others=["breathes", "?", "jumps once more"])).judgement
     assert extra.score < 5 and not extra.exact and "squat" in extra.rationale
     assert harmless.score == 5
+
+
+OPEN_SUBJECT = JudgeInput(
+    SUBJECT.pictures,
+    100,
+    "a person juggles three balls twice, then waves with the left hand",
+    (Event("juggle ball", 2, "juggles three balls twice"), Event("wave_left", None, "waves with the left hand")),
+    "temporal",
+)
+
+
+def test_open_actions_are_listed_in_plain_words_without_count_or_order():
+    events = OPEN_SUBJECT.events
+    question = build_events_question(events, 100)
+    assert question == build_events_question(events[::-1], 100)
+    assert list_actions(events) == ["juggle ball", "wave_left"] and "1. juggle ball\n2. waves" in question
+    assert "twice" not in question and "three" not in question
+    assert question == build_events_question(
+        [replace(event, count=4) if event.count else event for event in events], 100
+    )
+
+
+def test_open_actions_are_scored_as_known_ones_are():
+    right = judged(events_answer([(4, 40, 2)], [(50, 90, 1)]), OPEN_SUBJECT).judgement
+    assert right.score == 5 and right.exact and right.detected[0].action == "juggle ball"
+    missing = judged(events_answer([], [(50, 90, 1)]), OPEN_SUBJECT).judgement
+    assert missing.score == 2.5 and "Missing: juggle ball" in missing.rationale
+    others = ["does a cartwheel", "kicks with the right leg twice", "stands still at the end", "juggle ball"]
+    extra = judged(events_answer([(4, 40, 2)], [(50, 90, 1)], others=others), OPEN_SUBJECT).judgement
+    assert [(seen.action, seen.count) for seen in extra.detected[2:]] == [("do cartwheel", 1), ("kick_right", 2)]
+    assert extra.score < 4 and not extra.exact
 
 
 @pytest.mark.parametrize(

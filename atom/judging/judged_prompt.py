@@ -1,0 +1,29 @@
+"""What a judge needs of a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from atom.events import Event, Task
+
+
+class JudgedPrompt(Protocol):
+    """A prompt: its text, its events in order, and the task whose rubric applies."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def events(self) -> Sequence[Event]: ...
+    @property
+    def task(self) -> Task: ...
+
+
+@dataclass(frozen=True)
+class PlainPrompt:
+    """A prompt without an id or a split. `text` may be empty for a judge that only reads the events."""
+
+    text: str
+    events: Sequence[Event]
+    task: Task
