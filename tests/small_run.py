@@ -10,7 +10,7 @@ from storage import MOTIONS, PREFERENCES, PROMPTS, SCORES, Recipe, Store
 
 TEST = range(7)  # prompt p3 has the motions base3 and tuned3
 SCRIPT = "<script>alert(1)</script>"
-EVENTS = [{"action": "jump_up", "phrase": "jumps", "count": 2}]
+EVENTS = [{"action": "jump_up", "phrase": "jumps", "count": 2, "group": None}]
 RUN = "20260101-000000-000-small"
 
 

@@ -26,6 +26,7 @@ preferences_app = typer.Typer(help="Export the preference pairs of a run, check 
 # Does not match the stages of baselines, whose name stands before the round.
 _STAGE_NAME = re.compile(r"preferences(?: round (\d+))?")
 _MAX_QUARANTINED = 20
+_READABLE_VERSIONS = (3, PREFERENCES.version)  # the events of version 3 have no group, which is then null
 
 
 @preferences_app.command()
@@ -152,7 +153,7 @@ def _keys_by_round(record: Mapping[str, Any]) -> dict[int, list[str]]:
 
 def _read_pairs(store: Store, record: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     version = store.manifest("preferences", key).recipe["schema_version"]
-    if version != PREFERENCES.version:
+    if version not in _READABLE_VERSIONS:
         raise AtomError(
             f"run {record['run_id']} wrote version {version} of the preferences table, not {PREFERENCES.version}: it "
             "is a run of another version of atom; run it again"

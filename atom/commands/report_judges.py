@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def judges(
     """Compare all judges that scored motions of a run, and people who voted: mean score, cost, agreement."""
     from atom.report.judge_comparison import compare_judge_scores
     from atom.report.run_tables import RunTables
+    from atom.report.wording import describe_coverage
 
     artifacts = open_store(store)
     with Console(stderr=True).status("reading the scores"):
@@ -44,9 +46,9 @@ def judges(
             raise AtomError(f"no judge scored a motion of run {tables.run_id}: name another run, or resume it")
         comparison = compare_judge_scores(rows)
     if as_json:
-        print(json.dumps(comparison, allow_nan=False))
+        print(json.dumps(comparison | {"coverage": list(map(asdict, tables.coverage))}, allow_nan=False))
     else:
-        _print_comparison(comparison)
+        _print_comparison(comparison, describe_coverage(tables.coverage))
 
 
 def _collect_rows(store: Store, tables: Any, votes_file: Path | None) -> pd.DataFrame:
@@ -61,7 +63,7 @@ def _collect_rows(store: Store, tables: Any, votes_file: Path | None) -> pd.Data
     return pd.concat([table[list(COLUMNS)].astype(object) for table in (judged, people)])
 
 
-def _print_comparison(comparison: Mapping[str, Any]) -> None:
+def _print_comparison(comparison: Mapping[str, Any], notes: Sequence[str]) -> None:
     out = Console()
     table = Table(
         "judge",
@@ -79,6 +81,8 @@ def _print_comparison(comparison: Mapping[str, Any]) -> None:
             f"{judge['seconds']:.2f}",
         )
     out.print(table)
+    for note in notes:
+        out.print(note, markup=False, highlight=False)
     for pair in comparison["pairs"]:
         title = f"{pair['judges'][0]} and {pair['judges'][1]}, {pair['n']} motions of {pair['prompts']} prompts"
         out.print(title, style="italic", markup=False, highlight=False)

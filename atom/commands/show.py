@@ -79,6 +79,7 @@ def show(
     """
     from atom.report.run_query import query_run
     from atom.report.run_tables import RunTables
+    from atom.report.wording import describe_coverage
 
     if as_json and as_csv:
         raise AtomError("--json and --csv contradict each other, give one of them")
@@ -95,14 +96,15 @@ def show(
     elif as_csv:
         print(rows.head(limit or len(rows)).to_csv(index=False), end="")
     else:
-        _print_rows(tables.run_id, what, rows, limit or _DEFAULT_LIMIT)
+        notes = describe_coverage(tables.coverage) if what == "scores" else ()
+        _print_rows(tables.run_id, what, rows, limit or _DEFAULT_LIMIT, notes)
 
 
 def _to_records(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return json.loads(rows.to_json(orient="records"))  # to_json writes missing values as null
 
 
-def _print_rows(run_id: str, what: str, rows: pd.DataFrame, limit: int) -> None:
+def _print_rows(run_id: str, what: str, rows: pd.DataFrame, limit: int, notes: Sequence[str] = ()) -> None:
     out = Console()
     shown = _merge_columns(what, rows.head(limit))
     numbers = set(shown.select_dtypes("number").columns)
@@ -115,6 +117,8 @@ def _print_rows(run_id: str, what: str, rows: pd.DataFrame, limit: int) -> None:
         out.print(table)
     count = f"{min(limit, len(rows)):,} of {len(rows):,}" if len(rows) > limit else f"{len(rows):,}"
     out.print(f"{count} {what} of run {run_id}", markup=False, highlight=False, style="dim", soft_wrap=True)
+    for line in notes:
+        out.print(line, markup=False, highlight=False, style="dim", soft_wrap=True)
 
 
 def _merge_columns(what: str, rows: pd.DataFrame) -> pd.DataFrame:
@@ -126,7 +130,8 @@ def _merge_columns(what: str, rows: pd.DataFrame) -> pd.DataFrame:
         ]
         return rows.assign(**{"chosen, rejected": ids, "scores": scores})
     if what == "scores":
-        rows = rows.assign(**{"seen, and why": rows["seen"] + "\n" + rows["rationale"]})
+        why = rows["rationale"].where(rows["error"].isna(), rows["error"])
+        rows = rows.assign(**{"seen, and why": (rows["seen"] + "\n" + why).str.lstrip("\n")})
     return rows.assign(motion=rows["motion_id"] + "\n" + rows["prompt"]) if what in ("motions", "scores") else rows
 
 

@@ -116,7 +116,7 @@ def describe_run_preferences(record: Mapping[str, Any], rounds: Sequence[int]) -
         "motions a prompt": generation["candidates"],
         "temperature": generation["temperature"],
         "judge": judging["judge"],
-        "judge's model": judging["vision"]["model"] if judging["judge"] == "vision" else None,
+        "judge's model": judging["vision"]["model"] if judging["judge"] in ("vision", "auto") else None,
         "least gap of scores": pairing["min_gap"],
         "most pairs a prompt": pairing["pairs_per_prompt"],
         "length guard": "none"

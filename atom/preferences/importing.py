@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from atom.errors import AtomError
-from atom.events import TASKS, Split
+from atom.events import TASKS, Event, Split
 from atom.preferences.labelled_rows import pair_to_row
 from atom.preferences.labels import LABELS, SAMPLES, SKIPPED, read_labels
 from atom.preferences.motion_strings import CODES, check_tokens, parse_motion_string
@@ -87,7 +87,7 @@ def import_preferences(path: str | Path, codes: int = CODES) -> ImportedPreferen
     TRL (score_chosen, score_rejected). A missing column is null; a missing split is that of the file's name, or train.
 
     Quarantined are rows that lack a column, codes outside of the codebook, scores outside of 1 to 5, margins outside of
-    -4 to 4, and unknown tasks, splits and degrees.
+    -4 to 4, events without an action or with a count below 1, and unknown tasks, splits and degrees.
 
     Args:
         path: a .jsonl or .parquet file, or a folder.
@@ -114,7 +114,10 @@ def import_preferences(path: str | Path, codes: int = CODES) -> ImportedPreferen
         records, to_row = _read_records(files), lambda record: _record_to_row(record, codes)
     for place, record in records:
         try:
-            rows += PREFERENCES.from_rows([_check_row(_fill_in(to_row(record)))]).to_pylist()
+            (row,) = PREFERENCES.from_rows([_check_row(_fill_in(to_row(record)))]).to_pylist()
+            for event in row["events"]:
+                Event.from_dict(event)  # raises on a count or action that no event has
+            rows.append(row)
         except (AtomError, StoreError) as error:
             quarantined.append((place, str(error).replace("row 0 of table 'preferences'", "the row")))
     if not rows:

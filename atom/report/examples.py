@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from atom.evaluation.comparison import BASE, TUNED
-from atom.events import ACTIONS
+from atom.events import counts_repetitions
 from atom.report.facts import Evidence, ExampleMotion, ExampleSet, MotionPair
 from atom.report.run_tables import RunTables
 
@@ -29,7 +29,9 @@ def choose_examples(tables: RunTables, count: int) -> list[ExampleSet]:
     if not count:
         return []
     return (
-        _choose_test_pairs(tables, count) if "evaluation" in tables.record else _choose_preference_pairs(tables, count)
+        _choose_test_pairs(tables, count)
+        if tables.record.get("evaluation")
+        else _choose_preference_pairs(tables, count)
     )
 
 
@@ -123,7 +125,8 @@ def _build_sets(
 def _build_example(tables: RunTables, row: Any, arms: tuple[str, str], judge: str) -> MotionPair:
     prompt = tables.prompts[row.prompt_id]
     sides = [
-        _build_motion(tables, arm, name, judge) for arm, name in zip(arms, (row.motion_id_first, row.motion_id_second))
+        _build_motion(tables, arm, name, judge, prompt["events"])
+        for arm, name in zip(arms, (row.motion_id_first, row.motion_id_second))
     ]
     return MotionPair(
         prompt_id=row.prompt_id,
@@ -134,7 +137,9 @@ def _build_example(tables: RunTables, row: Any, arms: tuple[str, str], judge: st
     )
 
 
-def _build_motion(tables: RunTables, arm: str, motion_id: str, judge: str) -> ExampleMotion:
+def _build_motion(
+    tables: RunTables, arm: str, motion_id: str, judge: str, events: list[dict[str, Any]]
+) -> ExampleMotion:
     score = tables.scores.get((motion_id, judge), {})
     return ExampleMotion(
         arm=arm,
@@ -142,21 +147,26 @@ def _build_motion(tables: RunTables, arm: str, motion_id: str, judge: str) -> Ex
         frames=int(tables.motions.loc[motion_id, "frames"]),
         score=score.get("score"),
         rationale=score.get("rationale") or score.get("error") or "",
-        evidence=list(_list_evidence(score)),
+        evidence=list(_list_evidence(score, events)),
     )
 
 
-def _list_evidence(score: dict[str, Any]) -> Iterable[Evidence]:
+def _list_evidence(score: dict[str, Any], events: list[dict[str, Any]]) -> Iterable[Evidence]:
     """The events of the prompt as the judge saw them, then the events that it saw besides."""
     verdicts = score.get("verdicts") or []
-    for verdict in verdicts:
+    # A judge gives a verdict on each event of the prompt, in order; only the prompt has their words and groups.
+    is_complete = [row["action"] for row in verdicts] == [row["action"] for row in events]
+    for verdict, event in zip(verdicts, events if is_complete else [{}] * len(verdicts), strict=True):
         yield Evidence(
             action=verdict["action"],
             asked=verdict["count"],
             seen=verdict["seen_count"] if verdict["found"] else 0,
             start=verdict["start"],
             end=verdict["end"],
-            countable=_is_countable(verdict["action"]),
+            countable=counts_repetitions(verdict["action"]),
+            phrase=event.get("phrase") or "",
+            uncounted=verdict["count"] is None,
+            group=event.get("group"),
         )
     listed = {(verdict["action"], verdict["start"]) for verdict in verdicts}
     for event in score.get("events") or []:
@@ -167,9 +177,5 @@ def _list_evidence(score: dict[str, Any]) -> Iterable[Evidence]:
                 seen=event["count"],
                 start=event["start"],
                 end=event["end"],
-                countable=_is_countable(event["action"]),
+                countable=counts_repetitions(event["action"]),
             )
-
-
-def _is_countable(action: str) -> bool:
-    return action not in ACTIONS or ACTIONS[action].countable

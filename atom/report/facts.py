@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from atom.events import describe_action
+from atom.judging.coverage import JudgeCoverage
 from atom.motion.skeleton import FPS
 
 FORMAT = 1
@@ -83,7 +85,8 @@ class Agreement(_Fact):
 
 class Evidence(_Fact):
     """An action that the prompt asks for `asked` times (null: not at all) and the judge saw `seen` times, from frame
-    `start` to `end`."""
+    `start` to `end`. `phrase` is what the prompt calls it, empty if unknown. Where `uncounted`, the prompt asks for it
+    without a number, and `asked` is null. Actions with the same number as `group` are to happen at the same time."""
 
     action: str
     asked: int | None
@@ -91,24 +94,42 @@ class Evidence(_Fact):
     start: int | None
     end: int | None
     countable: bool
+    phrase: str = ""
+    uncounted: bool = False
+    group: int | None = None
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether the prompt asks for it."""
+        return self.uncounted or self.asked is not None
+
+    @property
+    def name(self) -> str:
+        return describe_action(self.action)
 
     @property
     def state(self) -> Literal["found", "miscounted", "missing", "not asked"]:
-        if self.asked is None:
+        if not self.is_expected:
             return "not asked"
         if not self.seen:
             return "missing"
-        return "miscounted" if self.countable and self.seen != self.asked else "found"
+        return "miscounted" if self._is_counted and self.seen != self.asked else "found"
 
     @property
     def description(self) -> str:
         """A phrase such as "asked twice, seen once, 0.4 to 1.2 s (frames 8 to 23)"."""
-        asked = "" if self.asked is None else f"asked {_count_in_words(self.asked)}, " if self.countable else "asked, "
+        times = "" if self.asked is None or not self._is_counted else f" {_count_in_words(self.asked)}"
+        asked = f"asked{times}, " if self.is_expected else ""
         if not self.seen or self.start is None or self.end is None:
             return f"{asked}not seen"
-        seen = f"seen {_count_in_words(self.seen)}" if self.countable else "seen"
+        seen = f"seen {_count_in_words(self.seen)}" if self._is_counted else "seen"
         time = f"{self.start / FPS:.1f} to {self.end / FPS:.1f} s (frames {self.start} to {self.end - 1})"
         return f"{asked}{seen}, {time}"
+
+    @property
+    def _is_counted(self) -> bool:
+        """Whether numbers are compared and shown: not where the action can't be counted or the prompt has no number."""
+        return self.countable and not self.uncounted
 
 
 class ExampleMotion(_Fact):
@@ -120,6 +141,17 @@ class ExampleMotion(_Fact):
     score: float | None
     rationale: str
     evidence: list[Evidence]
+
+    @property
+    def evidence_by_group(self) -> list[list[Evidence]]:
+        """The evidence in order; neighbours that are to happen at the same time are in one list."""
+        groups: list[list[Evidence]] = []
+        for evidence in self.evidence:
+            if groups and evidence.group is not None and groups[-1][-1].group == evidence.group:
+                groups[-1].append(evidence)
+            else:
+                groups.append([evidence])
+        return groups
 
 
 class MotionPair(_Fact):
@@ -199,6 +231,7 @@ class RunReport(_Fact):
     scores: list[ScoreCounts]
     baselines: dict[str, list[Baseline]]
     agreement: list[Agreement]
+    coverage: list[JudgeCoverage] = []
     metrics: list[dict[str, Any]]
     preferences: dict[str, Any] | None
     tuning: list[dict[str, Any]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from atom.markdown import escape_markdown, markdown_table
 from atom.report.facts import Evidence, ExampleSet, MotionPair, RunReport
@@ -62,13 +62,14 @@ def _render_examples(examples: ExampleSet) -> Iterator[str]:
 
 def _example_rows(pair: MotionPair) -> Iterator[tuple[str, ...]]:
     for motion in pair.sides:
-        evidence = "; ".join(_describe_evidence(row) for row in motion.evidence) or motion.rationale
+        evidence = "; ".join(_describe_group(group) for group in motion.evidence_by_group) or motion.rationale
         score = "none" if motion.score is None else f"{motion.score:.1f}"
         yield pair.prompt, pair.task, f"{motion.arm} {motion.motion_id}", score, evidence
 
 
-def _describe_evidence(evidence: Evidence) -> str:
-    return f"{evidence.action.replace('_', ' ')}: {evidence.state}, {evidence.description}"
+def _describe_group(group: Sequence[Evidence]) -> str:
+    words = "; ".join(f"{evidence.name}: {evidence.state}, {evidence.description}" for evidence in group)
+    return words if len(group) == 1 else f"at the same time ({words})"
 
 
 def _fence_code(text: str) -> str:

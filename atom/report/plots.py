@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from atom.evaluation.comparison import EVENT_GROUPS
 from atom.events import TASKS
 from atom.report.facts import Change, RunReport, ScoreCounts, WinRate
-from atom.report.wording import format_interval, format_percent, join_words
+from atom.report.wording import format_interval, format_percent, join_words, name_figure
 
 BASE, TUNED, TIED = "#7f8c9a", "#d55e00", "#b9c0c9"
-SCORES = ("overall", *TASKS)
+SCORES = ("overall", *TASKS, *EVENT_GROUPS)
 _INK = "#1a1b1c"  # of text and lines; in SVG it is replaced by the colour of the page's text
 _STYLE = {
     "svg.fonttype": "none",
@@ -52,11 +53,11 @@ class Plot:
 
 @_with_style
 def plot_gains(judge: str, figures: Mapping[str, Change], name: str = "gains") -> Plot:
-    """Mean score of base and tuned, overall and by task.
+    """Mean score of base and tuned, overall, by task and by the number of events.
 
     Args:
         judge: whose scores these are.
-        figures: by task; only those in `SCORES` are drawn.
+        figures: by name; only those in `SCORES` are drawn.
         name: of the file.
 
     Returns:
@@ -71,7 +72,7 @@ def plot_gains(judge: str, figures: Mapping[str, Change], name: str = "gains") -
             ends = [change.base + change.gain_low, change.base + change.gain_high]
             axes.plot(ends, [row, row], color=TUNED, lw=2, marker="|", ms=10, zorder=2)
         axes.scatter(change.tuned, row, color=TUNED, s=50, zorder=3)
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [name_figure(name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel(f"mean score, 1 to 5, {judge} judge", parse_math=False)
     _legend(
@@ -81,7 +82,7 @@ def plot_gains(judge: str, figures: Mapping[str, Change], name: str = "gains") -
             Line2D([], [], color=TUNED, lw=2, marker="o", ms=7, label="tuned, 95 % interval of the gain"),
         ],
     )
-    words = [f"{score} {figures[score].base:.2f} to {figures[score].tuned:.2f}" for score in names]
+    words = [f"{name_figure(score)} {figures[score].base:.2f} to {figures[score].tuned:.2f}" for score in names]
     return Plot(name, f"Mean score of base and tuned by the {judge} judge: {join_words(words)}.", figure)
 
 
@@ -242,11 +243,11 @@ def plot_rewards(rows: Sequence[Mapping[str, Any]]) -> Plot:
 
 @_with_style
 def plot_gains_of_runs(judge: str, runs: Mapping[str, Mapping[str, Change]]) -> Plot:
-    """The gain of each run with its 95 % interval, overall and by task.
+    """The gain of each run with its 95 % interval, overall, by task and by the number of events.
 
     Args:
         judge: whose scores these are.
-        runs: figures by task, by run.
+        runs: figures by name, by run.
 
     Returns:
         The plot.
@@ -264,7 +265,7 @@ def plot_gains_of_runs(judge: str, runs: Mapping[str, Mapping[str, Change]]) -> 
                 axes.plot([change.gain_low, change.gain_high], [place, place], color=style["color"], lw=2)
             axes.plot(change.gain, place, ms=6, **style)
         handles.append(Line2D([], [], ms=6, lw=2, label=run.replace("$", r"\$"), **style))
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [name_figure(name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel(f"gain in mean score, {judge} judge", parse_math=False)
     figure.legend(handles=handles, frameon=False, fontsize=9, loc="outside upper left")

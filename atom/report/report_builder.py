@@ -36,8 +36,8 @@ def build_report(tables: RunTables) -> RunReport:
     record = tables.record
     if renamed := find_renamed_key(record["config"]):
         raise AtomError(
-            f"run {tables.run_id} was recorded by an earlier version ({renamed}): run it again for a report; what "
-            "the store holds is reused"
+            f"run {tables.run_id} was recorded by an earlier version ({renamed}): run it again for a report; `atom "
+            "show`, `atom runs show` and `atom report judges` still read it"
         )
     config, evaluation = record["config"], record.get("evaluation", {})
     evaluated: dict[str, Any] = {"win_rates": [], "scores": []}
@@ -55,6 +55,7 @@ def build_report(tables: RunTables) -> RunReport:
         gains={judge: _changes(figures) for judge, figures in evaluation.items()},
         baselines={judge: _baselines(figures) for judge, figures in evaluation.items()},
         agreement=[Agreement(**row) for row in record.get("agreement", [])],
+        coverage=tables.coverage,
         metrics=record.get("metrics", []),
         preferences=record.get("preferences"),
         tuning=tables.tuning_curve(),

@@ -12,7 +12,7 @@ from atom.report.html_report import render_sections
 from atom.report.metrics_table import METRICS
 from atom.report.plots import SCORES, plot_gains_of_runs
 from atom.report.sections import CHANGE_HEADER, ReportSection, ReportTable, change_row
-from atom.report.wording import GUARDS, format_percent, join_words
+from atom.report.wording import GUARDS, format_percent, join_words, name_figure
 
 
 def render_comparison(reports: Sequence[RunReport]) -> str:
@@ -65,7 +65,7 @@ def _gains_section(reports: Sequence[RunReport]) -> list[ReportSection]:
         judged = {report.run_id: report.gains[judge] for report in reports if judge in report.gains}
         plots.append(plot_gains_of_runs(judge, judged))
         rows = [
-            [run, *change_row(name.replace("_", " "), change), _describe_wins(reports, run, judge, name)]
+            [run, *change_row(name_figure(name), change), _describe_wins(reports, run, judge, name)]
             for name in (*SCORES, "exact_match")
             for run, figures in judged.items()
             if (change := figures.get(name))

@@ -55,7 +55,7 @@ def query_run(tables: RunTables, kind: RowKind, filters: RowFilters, sort: str |
         - motions: `motion_id, prompt_id, task, split, arm` (base, tuned, candidate or a baseline), `sample, seed,
           frames, score, exact, prompt`.
         - scores: `motion_id, prompt_id, task, split, arm, judge, score, exact, seen` (actions and counts in order),
-          `rationale, cost, prompt`.
+          `rationale, error` (why there is no score), `cost, prompt`.
         - pairs: `prompt_id, task, split, chosen_score, rejected_score, margin, degree, decided_by, chosen_motion_id,
           rejected_motion_id, prompt`.
 
@@ -143,12 +143,16 @@ def _query_scores(tables: RunTables, filters: RowFilters) -> pd.DataFrame:
         "exact",
         "seen",
         "rationale",
+        "error",
         "cost",
         "prompt",
     ]
     arms = tables.motions["stage"].map(_arm).to_dict()
     rows = [
-        {name: row[name] for name in ("motion_id", "prompt_id", "judge", "score", "exact", "rationale", "cost")}
+        {
+            name: row[name]
+            for name in ("motion_id", "prompt_id", "judge", "score", "exact", "rationale", "error", "cost")
+        }
         | {"arm": arms.get(row["motion_id"]), "seen": ", ".join(_format_event(event) for event in row["events"])}
         for row in tables.scores.values()
     ]

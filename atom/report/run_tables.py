@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from atom.errors import AtomError
+from atom.judging.coverage import JudgeCoverage, count_coverage
 from atom.judging.votes import aggregate_votes
 from storage import ArtifactRef, Manifest, Store
 
@@ -63,8 +64,12 @@ class RunTables:
 
     @cached_property
     def evaluation(self) -> pd.DataFrame:
-        """One row per test motion, arm and judge."""
-        return pd.DataFrame(self._rows("evaluation"))
+        """One row per test motion, arm and judge, with the number of its prompt's `events`."""
+        rows = pd.DataFrame(self._rows("evaluation"))
+        if rows.empty:
+            return rows
+        numbers = {prompt_id: len(prompt["events"]) for prompt_id, prompt in self.prompts.items()}
+        return rows.assign(events=rows["prompt_id"].map(numbers))
 
     @cached_property
     def metrics(self) -> list[Row]:
@@ -84,8 +89,14 @@ class RunTables:
     @cached_property
     def score_rows(self) -> list[Row]:
         """One row per vote of a judge on a candidate or test motion."""
-        names = [*self.round_names("scores"), *self.stage_names("test scores ")]
-        return [row for name in names for row in self._rows(name)]
+        return [row for name in self._score_stages() for row in self._rows(name)]
+
+    @cached_property
+    def coverage(self) -> list[JudgeCoverage]:
+        """What each judge scored of the candidates and the test motions."""
+        columns = ["motion_id", "judge", "score", "exact", "model", "error"]
+        refs = [ref for name in self._score_stages() for ref in self.refs(name)]
+        return count_coverage(self.store.read(ref, columns=columns).to_pylist() for ref in refs)
 
     @cached_property
     def motions(self) -> pd.DataFrame:
@@ -151,6 +162,9 @@ class RunTables:
             for ref in self._motion_refs()
             for motion_id in self.store.read(ref, columns=["motion_id"])["motion_id"].to_pylist()
         }
+
+    def _score_stages(self) -> list[str]:
+        return [*self.round_names("scores"), *self.stage_names("test scores ")]
 
     def _motion_stages(self) -> list[str]:
         return [*self.round_names("motions"), *self.stage_names("test motions ")]

@@ -7,10 +7,19 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from atom.evaluation.comparison import EVENT_GROUPS, MIN_PROMPTS
 from atom.report.facts import Change, CodeVersion, RunReport, Share
 from atom.report.metrics_table import build_metrics_table
 from atom.report.plots import SCORES, Plot, draw_plots
-from atom.report.wording import GUARDS, format_interval, format_percent, join_words, name_reward_source
+from atom.report.wording import (
+    GUARDS,
+    describe_coverage,
+    format_interval,
+    format_percent,
+    join_words,
+    name_figure,
+    name_reward_source,
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,7 @@ def _results(report: RunReport, plots: dict[str, list[Plot]]) -> list[ReportSect
 def _methods(report: RunReport, plots: dict[str, list[Plot]]) -> list[ReportSection]:
     on_policy = f"Tuning with {name_reward_source(report.config)} in the loop"
     return [
+        *_judging(report),
         *_preferences(report),
         *_tuning("Tuning on preferences", report.tuning, plots["tuning"], ("loss", "accuracy", "margin")),
         *_tuning(on_policy, report.on_policy, plots["on policy"], ("loss", "reward", "kl")),
@@ -98,7 +108,7 @@ def change_row(name: str, change: Change) -> list[str]:
         change: the figure.
 
     Returns:
-        Name, base, tuned, gain, interval and verdict.
+        Name, base, tuned, gain, interval, number of prompts and verdict.
     """
     return [
         name,
@@ -106,11 +116,12 @@ def change_row(name: str, change: Change) -> list[str]:
         f"{change.tuned:.3f}",
         f"{change.gain:+.3f}",
         format_interval(change, 3),
+        f"{change.n:,}",
         change.verdict,
     ]
 
 
-CHANGE_HEADER = ("figure", "base", "tuned", "gain", "95 % interval", "verdict")
+CHANGE_HEADER = ("figure", "base", "tuned", "gain", "95 % interval", "prompts", "verdict")
 
 
 def _gains(report: RunReport, plots: list[Plot]) -> ReportSection:
@@ -123,11 +134,16 @@ def _gains(report: RunReport, plots: list[Plot]) -> ReportSection:
     notes.append(
         "Intervals are from a paired bootstrap over prompts; a gain whose interval contains 0 is within noise."
     )
+    if any(name in report.gains[report.judge or ""] for name in EVENT_GROUPS):
+        notes.append(
+            "The score is also given by the number of events of a prompt, since more events are harder. "
+            f"Fewer than {MIN_PROMPTS} prompts are too few to call a difference."
+        )
     tables = [
         ReportTable(
             f"Gains by the {judge} judge",
             CHANGE_HEADER,
-            [change_row(name.replace("_", " "), figures[name]) for name in (*SCORES, "exact_match") if name in figures],
+            [change_row(name_figure(name), figures[name]) for name in (*SCORES, "exact_match") if name in figures],
         )
         for judge, figures in report.gains.items()
     ]
@@ -259,6 +275,22 @@ def _agreement(report: RunReport) -> list[ReportSection]:
 
 def _format_optional(value: float | None, form: str = ".2f") -> str:
     return "" if value is None else format(value, form)
+
+
+def _judging(report: RunReport) -> list[ReportSection]:
+    if not report.coverage:
+        return []
+    header = ["judge", "motions", "scored", "not judged", "failed"]
+    rows = [
+        [judge.judge, *(f"{number:,}" for number in (judge.motions, judge.scored, judge.not_judged, judge.failed))]
+        for judge in report.coverage
+    ]
+    if any(judge.by_vision is not None for judge in report.coverage):
+        header.append("by vision")
+        for row, judge in zip(rows, report.coverage):
+            row.append("" if judge.by_vision is None else f"{judge.by_vision:,}")
+    notes = describe_coverage(report.coverage) or ["All motions have a score."]
+    return [ReportSection("Judging", notes, [], [ReportTable("What each judge scored", header, rows)])]
 
 
 def _preferences(report: RunReport) -> list[ReportSection]:

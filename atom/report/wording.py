@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from atom.evaluation.comparison import EVENT_GROUPS
+from atom.judging.coverage import JudgeCoverage
 from atom.report.facts import Change, RunReport, WinRate
 
 GUARDS = {
@@ -20,8 +22,44 @@ GUARDS = {
 
 def summarise_run(report: RunReport) -> list[str]:
     """The summary of a run: the gain and the judge that measured it, how the model was tuned, whether guard metrics
-    moved. The first sentence is the most important."""
-    return list(_describe_evaluation(report) if report.gains else _describe_pairs(report))
+    moved, what was not judged. The first sentence is the most important."""
+    return [
+        *(_describe_evaluation(report) if report.gains else _describe_pairs(report)),
+        *describe_coverage(report.coverage),
+    ]
+
+
+def name_figure(figure: str) -> str:
+    """The name of a figure for people: "exact match", "2 events", "4 or more events"."""
+    if figure in EVENT_GROUPS:
+        number = figure.removeprefix("events_").replace("_", " ")
+        return f"{number} event" if number == "1" else f"{number} events"
+    return figure.replace("_", " ")
+
+
+def describe_coverage(coverage: Sequence[JudgeCoverage]) -> list[str]:
+    """What judges did not score and why, and the shares of the judge "auto", a sentence each. Empty where all judges
+    scored all motions."""
+    return [sentence for judge in coverage for sentence in _describe_judge_coverage(judge)]
+
+
+def _describe_judge_coverage(judge: JudgeCoverage) -> Iterator[str]:
+    def share(number: int) -> str:
+        return f"{number:,} of {judge.motions:,} motions ({format_percent(number / judge.motions)})"
+
+    if judge.by_vision is not None:
+        by_joints = judge.motions - judge.not_judged - judge.by_vision
+        yield (
+            f"The {judge.judge} judge sent {share(judge.by_vision)} to the vision judge and "
+            f"{by_joints:,} ({format_percent(by_joints / judge.motions)}) to the kinematic judge."
+        )
+    if judge.not_judged:
+        yield (
+            f"The {judge.judge} judge did not judge {share(judge.not_judged)}: their prompts have an event that it "
+            "can't see. They have no score and count in no mean."
+        )
+    if judge.failed:
+        yield f"The {judge.judge} judge gave no score to {share(judge.failed)}, for another reason."
 
 
 def join_words(words: Sequence[str]) -> str:

@@ -6,15 +6,17 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any, Literal
 
 from atom.errors import AtomError
-from atom.events import TASKS
+from atom.events import TASKS, describe_action
 from atom.report.run_tables import RunTables
 
 ItemKind = Literal["pairs", "training", "clips"]
 UNKNOWN_TASK = "unknown"  # of imported pairs without a task
 _ARMS = ("base", "tuned")
+_MAX_OTHER_NAME = 40  # characters of an event that another one names
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,25 @@ def _item(prompt: dict[str, Any], motion_ids: tuple[str, ...], arms: tuple[str, 
         prompt_id=prompt["prompt_id"],
         task=prompt["task"] or UNKNOWN_TASK,
         text=prompt["text"],
-        events=tuple(map(_describe_event, prompt["events"])),
+        events=tuple(_describe_events(prompt["events"])),
         motion_ids=motion_ids,
         arms=arms,
     )
 
 
+def _describe_events(events: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Each event in the words of the prompt, with those that are to happen at the same time."""
+    names = [_describe_event(event) for event in events]
+    for place, event in enumerate(events):
+        group = event.get("group")
+        others = [
+            shorten(name, _MAX_OTHER_NAME, placeholder=" …")
+            for other, name in enumerate(names)
+            if other != place and group is not None and events[other].get("group") == group
+        ]
+        yield names[place] + (f" (at the same time: {', '.join(others)})" if others else "")
+
+
 def _describe_event(event: dict[str, Any]) -> str:
-    times = f" {event['count']} times" if event["count"] > 1 else ""
-    return event["phrase"] or event["action"].replace("_", " ") + times
+    times = f" {event['count']} times" if (event["count"] or 1) > 1 else ""
+    return event["phrase"] or describe_action(event["action"]) + times

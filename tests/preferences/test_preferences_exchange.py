@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from datasets import load_dataset
@@ -26,6 +28,12 @@ from storage import PREFERENCES, StoreError
 FORMATS = ("atom", "datasets", "trl")
 ABOUT = {"name": "A set", "generator": "builtin", "judge": "kinematic"}
 EVENTS = [{"action": "jump_up", "phrase": "jumps", "count": 2}]
+
+OPEN_EVENTS = [
+    {"action": "hurl | ball", "phrase": "hurls a <b>ball</b>", "count": None, "group": 0},
+    {"action": "hum", "phrase": "", "count": None, "group": 0},
+    {"action": "step forward", "phrase": "takes 12 steps", "count": 12, "group": None},
+]
 
 
 def row(number=0, **changes):
@@ -49,7 +57,7 @@ def row(number=0, **changes):
 
 ROWS = [
     row(0),
-    row(1, prompt='ein "Text" | mit\nZeile, ü und \u2028', task="temporal"),
+    row(1, prompt='ein "Text" | mit\nZeile, ü und \u2028', task="temporal", events=OPEN_EVENTS),
     row(2, decided_by="comparison", margin=-0.2, chosen_score=4.0, rejected_score=4.2, degree="Slightly better"),
     row(
         3,
@@ -81,6 +89,33 @@ def test_an_export_read_back_is_identical(export_format, tmp_path):
     assert imported.rows == STORED
     assert (imported.quarantined, imported.skipped) == ([], 0)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("export_format", FORMATS)
+def test_missing_counts_and_groups_come_back(export_format, tmp_path):
+    export_preferences(ROWS, tmp_path / "out", export_format, about=ABOUT)
+    (found,) = [each for each in import_preferences(tmp_path / "out").rows if each["prompt_id"] == "p1"]
+    assert found["events"] == OPEN_EVENTS
+
+
+@pytest.mark.parametrize("export_format", FORMATS)
+def test_exports_of_earlier_versions_have_no_group_and_are_imported(export_format, tmp_path):
+    rows = [row(0), row(1)]  # their events have no group
+    export_preferences(rows, tmp_path / "out", export_format, about=ABOUT)
+    if export_format == "datasets":
+        path = tmp_path / "out/data/train-00000.parquet"
+        table = pq.read_table(path)
+        event = pa.struct({"action": pa.string(), "phrase": pa.string(), "count": pa.int8()})
+        events = pa.array([EVENTS] * len(rows), pa.list_(event))
+        place = table.column_names.index("events")
+        pq.write_table(table.set_column(place, "events", events), path)
+    else:
+        path = tmp_path / "out" / {"atom": "preference_labels.jsonl", "trl": "train.jsonl"}[export_format]
+        text = path.read_text()
+        assert text.count(', "group": null') == len(rows)
+        path.write_text(text.replace(', "group": null', ""))
+    imported = import_preferences(tmp_path / "out")
+    assert imported.rows == PREFERENCES.from_rows(rows).to_pylist() and not imported.quarantined
 
 
 def test_the_digest_depends_on_the_content_and_not_on_the_format(tmp_path):
@@ -311,6 +346,8 @@ BAD_ROWS = {
     "score in words": (GOOD | {"score_chosen": "high"}, "chosen_score 'high' is not a number"),
     "unknown task": (GOOD | {"task": "style"}, "unknown task 'style'"),
     "unknown degree": (GOOD | {"degree": "Best"}, "unknown degree 'Best'"),
+    "count of 0": (GOOD | {"events": [{"action": "bow", "phrase": "bows", "count": 0}]}, "count 0 of 'bow'"),
+    "no action": (GOOD | {"events": [{"action": " ", "phrase": "bows", "count": None}]}, "an action has 1 to"),
     "odd events": (GOOD | {"events": [{"action": "wave"}]}, "phrase"),
     "lone surrogate": ('{"prompt": "\\ud800", "chosen": [1], "rejected": [2]}', "prompt"),
 }

@@ -64,6 +64,7 @@ def test_the_page_has_all_sections(page):
         "Length and physics",
         "Agreement of judges",
         "Examples",
+        "Judging",
         "Preferences",
         "Tuning on preferences",
         "Cost and time",

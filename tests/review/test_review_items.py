@@ -75,3 +75,17 @@ def test_nothing_to_judge_is_an_error(tables):
     tables.record["stages"] = [stage for stage in tables.record["stages"] if stage["name"] != "test motions tuned"]
     with pytest.raises(AtomError, match=r"has no pairs of temporal to judge.*--what"):
         collect_review_items(tables, tasks=["temporal"])
+
+
+def test_open_events_are_asked_in_their_own_words_without_a_number(tables):
+    events = [
+        {"action": "hurl ball", "phrase": "hurls a ball", "count": None, "group": None},
+        {"action": "wave_left", "phrase": "", "count": None, "group": 0},
+        {"action": "hop", "phrase": "hops very carefully over a large number of small puddles", "count": 3, "group": 0},
+    ]
+    for prompt in tables.prompts.values():
+        prompt["events"] = events
+    (words,) = {item.events for item in collect_review_items(tables, "clips")}
+    assert words[0] == "hurls a ball"
+    assert words[1].startswith("wave left (at the same time: hops very carefully over a") and len(words[1]) < 70
+    assert words[2] == "hops very carefully over a large number of small puddles (at the same time: wave left)"
