@@ -13,13 +13,20 @@ export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE ?= 1
 export DO_NOT_TRACK := 1
 
-.PHONY: run test lint format bench objectives scale verify up down clean
+.PHONY: run test dev docs lint format bench objectives scale verify up down clean
 
 run: $(READY)  ## the whole pipeline on the built-in defaults; ends with a report
 	$(BIN)/atom run --store $(STORE)
 
 test: $(READY)  ## the test suite
 	$(BIN)/python -m pytest
+
+dev: $(READY)  ## what a contributor needs: tests, lint, documentation
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs]'
+
+docs: $(READY)  ## the documentation in site/; a broken link fails
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	$(BIN)/zensical build --clean --strict
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -51,6 +58,8 @@ verify: $(READY)  ## every figure that the project claims, from scratch; fails w
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[blazepose]'
 	$(BIN)/python tests/benchmarks/verify_legibility.py
 	$(BIN)/python tests/benchmarks/verify_service.py
+	$(BIN)/python tests/benchmarks/verify_reading.py
+	$(BIN)/python tests/benchmarks/verify_captions.py
 	$(BIN)/python tests/benchmarks/verify_motiongpt.py
 	$(BIN)/python tests/benchmarks/verify_orchestration.py
 	$(BIN)/python tests/benchmarks/verify_operating.py
