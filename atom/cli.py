@@ -25,6 +25,7 @@ COMMANDS = {
     "judge": "atom.commands.judge:judge_app",
     "motions": "atom.commands.motions:motions_app",
     "preferences": "atom.commands.preferences:preferences_app",
+    "prompts": "atom.commands.prompts:prompts_app",
     "review": "atom.commands.review:review_app",
     "report": "atom.commands.report:report_app",
     "store": "atom.commands.store:store_app",

@@ -130,6 +130,12 @@ def is_countable(action: str) -> bool:
     return ACTIONS[action].countable if action in ACTIONS else action_is_countable(action)
 
 
+def counts_repetitions(action: str) -> bool:
+    """Whether a judge counts how often an action happens. A text may state the number of any open action, even of one
+    that is rarely counted: "skips four times"."""
+    return action not in ACTIONS or ACTIONS[action].countable
+
+
 def get_side(action: str) -> Side | None:
     """The side of the body or the direction that an action names."""
     return ACTIONS[action].side if action in ACTIONS else action_side(action)
@@ -187,14 +193,22 @@ def number_groups(events: Iterable[Event]) -> Composition:
     return tuple(numbered)
 
 
-def assign_split(events: Iterable[Event]) -> Split:
+def assign_split(events: Iterable[Event], divide_single_events: bool = False) -> Split:
     """Assign a composition to a split: 80 % train, 10 % val, 10 % test, fixed for ever by a hash of its ordered events.
 
     Corpus, prompts and judges all use this rule, so that a held-out composition is held out everywhere. Single events
     are always in train, because a model can't compose events that it has never seen.
+
+    Args:
+        events: the composition.
+        divide_single_events: put single events by their hash, too, as captions need it whose generator was trained on
+            other data: most of them are single events.
+
+    Returns:
+        The split.
     """
     events = tuple(events)
-    if len(events) == 1:
+    if len(events) == 1 and not divide_single_events:
         return "train"
     bucket = int.from_bytes(hashlib.sha256(composition_key(events).encode()).digest()[:4], "big") % 10
     return "test" if bucket == 0 else "val" if bucket == 1 else "train"

@@ -203,7 +203,12 @@ SCORE = _field("score", pa.float32(), "1 to 5 by the task's rubric; null when th
 MODEL = _field("model", pa.string(), "the language model that was asked; null without one", nullable=True)
 USED_TOKENS = _field("tokens", pa.int32(), "tokens of the answers; rows that share an answer all count it")
 COST = _field("cost", pa.float64(), "their US dollars; null where the model's price is not known", nullable=True)
-EXACT = _field("exact", pa.bool_(), "all events, right counts, right order; null when the judge failed", nullable=True)
+EXACT = _field(
+    "exact",
+    pa.bool_(),
+    "all events, right counts, right order; null where the judge failed or sees no events",
+    nullable=True,
+)
 
 PROMPTS = _table(
     "prompts",

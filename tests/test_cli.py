@@ -84,8 +84,8 @@ MISTAKES = {
     "text for a motion": (["judge", "{}/text.npy", "a person jumps"], ["text.npy"]),
     "cut motion": (["judge", "{}/cut.npy", "a person jumps"], ["cut.npy"]),
     "wrong shape": (["judge", "{}/shape.npy", "a person jumps"], ["(10, 21, 3)", "22"]),
-    "empty text to judge": (["judge", "{}/motion.npy", ""], ["empty", "describe"]),
-    "nothing the judge knows": (["judge", "{}/motion.npy", "a person drinks tea"], ["cannot judge", "drinks"]),
+    "empty text to judge": (["judge", "{}/motion.npy", ""], ["cannot judge", "empty"]),
+    "nothing the judge knows": (["judge", "{}/motion.npy", "a person drinks tea"], ["drink tea", "--by"]),
     "unknown task": (["judge", "{}/motion.npy", "a person jumps", "--task", "x"], ["'x'", "integrity"]),
     "unknown training field": (["pretrain", "{}/o", "--work", "{}/w", "--set", "vqvae.x=1"], ["vqvae.x"]),
 }

@@ -59,6 +59,81 @@ def test_a_motion_is_judged_by_a_model_and_its_answer_is_kept(atom, mock_service
     assert status == 0 and "model saw: The person waves" in " ".join(out.split()) and "order" in out
 
 
+OPEN_TEXT = "a person jumps twice, then does a cartwheel"
+
+
+def test_auto_asks_a_model_only_where_the_kinematic_judge_can_not_see(atom, mock_service, tmp_path):
+    service, options = mock_service
+    call = ["judge", tmp_path / "right.npy", TEXT, "--task", "temporal", "--json", *options]
+    found = json.loads(atom(*call, "--by", "auto")[1])
+    assert (found["judge"], found["score"], found["tokens"]) == ("kinematic", 5, 0)
+    assert found | {"judge": ""} == json.loads(atom(*call, "--by", "kinematic")[1]) | {"judge": ""}
+    assert service.statistics()["requests"] == 0
+    call[2] = OPEN_TEXT
+    status, out, err = atom(*call, "--by", "auto")
+    found = json.loads(out)
+    assert status == 0 and service.statistics()["answered"] == 1, err
+    assert found["judge"] == "vision" and [event["action"] for event in found["asked"]] == ["jump_up", "do cartwheel"]
+    # The mock service sees two jumps and a wave: one of two is there, and one other.
+    assert 1 < found["score"] < 3 and {"action": "wave_left"}.items() <= found["seen"][-1].items()
+    assert "Missing: do cartwheel" in found["rationale"] and "wave left" in found["rationale"]
+    for by in ("kinematic", "learned"):
+        status, _, err = atom(*call, "--by", by)
+        assert status == 2 and f"the {by} judge can't see 'do cartwheel'" in err and "--by vision" in err
+
+
+def test_a_motion_is_judged_by_retrieval_without_events_or_a_service(atom, tmp_path):
+    for name, events in (("right", RIGHT), ("wrong", [Event("walk_forward"), Event("sit_down")])):
+        np.save(tmp_path / f"{name}.npy", make_motion(events, np.random.default_rng(0)).joints)
+    found = [
+        json.loads(atom("judge", tmp_path / f"{name}.npy", TEXT, "--by", "retrieval", "--json")[1])
+        for name in ("right", "wrong")
+    ]
+    assert found[0]["score"] > 4 > 2 > found[1]["score"] and found[0]["exact"] is None and found[0]["seen"] == []
+    status, out, _ = atom("judge", tmp_path / "right.npy", TEXT, "--by", "retrieval")
+    assert status == 0 and "no verdicts on single events" in " ".join(out.split())
+    status, _, err = atom("judge", tmp_path / "right.npy", OPEN_TEXT, "--by", "retrieval")
+    assert status == 2 and "does not know 'cartwheel'" in err and err.count("\n") == 1
+
+
+def test_labelled_clips_with_open_events_calibrate_every_judge(atom, mock_service, tmp_path):
+    service, options = mock_service
+    rows = [
+        {
+            "motion": "right.npy",
+            "text": TEXT,
+            "task": "temporal",
+            "events": [{"action": "jump_up", "count": 2}, {"action": "waves with the left hand"}],
+        },
+        {
+            "motion": "wrong.npy",
+            "text": TEXT,
+            "task": "temporal",
+            "events": [{"action": "wave_left"}, {"action": "jumps", "count": 3}],
+        },
+        {
+            "motion": "right.npy",
+            "text": OPEN_TEXT,
+            "task": "temporal",
+            "events": [{"action": "jump_up", "count": 2}, {"action": "waves with the left hand"}],
+        },
+    ]
+    (tmp_path / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    by = [word for name in ("vision", "auto", "kinematic", "retrieval") for word in ("--by", name)]
+    call = ["judge", "calibrate", "-o", tmp_path / "out", "--labelled", tmp_path / "set.jsonl", *by, *options]
+    status, _, err = atom(*call)
+    assert status == 0, err
+    judges = json.loads((tmp_path / "out" / "calibration.json").read_text())["judges"]
+    scored = {name: (result["overall"]["n"], result["overall"]["unscored"]) for name, result in judges.items()}
+    vision = "atom-mock_service, sheet, events"
+    assert scored == {vision: (3, 0), f"auto, {vision}": (3, 0), "kinematic judge": (2, 1), "retrieval judge": (2, 1)}
+    assert judges[vision]["overall"]["absolute_error"]["value"] == pytest.approx(0, abs=0.01)
+    assert judges["retrieval judge"]["overall"]["missed"]["n"] == 0
+    table = pd.read_parquet(tmp_path / "out" / "clips.parquet")
+    assert table[table["judge"] == "kinematic judge"]["error"].str.contains("can't see 'do cartwheel'").sum() == 1
+    assert service.statistics()["answered"] == 3  # auto asks about one clip, which vision has asked about
+
+
 def test_two_motions_are_compared_in_both_orders(atom, mock_service, tmp_path):
     service, options = mock_service
     call = ["judge", "compare", tmp_path / "wrong.npy", tmp_path / "right.npy", TEXT, "--task", "temporal", *options]
@@ -105,7 +180,10 @@ def test_a_calibration_writes_a_report_and_the_rows(atom, mock_service, tmp_path
 
 
 MISTAKES = {
-    "unknown judge": (["judge", "{}/right.npy", TEXT, "--by", "oracle"], ["'oracle'", "kinematic or vision"]),
+    "unknown judge": (
+        ["judge", "{}/right.npy", TEXT, "--by", "oracle"],
+        ["'oracle'", "kinematic, learned, vision, auto or retrieval"],
+    ),
     "unknown judge to calibrate": (["judge", "calibrate", "-o", "{}/o", "--by", "oracle"], ["'oracle'", "learned"]),
     "unknown form": (["judge", "calibrate", "-o", "{}/o", "--form", "film", "--prompts", "1"], ["'film'", "sheet"]),
     "no key": (["judge", "{}/right.npy", TEXT, "--by", "vision"], ["no key", "OPENAI_API_KEY"]),

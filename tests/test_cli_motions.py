@@ -11,6 +11,7 @@ from atom.commands.motions import motions_app
 from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
+from atom.external.motion_set import read_prompts
 from atom.motion.features import joints_to_features
 from atom.motion.motion_files import read_motion
 
@@ -72,7 +73,7 @@ def generated(tmp_path, body):
         ("a person jumps twice", "a.npy"),
         ("a person jumps twice", "b.npy"),
         ("a person bows", "c.bvh"),
-        ("a person juggles", "a.npy"),
+        ("a red table", "a.npy"),
         ("a person bows", "../a.npy"),
     ]
     lines = [json.dumps({"text": text, "file": file}) for text, file in rows]
@@ -99,16 +100,16 @@ def test_check_counts_what_can_be_used_and_names_the_rest(generated, body):
         "1 frequency, 1 integrity",
         "prompt, index.jsonl, line 4",
         "has 2 frames",
-        "juggles",
+        "a red table",
     ):
         assert words in result.stdout, result.stdout
 
 
 def test_check_fails_where_nothing_can_be_used(tmp_path, body):
     np.save(tmp_path / "a.npy", body)
-    (tmp_path / "index.csv").write_text("text,file\na [red]person[/] juggles,a.npy\n")
+    (tmp_path / "index.csv").write_text("text,file\na [red]table[/] of wood,a.npy\n")
     result = run("check", tmp_path)
-    assert result.exit_code == 1 and "[red]person[/] juggles" in result.stdout
+    assert result.exit_code == 1 and "[red]table[/] of wood" in result.stdout
     with pytest.raises(AtomError, match="no such file"):
         run_raising("check", tmp_path / "b.jsonl", "--json")
 
@@ -168,8 +169,22 @@ def test_prompts_are_written_for_a_foreign_generator(tmp_path):
     assert set(rows[0]) == {"prompt_id", "text", "task", "events", "split"} and rows[0]["events"][0]["phrase"]
     with pytest.raises(AtomError, match="unknown config key 'trains'"):
         run_raising("prompts", tmp_path / "p.jsonl", "--set", "prompts.trains=2")
-    with pytest.raises(AtomError, match="only the grammar's"):
+    with pytest.raises(AtomError, match="writer to grammar or captions"):
         run_raising("prompts", tmp_path / "p.jsonl", "--set", "prompts.writer=llm")
+
+
+def test_captions_are_written_for_a_foreign_generator(tmp_path):
+    texts = {"train": "a man juggles", "test": "a man hurls a ball"}
+    rows = [{"text": text, "split": split} for split, text in texts.items()] + [{"text": "a red table"}]
+    (tmp_path / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = ["writer=captions", f"captions={tmp_path / 'captions.jsonl'}", "tasks=[integrity]"]
+    settings += ["train_per_task=1", "test_per_task=1"]
+    options = [word for setting in settings for word in ("--set", f"prompts.{setting}")]
+    result = run("prompts", tmp_path / "p.jsonl", *options)
+    assert result.exit_code == 0 and "2 prompts, 1 train, 1 test; 1 captions are set aside" in result.stdout
+    prompts = read_prompts(tmp_path / "p.jsonl")
+    assert {(prompt.split, prompt.text) for prompt in prompts} == set(texts.items())
+    assert [event.action for prompt in prompts for event in prompt.events] == ["juggle", "hurl ball"]
 
 
 GENERATOR = """

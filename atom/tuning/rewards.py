@@ -40,7 +40,8 @@ class RewardFunction(Protocol):
 
 
 class JudgeReward:
-    """A weighted mean of a judge's score, scaled to 0 to 1, and whether the motion matches the prompt exactly."""
+    """A weighted mean of a judge's score, scaled to 0 to 1, and whether the motion matches the prompt exactly; the
+    score alone where a judge can't tell the latter."""
 
     def __init__(
         self,
@@ -66,5 +67,8 @@ class JudgeReward:
         ]
 
     def _compute_reward(self, prompt: RolloutPrompt, joints: np.ndarray) -> float:
-        judgement = self.judge.judge(joints, prompt.events, prompt.task)
-        return self.exact_weight * judgement.exact + (1 - self.exact_weight) * (judgement.score - 1) / 4
+        judgement = self.judge.judge(joints, prompt)
+        reward = (judgement.score - 1) / 4
+        if judgement.exact is None:  # a judge that sees no events has no exact match
+            return reward
+        return self.exact_weight * judgement.exact + (1 - self.exact_weight) * reward

@@ -94,7 +94,7 @@ def build_validation(config: RunConfig) -> Validation | None:
     judge = KinematicJudge(config.judging)
 
     def score(index: int, joints: np.ndarray) -> float:
-        return judge.judge(joints, prompts[index].events, prompts[index].task).score
+        return judge.judge(joints, prompts[index]).score
 
     return Validation(
         texts=tuple(prompt.text for prompt in prompts),

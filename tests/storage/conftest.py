@@ -10,7 +10,7 @@ def prompt_row(number: int = 0) -> dict:
         "prompt_id": f"p{number}",
         "text": "a person jumps twice",
         "task": "frequency",
-        "events": [{"action": "jump_up", "phrase": "jumps", "count": 2}],
+        "events": [{"action": "jump_up", "phrase": "jumps", "count": 2, "group": None}],
         "split": "train",
         "source": "grammar",
         "seed": number,

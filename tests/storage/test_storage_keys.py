@@ -139,7 +139,7 @@ def test_a_key_is_the_same_in_another_process_and_never_changes():
     pinned = {
         "stage": "motions",
         "version": 1,
-        "schema_version": 2,
+        "schema_version": 3,
         "config": {"top_k": 50},
         "seed": 0,
         "weights": {"generator": "a"},

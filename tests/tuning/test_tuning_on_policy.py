@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 from tuning_models import random_generator
 
-from atom.config import GenerationConfig, JudgingConfig, OnPolicyConfig, TuningConfig
+from atom.config import GenerationConfig, OnPolicyConfig, RunConfig, TuningConfig
 from atom.errors import AtomError
 from atom.events import Event
 from atom.generation.generator import Generator
@@ -118,11 +118,11 @@ def test_too_few_prompts_are_refused(tmp_path):
 
 
 def test_the_judge_rewards_the_joints_of_the_codes_by_score_and_exact_match(tmp_path):
-    judge, generator = make_judge("kinematic", JudgingConfig()), Generator.load()
+    judge, generator = make_judge("kinematic", RunConfig()), Generator.load()
     motions = [motion.tokens for motion in generator.sample([prompt.text for prompt in PROMPTS], [1, 2, 3])]
     rewards = JudgeReward(judge, generator.decode, 0.25, "kinematic").compute_rewards(PROMPTS, motions)
     for prompt, joints, reward in zip(PROMPTS, generator.decode(motions), rewards, strict=True):
-        judgement = judge.judge(joints, prompt.events, prompt.task)
+        judgement = judge.judge(joints, prompt)
         assert reward == 0.25 * judgement.exact + 0.75 * (judgement.score - 1) / 4
 
 
