@@ -107,8 +107,6 @@ class NounPhraseReader:
             place += 1
         head_lemma = self.tokens[head].lemma if head >= 0 else ""
         end = place
-        if number is not None and self._class(number_place + 1) == "A" and self._word(number_place + 1) == "more":
-            pass
         phrase = NounPhrase(
             start,
             max(end, start + 1),

@@ -47,7 +47,7 @@ RULES = (
     "List the events in order of happening, even where the description tells them in another order."
 )
 
-# The first example has an order other than the told one, the second has events at once.
+# The first example has another order than the text, the second has events at once.
 EXAMPLES: tuple[tuple[str, list[dict[str, str | int | None]]], ...] = (
     (
         "before bending down, a man claps his hands three times",
@@ -77,7 +77,7 @@ CAPTIONS_HEADING = "List the events of each of these descriptions:"
 _CAPTION_LINE = re.compile(r'^(\d+)\. (".*")$', re.MULTILINE)
 _ACTION = re.compile(r"[a-z][a-z' -]*")
 _WORDS = re.compile(r"[a-z]+|[0-9]+")
-_TOLD_NUMBERS = lexicon.NUMBERS | lexicon.TIMES_ADVERBS | {"couple": 2, "pair": 2}
+_NUMBER_WORDS = lexicon.NUMBERS | lexicon.TIMES_ADVERBS | {"couple": 2, "pair": 2}
 _PATHS = re.compile(r"\b(?:circles?|curves?|corner|arc|loop)\b")  # their side is a bend, which the action leaves out
 
 
@@ -290,7 +290,7 @@ def _to_caption(text: str, answers: Sequence[EventAnswer]) -> ReadCaption | str:
             return f"the action {_shorten(words)} is more than one"
         if fault := _find_side_fault(text, action, answer.side) or _find_count_fault(text, answer.count):
             return fault
-        count = None if answer.count == 1 and 1 not in _told_numbers(text) else answer.count
+        count = None if answer.count == 1 and 1 not in _stated_numbers(text) else answer.count
         side = answer.side or action_side(action)
         countable = count is not None or is_countable(action)
         events.append(CaptionEvent(text[slice(*place)], *place, action, side, count, countable))
@@ -329,9 +329,9 @@ def _find_side_fault(text: str, action: str, side: str | None) -> str | None:
     named = action_side(action)
     if side and named and side != named:
         return f"the side is {side}, and the action {action!r} names the other"
-    told = side or named
-    if told and told not in text.lower():
-        return f"the side {told} is not in the text"
+    stated = side or named
+    if stated and stated not in text.lower():
+        return f"the side {stated} is not in the text"
     if side and side not in action and not _PATHS.search(action) and not find_known_action(action, side):
         return f"the action {action!r} does not name its side, {side}"
     return None
@@ -340,13 +340,13 @@ def _find_side_fault(text: str, action: str, side: str | None) -> str | None:
 def _find_count_fault(text: str, count: int | None) -> str | None:
     if count is None or count == 1:
         return None
-    return None if count in _told_numbers(text) else f"the count {count} is not in the text"
+    return None if count in _stated_numbers(text) else f"the count {count} is not in the text"
 
 
-def _told_numbers(text: str) -> set[int]:
+def _stated_numbers(text: str) -> set[int]:
     words = _WORDS.findall(text.lower())
     # A number of many digits is none that a body can do, and Python refuses to convert the longest.
-    return {int(word) if word.isdigit() else _TOLD_NUMBERS.get(word, 0) for word in words if len(word) <= 12} - {0}
+    return {int(word) if word.isdigit() else _NUMBER_WORDS.get(word, 0) for word in words if len(word) <= 12} - {0}
 
 
 def _shorten(text: str) -> str:
