@@ -1,17 +1,22 @@
 """Events in open words: identity, countability, side, order and task are the same for known and open actions."""
 
+import hashlib
+
 import pytest
 
 from atom.errors import AtomError
 from atom.events import (
     Event,
+    assign_split,
     composition_key,
+    counts_repetitions,
     get_side,
     infer_task,
     is_countable,
     is_known,
     mirror_action,
     number_groups,
+    postures_fit,
 )
 
 
@@ -78,3 +83,38 @@ def test_groups_are_numbered_in_order_and_need_two_events():
 )
 def test_the_task_follows_from_the_events(events, task):
     assert infer_task(events) == task
+
+
+def test_the_split_of_a_composition_is_fixed_for_ever():
+    """By sha256 of its key: the first four bytes modulo ten, of which 0 is test and 1 is val."""
+    events = [Event("jump_up", count) for count in range(1, 6)]
+    for first in events:
+        for second in (Event("bow"), Event("clap", 2), Event("walk_forward")):
+            key = composition_key([first, second])
+            bucket = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) % 10
+            assert assign_split([first, second]) == {0: "test", 1: "val"}.get(bucket, "train")
+    assert {assign_split([event]) for event in events} == {"train"}
+    assert len({assign_split([Event(f"act {n}")], divide_single_events=True) for n in range(60)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("actions", "fits"),
+    [
+        (["walk_forward", "sit_down", "clap", "get_up", "bow"], True),
+        (["sit_down", "walk_forward"], False),
+        (["get_up"], False),
+        (["kneel_down", "wave_left", "jump_up"], False),
+        (["wave_left", "jump_up"], True),
+    ],
+)
+def test_who_sits_gets_up_before_walking(actions, fits):
+    assert postures_fit(map(Event, actions)) is fits
+
+
+def test_one_count_is_below_frequency_and_counts_of_open_actions_are_judged():
+    assert infer_task([Event("jump_up", 1), Event("bow")]) == "temporal"
+    assert counts_repetitions("skip") and counts_repetitions("jump_up") and not counts_repetitions("walk_forward")
+    assert mirror_action("turn_left") == "turn_right" and mirror_action("walk_forward") == "walk_forward"
+    with pytest.raises(AtomError, match="1 to 200 characters, not 201"):
+        Event("a" * 201)
+    assert Event("a" * 200).count == 1 and Event("bow", 1, "x") == Event("bow", 1, "y") != Event("bow", 1, group=0)

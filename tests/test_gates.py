@@ -107,3 +107,39 @@ def test_wrong_pairs_are_refused(changes, fault):
     with pytest.raises(AtomError, match=fault):
         gates.require_passed("preferences", gates.check_preferences([pair(), pair(**changes)]))
     gates.require_passed("preferences", gates.check_preferences([pair(), pair(margin=-0.2, decided_by="comparison")]))
+
+
+@pytest.mark.parametrize(("score", "passes"), [(1.0, True), (5.0, True), (0.99, False), (5.01, False), (None, True)])
+def test_scores_are_from_1_to_5(score, passes):
+    (check,) = gates.check_scores([{"score": score}])
+    assert check.passed is passes and check.share == float(not passes)
+
+
+def test_the_shares_of_motions_are_of_all_of_them():
+    repeated = [walk(0)] * 3
+    rows = motions(EMPTY, walk(0) * 100, *repeated, walk(1), walk(2), walk(3))
+    empty, broken, equal = gates.check_motions(rows, GateConfig())
+    assert (empty.share, broken.share, equal.share) == (1 / 8, 1 / 8, 2 / 8)
+    assert [check.limit for check in (empty, broken, equal)] == [0.2, 0.1, 0.9]
+
+
+@pytest.mark.parametrize(("size", "is_human"), [(0.2, False), (0.3, True), (2.1, True), (2.6, False)])
+def test_a_body_of_human_size_has_a_leg_of_human_length(size, is_human):
+    (_, broken, _) = gates.check_motions(motions(walk(0) * np.float32(size)), GateConfig())
+    assert (broken.share == 0) is is_human
+
+
+def test_texts_that_occur_twice_and_compositions_in_both_splits_are_shares_of_their_own():
+    rows = [
+        {"text": text, "split": split, "rejected": None, "events": [{"action": action, "count": 1}]}
+        for text, split, action in (
+            ("a", "train", "bow"), ("a", "train", "bow"), ("a", "test", "bow"), ("b", "train", "clap"),
+        )
+    ]  # fmt: skip
+    texts, compositions = gates.check_prompts(rows)
+    assert (texts.share, compositions.share) == (2 / 4, 1 / 2)
+    assert all(check.share == 0 for check in gates.check_prompts([]))
+
+
+def test_a_share_at_its_limit_passes():
+    assert gates.Check("faults", 0.2, 0.2, "").passed and not gates.Check("faults", 0.2001, 0.2, "").passed

@@ -1,6 +1,7 @@
 """Measures of agreement against published examples, identities and what chance gives."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from atom.evaluation.agreement import (
     spearman,
     weighted_kappa,
 )
+from atom.evaluation.comparison import MIN_PROMPTS
+from atom.evaluation.resampling import PromptBootstrap
 
 NAN = np.nan
 # Four observers and twelve units: Krippendorff (2011), Computing Krippendorff's Alpha-Reliability, example E.
@@ -154,3 +157,15 @@ def test_judges_are_compared_on_the_motions_that_both_scored():
         found = agreement(pd.concat([one, other, constant]), resamples=20)
     assert [row["n"] for row in found] == [6, 7, 7]
     assert found[0]["spearman"] == pytest.approx(1) and found[1]["spearman"] is None
+
+
+@pytest.mark.parametrize(("prompts", "has_interval"), [(MIN_PROMPTS - 1, False), (MIN_PROMPTS, True)])
+def test_a_figure_has_an_interval_from_six_prompts_on(prompts, has_interval):
+    """Units count as often as their prompt was drawn, and one of another prompt than asked for not at all."""
+    prompt_ids = [f"p{number}" for number in range(prompts) for _ in range(2)] + ["other"]
+    bootstrap = PromptBootstrap(prompt_ids, resamples=400)
+    units = np.arange(2 * prompts)
+    figure = bootstrap.figure(partial(share, units % 2), units)
+    assert figure == {"value": 0.5, "interval": [0.5, 0.5] if has_interval else None}
+    assert bootstrap.prompts == prompts + 1 and bootstrap.count(units) == prompts and bootstrap.count([0, 1]) == 1
+    assert bootstrap.figure(partial(share, np.array([])), np.array([], int)) == {"value": None, "interval": None}

@@ -8,8 +8,8 @@ import pytest
 
 from atom.errors import AtomError
 from atom.evaluation.agreement import agreement, cohens_kappa
-from atom.evaluation.bootstrap import mean_statistic, paired_bootstrap
-from atom.evaluation.comparison import EVENT_GROUPS, MIN_PROMPTS, compare
+from atom.evaluation.bootstrap import Difference, mean_distance_statistic, mean_statistic, paired_bootstrap
+from atom.evaluation.comparison import EVENT_GROUPS, MIN_PROMPTS, classify_difference, compare
 from atom.events import TASKS
 
 
@@ -52,6 +52,84 @@ def test_a_true_gain_is_found_overall_and_by_task():
     assert figures["length_ratio"]["base"] == pytest.approx(1.1)
     assert figures["foot_skate"]["verdict"] == "within noise"
     json.dumps(figures, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "n", "verdicts"),
+    [
+        (0.1, 0.3, 6, ("better", "worse", "higher")),
+        (-0.3, -0.1, 6, ("worse", "better", "lower")),
+        (0.0, 0.3, 6, ("within noise",) * 3),
+        (-0.3, 0.0, 6, ("within noise",) * 3),
+        (0.1, 0.3, 5, ("too few prompts",) * 3),
+        (np.nan, np.nan, 60, ("too few prompts",) * 3),
+    ],
+)
+def test_a_difference_in_words(low, high, n, verdicts):
+    difference = Difference(1.0, 1.2, 0.2, low, high, n)
+    directions = ("higher is better", "lower is better", "neutral")
+    assert tuple(classify_difference(difference, direction) for direction in directions) == verdicts
+
+
+def by_hand(number, arm, sample, descriptor, **values):
+    known = {"prompt_id": f"p{number}", "task": "temporal", "arm": arm, "sample": sample, "judge": "k", "score": 3.0}
+    return known | {"descriptor": np.array([descriptor], np.float32)} | values
+
+
+def test_figures_by_hand():
+    """Eight prompts, four of them with 100 true frames and four with 50. All motions of an arm have the same length,
+    skate and jerk; base motions lie at 0, 3 and 9 of their prompt, tuned ones at 0, 1 and 2."""
+    places = {"base": (0, 3, 9), "tuned": (0, 1, 2)}
+    values = {
+        "base": {"frames": 90, "foot_skate": 0.2, "jerk": 40.0},
+        "tuned": {"frames": 60, "foot_skate": 0.1, "jerk": 50.0},
+    }
+    table = [
+        by_hand(number, arm, sample, 100 * number + place, true_frames=100.0 if number < 4 else 50.0, **values[arm])
+        for number in range(8)
+        for arm in ("base", "tuned")
+        for sample, place in enumerate(places[arm])
+    ]
+    figures = compare(table, resamples=50)["k"]
+
+    def of(name):
+        return figures[name]["base"], figures[name]["tuned"], figures[name]["verdict"]
+
+    assert of("length_ratio") == (pytest.approx(90 / 75), pytest.approx(60 / 75), "lower")
+    assert of("foot_skate") == (pytest.approx(0.2), pytest.approx(0.1), "better")
+    assert of("jerk") == (40.0, 50.0, "worse")
+    assert of("multimodality") == (pytest.approx((3 + 9 + 6) / 3), pytest.approx((1 + 2 + 1) / 3), "lower")
+    two_each = compare([row for row in table if row["sample"] < 2], resamples=50)["k"]["multimodality"]
+    assert (two_each["base"], two_each["tuned"], two_each["n"]) == (pytest.approx(3), pytest.approx(1), 8)
+    assert "multimodality" not in compare([row for row in table if row["sample"] < 1], resamples=50)["k"]
+    between = 100 * 168 / 56  # the mean distance of two of eight prompts
+    assert of("diversity") == (pytest.approx(between), pytest.approx(between), "within noise")
+
+
+def test_prompts_that_only_one_model_has_are_counted_on_both_sides():
+    table = [by_hand(number, arm, 0, 0.0) for number in range(8) for arm in ("base", "tuned")]
+    table = [
+        row for row in table if (row["prompt_id"], row["arm"]) not in {("p0", "base"), ("p1", "tuned"), ("p2", "tuned")}
+    ]
+    figures = compare(table, resamples=50)["k"]
+    assert (
+        figures["left_out"] == {"samples_without_score": 0, "prompts_of_one_model": 3} and figures["overall"]["n"] == 5
+    )
+
+
+def test_a_prompt_that_is_drawn_twice_is_no_pair_with_itself():
+    distances = np.array([[7.0, 1, 2], [1, 7, 4], [2, 4, 7]])  # the diagonal does not count
+    found = mean_distance_statistic(distances)(np.array([[1.0, 1, 1], [2, 1, 0], [3, 0, 0], [2, 0, 1]]))
+    np.testing.assert_allclose(found, [7 / 3, 1, np.nan, 2])
+
+
+def test_the_interval_leaves_out_the_same_share_at_both_ends():
+    """A mean of 400 zeros and ones is close to normal, with the deviation 1/40."""
+    values = np.repeat([0.0, 1.0], 200)
+    for level, width in ((0.95, 1.96), (0.5, 0.674)):
+        found = paired_bootstrap(mean_statistic(0 * values), mean_statistic(values), 400, resamples=4000, level=level)
+        assert (found.base, found.tuned, found.gain) == (0.0, 0.5, 0.5)
+        assert [found.gain_low, found.gain_high] == pytest.approx([0.5 - width / 40, 0.5 + width / 40], abs=2e-3)
 
 
 def test_noise_is_called_noise():

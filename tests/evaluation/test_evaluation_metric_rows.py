@@ -51,6 +51,13 @@ def test_made_motions_come_in_the_order_of_the_texts_cut_to_the_length_of_the_re
     assert set(evaluator.lengths) == {20}
 
 
+def test_every_text_has_as_many_samples_as_the_one_with_the_fewest_in_the_order_of_their_numbers():
+    evaluator = Transparent()
+    truth = embed_references(evaluator, references(2))
+    generated = [("k0", sample, clip(sample, 20)) for sample in (4, 1, 7)] + [("k1", s, clip(s, 20)) for s in (5, 0)]
+    assert embed_generated(evaluator, truth, generated)[..., 0].tolist() == [[1, 4], [0, 5]]
+
+
 def test_a_very_short_motion_is_padded_and_a_missing_one_is_named():
     evaluator = Transparent()
     truth = embed_references(evaluator, references(2))

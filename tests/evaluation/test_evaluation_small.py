@@ -291,6 +291,7 @@ def work(corpus, tmp_path):
     return tmp_path / "work"
 
 
+@pytest.mark.slow
 def test_a_training_that_was_cut_off_ends_with_the_same_evaluator(work, corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(small_evaluator_training, "_SAVE_EVERY", 2)
     calls = []

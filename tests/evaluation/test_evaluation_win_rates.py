@@ -41,6 +41,9 @@ def test_the_mean_of_a_prompts_samples_decides_and_sums_that_differ_by_rounding_
     table.loc[(table["arm"] == "tuned") & (table["sample"] == 0), "score"] = 3.3
     table.loc[(table["arm"] == "tuned") & (table["sample"] == 1), "score"] = 2.7
     assert by_task(win_rates(table))["temporal"]["ties"]["share"] == 1.0
+    table = pd.DataFrame(rows([0.0], samples=2))
+    table["score"] = [1.65, 1.65, 1.1, 2.2]  # base, base, tuned, tuned: 1.1 + 2.2 is 3.3000000000000003
+    assert by_task(win_rates(table))["temporal"]["ties"]["share"] == 1.0
 
 
 def test_intervals_narrow_with_more_prompts_and_come_again_with_the_seed():

@@ -115,6 +115,29 @@ def test_a_table_of_motions_is_the_same_however_it_is_written(tmp_path, bodies, 
     assert len({entry.digest for entry in motion_set.entries}) == 3
 
 
+@pytest.mark.parametrize("missing", [None, float("nan"), [], " "])
+def test_a_value_that_a_format_writes_for_none_is_none(tmp_path, bodies, missing):
+    columns = dict.fromkeys(("prompt_id", "task", "split", "sample", "seed", "tokens", "events", "file"), missing)
+    rows = [columns | {"text": text, "joints": bodies["a"].tolist()} for text in (TWICE, WAVE)]
+    motion_set = read_motion_set(json_lines(tmp_path / "m.jsonl", rows))
+    assert motion_set.quarantined == []
+    for entry in motion_set.entries:
+        assert (entry.task, entry.split, entry.events, entry.seed, entry.tokens) == (None, None, None, None, ())
+        assert (entry.sample, entry.file) == (0, "")
+
+
+def test_samples_of_a_table_are_numbered_after_those_that_are_given_and_none_is_there_twice(tmp_path, bodies):
+    motion = bodies["a"].tolist()
+    samples = [None, 2, None, None, 0, 2]
+    path = json_lines(tmp_path / "m.jsonl", [{"text": TWICE, "joints": motion, "sample": n} for n in samples])
+    motion_set = read_motion_set(path)
+    assert [entry.sample for entry in motion_set.entries] == [0, 2, 3, 4]
+    assert motion_set.quarantined == [
+        ("m.jsonl, line 5", "sample 0 of this prompt is already in m.jsonl, line 1"),
+        ("m.jsonl, line 6", "sample 2 of this prompt is already in m.jsonl, line 2"),
+    ]
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_a_table_of_pandas_with_fixed_lists_and_gaps_is_read_in_any_order(tmp_path, bodies, dtype):
     """More motions than one batch holds, in uneven row groups; one row has no motion."""

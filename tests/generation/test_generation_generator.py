@@ -55,6 +55,21 @@ def test_stop_reasons_tell_how_it_ended(generator, texts):
     assert any(sample.stop_reason == "length" and len(sample.tokens) == 9 for sample in samples)
 
 
+def test_a_motion_ends_by_its_end_token_or_by_that_of_the_text(generator, monkeypatch):
+    motions, eos = generator.motions, generator.tokenizer.eos_token_id
+    code = motions.first + 5
+    answers = {
+        "end": [[motions.start, code, motions.end], [motions.start, code, eos]],
+        "length": [[motions.start, code, code], [motions.start, code, motions.start]],
+        "empty": [[motions.start, motions.end], [eos], [code, code], []],
+    }
+    rows = [ids for group in answers.values() for ids in group]
+    monkeypatch.setattr("atom.generation.generator.sample_ids", lambda *_, **__: rows)
+    samples = generator.sample(["he bows"] * len(rows), [0] * len(rows))
+    assert [sample.stop_reason for sample in samples] == [reason for reason in answers for _ in answers[reason]]
+    assert [sample.tokens for sample in samples] == [[5], [5], [5, 5], [5], [], [], [], []]
+
+
 def test_decoding_of_a_motion_does_not_depend_on_its_batch(generator):
     motions = [[1, 2, 3], [5] * 8, [], [3, 2, 1], [0]]
     together = generator.decode(motions)
@@ -82,6 +97,7 @@ def test_a_saved_generator_gives_the_same_motions(saved, texts):
     assert first.weights_hash == second.weights_hash == hash_weights(saved)
 
 
+@pytest.mark.slow
 def test_the_adapter_changes_motions_and_identity_and_can_be_switched_off(saved, adapter, texts):
     base, tuned = Generator.load(saved), Generator.load(saved, adapter=adapter)
     inputs = (texts * 4, list(range(16)))

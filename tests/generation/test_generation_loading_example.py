@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -15,6 +16,7 @@ from atom.tuning.adapter import add_adapter, save_adapter
 IDS, ANSWER = [[5, 60, 7, 1]], [[0, 200, 300]]
 
 
+@pytest.mark.slow
 def test_the_lines_of_the_card_give_the_same_logits(tmp_path):
     adapter = tmp_path / "adapter"
     model = add_adapter(Generator.load("builtin").language_model, TuningConfig(r=4, lora_alpha=8), seed=0)

@@ -37,6 +37,7 @@ def logits(generator):
     ],
     ids=["LoRA", "rank-stabilised", "DoRA", "with the output layer"],
 )
+@pytest.mark.slow
 def test_a_merged_checkpoint_equals_base_and_adapter(base, tmp_path, kind):
     adapter = write_adapter(tmp_path / "adapter", base, **kind)
     before = {path: path.read_bytes() for path in Path(base).rglob("*") if path.is_file()}

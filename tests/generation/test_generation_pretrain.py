@@ -1,5 +1,7 @@
 """`atom pretrain` at the smallest size: it writes a generator, and a training that was cut off resumes."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -31,6 +33,7 @@ TINY = [
 ]
 
 
+@pytest.mark.slow
 def test_pretraining_writes_a_generator_and_resumes_where_it_was_cut_off(tmp_path):
     calls = []
     figures = pretrain(
@@ -64,6 +67,36 @@ def test_the_loss_recovers_the_joints_of_the_features():
     joints = recover_joints(torch.from_numpy(np.stack(features)))
     for clip, expected in zip(joints.numpy(), features, strict=True):
         assert np.abs(clip - features_to_joints(expected)).max() < 1e-4
+
+
+class ReadsFirstWord:
+    """A stand-in whose every next token is 7 after the first caption and 8 after the second."""
+
+    motions = SimpleNamespace(answer=lambda codes, end: [7, 7, 8])
+    tokenizer = SimpleNamespace(eos_token_id=1)
+
+    def __init__(self, share):
+        self.share = share
+
+    def encode(self, features):
+        return [[0]]
+
+    def encode_prompts(self, texts):
+        assert texts[0] != texts[1] and len(texts[0]) == len(texts[1])
+        return torch.zeros(2, 1), torch.ones(2, 1)
+
+    def language_model(self, input_ids, attention_mask, labels):
+        shares = torch.full((2, 3, 10), 1e-9)
+        shares[:, :, 7] = torch.tensor([self.share, 1 - self.share])[:, None]
+        shares[:, :, 8] = torch.tensor([1 - self.share, self.share])[:, None]
+        return SimpleNamespace(logits=shares.log())
+
+
+@pytest.mark.parametrize(("share", "distance", "preferred"), [(1 - 1e-9, 1.0, 1.0), (0.75, 0.5, 1.0), (0.4, 0.2, 0.0)])
+def test_the_clause_order_is_measured_by_total_variation(share, distance, preferred):
+    """0 for the same distributions, 1 for those that share no token. Of three true tokens two are 7."""
+    figures = measure_clause_order(ReadsFirstWord(share), pairs=2)
+    assert figures == {"pairs": 2, "distance": pytest.approx(distance, abs=1e-3), "preferred": preferred}
 
 
 def test_the_quality_of_the_shipped_weights_is_what_training_json_says(built_in):

@@ -69,6 +69,34 @@ def test_samples_follow_the_softmax_of_the_top_k(generator, texts):
     assert stats.chisquare(counts, n * expected / expected.sum()).pvalue > 1e-3
 
 
+def test_the_nucleus_is_that_of_the_scores_over_the_temperature(generator, texts):
+    """Ten tokens at temperature 6: the likeliest that together have 0.7 are drawn, and no other. At temperature 1 fewer
+    tokens would have that share."""
+    model, n = generator.language_model, 2000
+    inputs, mask = generator.encode_prompts([texts[0]])
+    choices = torch.tensor(generator.motions.answer_ids(1)[:10])
+    with torch.inference_mode():
+        scores = model(input_ids=inputs, attention_mask=mask, decoder_input_ids=torch.zeros(1, 1, dtype=torch.long))
+        order = scores.logits[0, -1, choices].sort(descending=True)
+    nuclei = {}
+    for temperature in (1.0, 6.0):
+        shares = (order.values / temperature).softmax(0).tolist()
+        size = next(size for size in range(1, 11) if sum(shares[:size]) >= 0.7)
+        nuclei[temperature] = set(choices[order.indices[:size]].tolist())
+    answers = sample_ids(
+        T5Inference(model, choices),
+        inputs.repeat(n, 1),
+        mask.repeat(n, 1),
+        range(n),
+        stop_ids=[1],
+        temperature=6.0,
+        top_k=0,
+        max_new_tokens=1,
+        top_p=0.7,
+    )
+    assert {answer[0] for answer in answers} == nuclei[6.0] > nuclei[1.0]
+
+
 def test_noise_is_gumbel_and_depends_on_its_own_seed_alone():
     noise = GumbelNoise([5, 9], 4000)
     first, second = noise.draw(), noise.draw()
@@ -93,6 +121,17 @@ def test_the_nucleus_equals_transformers():
         expected = TopPLogitsWarper(top_p)(None, scores)
         torch.testing.assert_close(_keep_top_p(scores, top_p), expected, rtol=0, atol=0)
     assert _keep_top_p(scores, 1.0) is scores
+
+
+def test_the_nucleus_ends_where_its_probability_is_reached():
+    """Probabilities 1/4, 1/2, 1/8, 1/8: one token has 1/2, two have 3/4, and of equal ones the first is kept."""
+    scores = torch.tensor([[0.25, 0.5, 0.125, 0.125]]).log()
+    for top_p, kept in ((0.5, [1]), (0.51, [0, 1]), (0.75, [0, 1]), (0.76, [0, 1, 2]), (0.9, [0, 1, 2, 3])):
+        assert _keep_top_p(scores, top_p).isfinite()[0].nonzero()[:, 0].tolist() == kept, top_p
+
+
+def test_of_equal_scores_at_the_edge_of_the_top_k_all_are_kept():
+    assert _keep_top_k(torch.tensor([[1.0, 2.0, 1.0, 0.0]]), 2).isfinite().tolist() == [[True, True, True, False]]
 
 
 def test_words_are_drawn_only_where_the_whole_vocabulary_is_allowed(generator, texts):

@@ -33,6 +33,7 @@ BROKEN = {
     "a person walks#a/DET /NOUN#0#0": "has '/NOUN' where word/POS is expected",
     f"a person walks#{WORDS}#zero#0": "has 'zero' where seconds are expected",
     f"a person walks#{WORDS}#5#2": "from 5 to 2 s",
+    f"a person walks#{WORDS}#2#2": "from 2 to 2 s",
     f"a person walks#{WORDS}#-1#2": "from -1 to 2 s",
     f"a person walks#{WORDS}#0#inf": "from 0 to inf s",
 }

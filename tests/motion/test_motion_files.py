@@ -15,6 +15,12 @@ def test_joints_come_back_as_written(tmp_path):
     np.testing.assert_array_equal(read, joints)
 
 
+def test_four_frames_are_a_motion(tmp_path):
+    joints = moving_body(0)[:4]
+    np.save(tmp_path / "a.npy", joints)
+    np.testing.assert_array_equal(read_motion(tmp_path / "a.npy"), joints.astype(np.float32))
+
+
 def test_features_come_back_as_joints(tmp_path):
     joints = moving_body(0)
     write_motion(tmp_path / "a.npy", joints, kind="features")

@@ -72,6 +72,25 @@ def test_penetration_is_the_mean_depth():
     joints = standing()
     joints[:10, :, 1] -= 0.04
     np.testing.assert_allclose(floor_penetration(joints), 0.01)
+    joints[20:, :, 1] += 0.5  # frames above the floor do not make up for it
+    np.testing.assert_allclose(floor_penetration(joints), 0.01)
+
+
+@pytest.mark.parametrize(("lift", "stands"), [(0.024, True), (0.026, False)])
+@pytest.mark.parametrize("joint", LEFT_LEG)
+def test_a_foot_stands_while_ankle_and_toe_are_within_25_mm_of_their_level(joint, lift, stands):
+    joints = standing()
+    joints[10:20, joint, 1] += lift
+    assert foot_contacts(joints)[9:20, 0].tolist() == [stands] * 11  # the steps into and out of these frames too
+    assert foot_contacts(joints)[:9, 0].all() and foot_contacts(joints)[:, 1].all()
+
+
+@pytest.mark.parametrize(("speed", "stands"), [(0.88, True), (0.92, False)])
+def test_a_flat_foot_that_is_faster_than_a_slide_swings_unless_it_is_the_slower_one(speed, stands):
+    joints = standing()
+    joints[:, LEFT_LEG, 2] += speed / 20 * np.arange(40)[:, None]
+    contacts = foot_contacts(joints)
+    assert contacts[:, 0].tolist() == [stands] * 39 and contacts[:, 1].all()
 
 
 def test_jerk_is_the_third_derivative():

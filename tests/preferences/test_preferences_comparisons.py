@@ -26,6 +26,13 @@ def test_near_ties_are_the_best_motions_that_are_too_close_to_make_a_pair():
     assert near_ties([A, B], CONFIG, 0) == []
 
 
+@pytest.mark.parametrize(("score", "is_pair"), [(4.5, True), (4.5 - 3e-7, True), (4.5 - 3e-6, False)])
+def test_two_motions_are_either_a_pair_or_a_near_tie(score, is_pair):
+    """At the smallest gap, rounded to float32 or not, they are a pair."""
+    motions = [A, motion("e", score)]
+    assert (build_pairs(motions, CONFIG) != []) == is_pair == (near_ties(motions, CONFIG, 5) == [])
+
+
 def comparison(first, second, better):
     return {"first_motion_id": first, "second_motion_id": second, "better": better}
 

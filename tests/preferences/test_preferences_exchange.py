@@ -210,6 +210,14 @@ def test_a_new_annotation_turns_the_pair_round(tmp_path):
     assert imported["chosen_score"] == pytest.approx(3.3) and imported["margin"] == pytest.approx(-1.7)
 
 
+@pytest.mark.parametrize("export_format", FORMATS)
+def test_the_card_says_what_trl_can_not_do_with_the_export(tmp_path, export_format):
+    export_preferences(ROWS, tmp_path / "out", export_format, about=ABOUT)
+    limits = (tmp_path / "out/README.md").read_text().partition("## Limits")[2]
+    for words in ("no encoder-decoder", "each motion ends in two"):
+        assert (words in limits) == (export_format == "trl")
+
+
 def test_the_trl_format_takes_a_prompt_template(tmp_path):
     export_preferences(ROWS, tmp_path / "out", "trl", about=ABOUT, template="Generate motion: {}")
     first = json.loads((tmp_path / "out/train.jsonl").read_text().splitlines()[0])
@@ -361,6 +369,22 @@ def test_a_bad_row_is_quarantined_with_its_reason(fault, tmp_path):
     assert len(imported.rows) == 1
     ((place, message),) = imported.quarantined
     assert place == "line 1" and reason in message and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("values", "is_valid"),
+    [
+        ({"score_chosen": 5, "score_rejected": 1, "margin": 4}, True),
+        ({"score_chosen": 1, "score_rejected": 5, "margin": -4}, True),
+        ({"score_chosen": 5.01}, False),
+        ({"score_rejected": 0.99}, False),
+        ({"margin": 4.01}, False),
+        ({"margin": -4.01}, False),
+    ],
+)
+def test_scores_are_from_1_to_5_and_margins_from_minus_4_to_4(tmp_path, values, is_valid):
+    write_lines(tmp_path / "train.jsonl", GOOD | values, GOOD)
+    assert len(import_preferences(tmp_path).rows) == 1 + is_valid
 
 
 def test_skipped_pairs_are_counted_and_invalid_extensions_quarantined(tmp_path):

@@ -86,6 +86,8 @@ BAD_LINES = {
     "no path": (pair(1, sample_1={"features": 3}).line, "features of sample_1 is 3"),
     "no annotation": (pair(1).line | {"chosen": []}, "chosen"),
     "unknown choice": (pair(1, annotation("sample_3")).line, "unknown choice 'sample_3'"),
+    "unknown choice at the end": (pair(1, annotation(), annotation("sample_3")).line, "unknown choice 'sample_3'"),
+    "unknown degree at the end": (pair(1, annotation(), annotation(degree="Best")).line, "degree of preference 'Best'"),
     "odd choice": (pair(1, annotation(["sample_1"])).line, "unknown choice"),
     "unknown degree": (pair(1, annotation(degree="Best")).line, "unknown degree of preference 'Best'"),
     "no token file": (pair(1).line, "tokens/1_1_token.npy is missing"),
@@ -111,6 +113,14 @@ def test_a_bad_line_is_quarantined_with_its_reason(tmp_path, fault):
     assert found.pairs == [pair(0)]
     ((number, message),) = found.quarantined
     assert number == 3 and reason in message and "\n" not in message
+
+
+def test_only_the_last_annotation_must_be_known(tmp_path):
+    """Earlier ones may be of other tools."""
+    pairs = [pair(0, annotation("both", "Best"), annotation("sample_2"))]
+    write_labels(tmp_path, pairs)
+    found = read_labels(tmp_path)
+    assert found.pairs == pairs and found.quarantined == [] and found.pairs[0].choice == "sample_2"
 
 
 class Trap:

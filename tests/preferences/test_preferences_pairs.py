@@ -162,6 +162,34 @@ def test_the_guard_keeps_the_mean_length_difference_near_zero():
     assert limited["chosen_exact"] > 0.6
 
 
+def longer_by(prompt, *better):
+    """Motions of a prompt: one of 10 tokens and score 1, and better ones of (score, tokens more than that)."""
+    found = [motion(str(n), score, [n] * (10 + more), prompt) for n, (score, more) in enumerate(better)]
+    return [*found, motion("rejected", 1.0, [9] * 10, prompt)]
+
+
+def test_the_guard_makes_up_for_pairs_that_were_too_short_as_for_those_that_were_too_long():
+    """Of the second prompt's motions the wider gap would be first; the guard takes what moves the mean towards 0."""
+    config = PreferenceConfig(pairs_per_prompt=1, length_tolerance=0.5)
+    for first, expected in ((-5, 4), (5, -4)):
+        for wide, narrow in ((-4, 4), (4, -4)):
+            motions = longer_by("p0", (4.5, first)) + longer_by("p1", (4.5, wide), (4.0, narrow))
+            assert [pair.longer_by for pair in build_pairs(motions, config)] == [first, expected]
+
+
+def test_pairs_that_shorten_are_never_skipped_and_make_room_for_those_that_lengthen():
+    config = PreferenceConfig(pairs_per_prompt=1, length_tolerance=0.5)
+
+    def kept(*differences):
+        motions = [m for n, more in enumerate(differences) for m in longer_by(f"p{n}", (5.0, more))]
+        return [pair.longer_by for pair in build_pairs(motions, config)]
+
+    assert kept(-9, -9, -9, -9) == [-9, -9, -9, -9]
+    assert kept(40) == [] and kept(-9, -9, -9, 40) == [-9, -9, -9, 40]  # 13 after 4 pairs, at most 20 + 4 / 2
+    assert kept(-9, 60) == [-9]
+    assert kept(20, 1) == [20, 1] and kept(20, 2) == [20] and kept(21) == []  # at most 20.5 after one pair, 21 after 2
+
+
 def test_the_summary_counts_what_is_there():
     motions = [
         motion("0", 5.0, [1, 2]),
@@ -185,6 +213,14 @@ def test_the_summary_counts_what_is_there():
     assert summary["temporal"]["pairs"] == summary["temporal"]["longer_by"] == 0
     assert (summary["overall"]["prompts"], summary["overall"]["prompts_with_pairs"]) == (2, 1)
     assert summarise_selection([], [])["overall"]["pairs"] == 0
+
+
+def test_the_summary_counts_gaps_by_the_lower_edge_of_their_bin():
+    scores = [1.0, 1.49, 1.5, 1.99, 2.0 - ROUNDING / 2, 3.4]  # gaps to a rejected motion of score 0.5
+    motions = [motion(str(n), score, [n], f"p{n}") for n, score in enumerate(scores)]
+    motions += [motion("rejected", 0.5, [9], f"p{n}") for n in range(len(scores))]
+    gaps = summarise_selection(motions, build_pairs(motions, NO_GUARD))["overall"]["gaps"]
+    assert gaps == {"0.5": 2, "1.0": 2, "1.5": 1, "2.5": 1}
 
 
 def test_a_prompt_whose_motions_disagree_on_its_text_is_refused():

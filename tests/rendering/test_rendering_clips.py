@@ -158,6 +158,14 @@ def test_the_fitted_cell_is_the_largest_that_fits():
         assert larger.width > 768 or larger.height > 1024
 
 
+def test_a_cell_may_fill_the_picture_to_the_last_pixel():
+    """A cell of 200 has a caption of 20, one of 100 a caption of 14; between two cells lies a gap."""
+    for width, height, columns, rows, size in ((200, 220, 1, 1, 200), (200 + GAP + 200, 440 + GAP, 2, 2, 200)):
+        assert fit_cell_size(width, height, columns, rows) == size
+        assert fit_cell_size(width, height - 1, columns, rows) == fit_cell_size(width - 1, height, columns, rows) == 199
+    assert fit_cell_size(500, 114, 1, 1) == 100 and fit_cell_size(500, 10, 1, 1) <= 0
+
+
 def test_a_sheet_takes_columns_and_step():
     joints = motion(20)
     row = render_contact_sheet(joints, every=5, size=48, columns=4)

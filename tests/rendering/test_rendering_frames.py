@@ -152,6 +152,8 @@ def test_the_path_shows_where_the_body_went_and_will_go():
     assert (np.diff(times) >= 0).all() and times[-1] <= 59
     alphas = stroke_alphas(times, 30)
     assert alphas[0] > alphas[-1] > 0
+    past, now, future = stroke_alphas(np.array([29, 30, 31]), 30)
+    assert past == now > future  # what is reached in this very frame is past
     assert len(trace_floor_path(still)[0]) == 0
     wobbling = still + 0.03 * np.sin(np.arange(60) / 3)[:, None, None]
     assert len(trace_floor_path(wobbling)[0]) == 0

@@ -36,6 +36,15 @@ def test_a_run_without_an_evaluation_stands_beside_the_others(reports):
     assert "3 pairs of 3 of 3 prompts were built" in page and "paired" in page
 
 
+def test_the_cost_of_a_run_is_the_sum_of_its_stages_or_unknown(reports):
+    first, last = reports[0].stages[0], reports[0].stages[-1]
+    stages = [first.model_copy(update={"cost": 0.25}), last.model_copy(update={"cost": 1.5})]
+    known = reports[0].model_copy(update={"stages": stages})
+    unknown = reports[1].model_copy(update={"stages": [stages[0], last.model_copy(update={"cost": None})]})
+    assert ">1.7500<" in render_comparison([known, reports[1]]) and ">unknown<" not in render_comparison(reports[:2])
+    assert ">unknown<" in render_comparison([known, unknown])
+
+
 def test_two_different_runs_are_needed(reports):
     for few in (reports[:1], [reports[0], reports[0]]):
         with pytest.raises(AtomError, match="two or more different runs"):

@@ -1,9 +1,12 @@
 """Examples follow the rules that the report states, and show what the judge saw."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from atom.report.examples import choose_examples
+from atom.report.examples import _list_evidence, choose_examples
 from atom.report.facts import Evidence
 
 
@@ -26,6 +29,22 @@ def test_largest_gains_and_losses_are_those_of_the_table(tables):
     assert {side.motion_id.split("-")[1] for side in first.sides} == {first.prompt_id.split("-")[1]}
 
 
+def test_examples_are_in_the_order_of_their_change_and_ties_in_that_of_their_prompts(tables):
+    changes = [-1.0, -3.0, 0.0, 2.0, -3.0, 0.5, 2.0, -2.0]  # of test-0 to test-7
+    base = tables.evaluation[(tables.evaluation["judge"] == "kinematic") & (tables.evaluation["arm"] == "base")]
+    tuned = base.assign(
+        arm="tuned", score=base["score"] + base["prompt_id"].str[-1].astype(int).map(dict(enumerate(changes)))
+    )
+    rows = pd.concat([tuned, base]).sample(frac=1, random_state=0)
+    names = ("record", "motions", "scores", "prompts")
+    changed = SimpleNamespace(evaluation=rows, **{name: getattr(tables, name) for name in names})
+    sets = titled(choose_examples(changed, 3))
+    numbers = {title: [int(example.prompt_id[-1]) for example in chosen.examples] for title, chosen in sets.items()}
+    assert numbers["Largest gains"] == [3, 6, 5] and numbers["Largest losses"] == [1, 4, 7]
+    assert [example.difference for example in sets["Largest losses"].examples] == [-3.0, -3.0, -2.0]
+    assert "rose in 3 of 8 pairs" in sets["Largest gains"].rule and "fell in 4 of 8" in sets["Largest losses"].rule
+
+
 def test_the_random_ones_follow_the_seed_alone(tables):
     def drawn(seed):
         tables.record["config"]["seed"] = seed
@@ -44,6 +63,22 @@ def test_evidence_is_what_the_judge_found_missing_and_too_much(tables):
     assert base["jump_up"].state == "missing" and base["jump_up"].start is None
     assert tuned["jump_up"].state == "found" and tuned["jump_up"].seen == 2
     assert 0 <= tuned["jump_up"].start < tuned["jump_up"].end <= first.sides[1].frames
+
+
+def test_an_event_that_counts_as_not_found_was_not_seen():
+    """A judge may report how often it saw something that it does not take for the event."""
+    verdict = {"action": "jump_up", "count": 2, "found": False, "seen_count": 1, "start": None, "end": None}
+    seen = [
+        {"action": "bow", "count": 1, "start": 0, "end": 9},
+        {"action": "jump_up", "count": 1, "start": 5, "end": 9},
+    ]
+    evidence = list(_list_evidence({"verdicts": [verdict], "events": seen}, [{"action": "jump_up", "phrase": "jumps"}]))
+    assert [(found.action, found.asked, found.seen, found.state) for found in evidence] == [
+        ("jump_up", 2, 0, "missing"),
+        ("bow", None, 1, "not asked"),
+        ("jump_up", None, 1, "not asked"),
+    ]
+    assert [found.phrase for found in evidence] == ["jumps", "", ""]
 
 
 def test_evidence_in_words():

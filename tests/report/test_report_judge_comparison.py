@@ -67,6 +67,8 @@ def test_only_motions_that_both_scored_are_compared():
     assert judge["score"] == {"value": pytest.approx(7 / 3, abs=1e-4), "interval": None}
     assert (judge["cost"], judge["seconds"]) == (pytest.approx(0.02), 3.0)
     assert found["judges"]["b"]["cost"] is None
+    mixed = compared(rows("a", other, cost=[0.02, 0.04, 0.0, 0.02]), rows("b", other, cost=[0.02, None, 0.0, 0.02]))
+    assert [mixed["judges"][name]["cost"] for name in "ab"] == [pytest.approx(0.02), None]
 
 
 def test_what_is_undefined_is_null():

@@ -1,5 +1,7 @@
 """The tables of a run are found through its record alone."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -119,3 +121,36 @@ def test_a_missing_artifact_is_named_with_a_command(tables):
     del tables.record["stages"][0]["stored"]
     with pytest.raises(AtomError, match="an older version wrote it"):
         _ = tables.prompts
+
+
+def stages_of(rows):
+    """Stands for tables whose stages have these rows, or references to artifacts."""
+    return SimpleNamespace(
+        round_names=lambda name: [stage for stage in rows if stage.split(" round ")[0] == name],
+        stage_names=lambda prefix: [stage for stage in rows if stage.startswith(prefix)],
+        refs=rows.__getitem__,
+        _rows=rows.__getitem__,
+    )
+
+
+def test_the_steps_of_all_rounds_are_counted_through():
+    """The last step of a round counts, not the number of its rows."""
+    curves = {
+        "adapter": [{"step": 5, "loss": 3.0}, {"step": 10, "loss": 2.0}],
+        "adapter round 2": [{"step": 5, "loss": 1.0}, {"step": 7, "loss": 0.5}],
+        "adapter round 3": [{"step": 1, "loss": 0.1}],
+    }
+    rows = RunTables.tuning_curve(stages_of(curves))
+    assert [(row["step"], row["loss"]) for row in rows] == [(5, 3.0), (10, 2.0), (15, 1.0), (17, 0.5), (18, 0.1)]
+
+
+@pytest.mark.parametrize(
+    ("refs", "last"),
+    [
+        ({"adapter": ["a"], "adapter round 2": ["b"], "on-policy adapter": ["c"], "adapter sft": ["d"]}, "c"),
+        ({"adapter": ["a"], "adapter round 2": ["b"], "adapter sft": ["d"]}, "b"),
+        ({"adapter sft": ["d"]}, None),
+    ],
+)
+def test_the_adapter_of_a_run_is_the_last_of_its_tuning(refs, last):
+    assert RunTables.adapter.fget(stages_of(refs)) == last

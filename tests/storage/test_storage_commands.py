@@ -48,10 +48,10 @@ def test_verify_finds_damage_and_exits_with_status_1(store, recipe, row):
     assert result.exit_code == 1
     assert ref.key[:12] in result.output
     assert "part-00000.parquet has" in result.output
-    (part.parent / "manifest.json").unlink()
+    (part.parent / "_manifest.json").unlink()
     result = run("verify", store=store)
     assert result.exit_code == 1
-    assert "manifest.json is missing" in result.output
+    assert "_manifest.json is missing" in result.output
 
 
 def test_commands_without_a_store_fail_and_create_none(store):

@@ -138,7 +138,7 @@ def test_parts_and_manifest_are_those_of_a_local_store(s3, store, recipe, row):
     assert s3.read(ref) == store.read(ref)
     with s3.folder(ref) as remote_folder, store.folder(ref) as local_folder:
         names = {path.relative_to(local_folder).as_posix() for path in local_folder.rglob("*") if path.is_file()} - {
-            "manifest.json"
+            "_manifest.json"
         }
         assert {
             path.relative_to(remote_folder).as_posix() for path in remote_folder.rglob("*") if path.is_file()
@@ -148,8 +148,8 @@ def test_parts_and_manifest_are_those_of_a_local_store(s3, store, recipe, row):
     assert not remote_folder.exists()
     remote_manifest, local_manifest = (each.manifest("prompts", ref.key) for each in (s3, store))
     same_moment = {"created_at": local_manifest.created_at, "seconds": local_manifest.seconds}
-    assert replace(remote_manifest, **same_moment).to_json() == store.files.read(f"prompts/{ref.key}/manifest.json")
-    raw = s3.files.read(f"prompts/{ref.key}/manifest.json")
+    assert replace(remote_manifest, **same_moment).to_json() == store.files.read(f"prompts/{ref.key}/_manifest.json")
+    raw = s3.files.read(f"prompts/{ref.key}/_manifest.json")
     assert Manifest.from_json(raw).to_json() == raw
 
 
@@ -158,12 +158,12 @@ def test_the_manifest_is_uploaded_last(s3, server, recipe, row):
     ref = write(s3, recipe, [row()])
     puts = [request.rsplit("/", 1)[1] for request in server.requests if request.startswith("PUT")]
     assert len(puts) == 4
-    assert puts[-1] == "manifest.json"
+    assert puts[-1] == "_manifest.json"
     with fsspec.open(s3.path(ref, "clips/a.mp4"), "rb") as file:
         assert file.read() == b"video"
 
 
-@pytest.mark.parametrize("name", ["part-00000.parquet", "clips/a.mp4", "manifest.json"])
+@pytest.mark.parametrize("name", ["part-00000.parquet", "clips/a.mp4", "_manifest.json"])
 @pytest.mark.parametrize("damage", ["gone", "cut", "changed"])
 def test_damage_is_detected_and_repaired(s3, recipe, row, name, damage):
     ref = write(s3, recipe, [row()])
@@ -347,7 +347,7 @@ def test_a_stalled_or_truncated_answer_is_retried(s3, server, recipe, row, failu
     reconnect()
     monkeypatch.setattr(fsspec.get_filesystem_class("s3"), "read_timeout", 0.3)
     reconnected = Store(s3.root, retry_timeout=10)
-    reconnected.files.read(f"prompts/{ref.key}/manifest.json")
+    reconnected.files.read(f"prompts/{ref.key}/_manifest.json")
     server.failures = [failure] * 2
     assert reconnected.read_file(ref, "clips/a.mp4") == b"video"
     assert server.failures == []
@@ -415,7 +415,7 @@ def test_access_denied_on_a_manifest_keeps_gc_from_deleting(s3, server, recipe, 
 
 def test_a_manifest_that_names_files_outside_is_refused(s3, recipe, row, tmp_path):
     ref = write(s3, recipe, [row()])
-    path = f"prompts/{ref.key}/manifest.json"
+    path = f"prompts/{ref.key}/_manifest.json"
     manifest = Manifest.from_json(s3.files.read(path))
     stray = replace(manifest.files[0], path="../../../stray")
     s3.files.write(path, replace(manifest, files=[*manifest.files, stray]).to_json())

@@ -30,7 +30,7 @@ def filled(store, recipe, row):
     third = write(store, replace(recipe, stage="motions"), [[row(number) for number in range(500)], []])
     orphan = write(store, replace(recipe, stage="motions", seed=5), [[row()]])
     broken = write(store, replace(recipe, stage="scores"), [[row()]])
-    Path(store.root, "scores", broken.key, "manifest.json").write_text("{}")
+    Path(store.root, "scores", broken.key, "_manifest.json").write_text("{}")
     stage = {"name": "prompts", "keys": [first.key, second.key], "reused": 0}
     store.save_run("a", {"state": "failed", "stages": [stage]})
     again = [stage | {"reused": 2}, {"name": "motions round 2", "keys": [third.key], "reused": 0}]

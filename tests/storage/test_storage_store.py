@@ -85,7 +85,7 @@ def test_a_block_that_raises_leaves_nothing(any_store, recipe, row):
     assert not writer.folder.exists()
 
 
-@pytest.mark.parametrize("name", ["../a", "/a", "part-00001.parquet", "manifest.json", ""])
+@pytest.mark.parametrize("name", ["../a", "/a", "part-00001.parquet", "_manifest.json", ""])
 def test_file_names_stay_inside_and_apart(store, recipe, name):
     with pytest.raises(StoreError, match="can't name a file"), store.write(recipe) as writer:
         writer.file(name, b"")
@@ -101,16 +101,16 @@ def flip(path: Path):
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("name", ["part-00000.parquet", "clips/a.mp4", "manifest.json"])
+@pytest.mark.parametrize("name", ["part-00000.parquet", "clips/a.mp4", "_manifest.json"])
 @pytest.mark.parametrize("damage", [Path.unlink, truncate, flip])
 def test_damage_counts_as_absent_and_is_replaced(store, recipe, row, name, damage, caplog):
     ref = write(store, recipe, [row()])
     damage(artifact_folder(store, ref) / name)
     assert store.find("prompts", recipe.key) is None
-    unlinked_manifest = damage is Path.unlink and name == "manifest.json"
+    unlinked_manifest = damage is Path.unlink and name == "_manifest.json"
     assert store.find_problems("prompts", recipe.key)
     if not unlinked_manifest:
-        assert name.split(".")[0] in caplog.text
+        assert name.split(".")[0].lstrip("_") in caplog.text
     if name != "clips/a.mp4":
         with pytest.raises(StoreError):
             store.read(ref)
@@ -120,7 +120,7 @@ def test_damage_counts_as_absent_and_is_replaced(store, recipe, row, name, damag
 
 
 def test_every_byte_of_the_manifest_counts(store, recipe, row):
-    manifest = artifact_folder(store, write(store, recipe, [row()])) / "manifest.json"
+    manifest = artifact_folder(store, write(store, recipe, [row()])) / "_manifest.json"
     text = manifest.read_text()
     for old, new in [('"rows": 1', '"rows": 2'), ('"per_task": 2', '"per_task": 3'), ('"format": 1', '"format": 9')]:
         assert old in text

@@ -17,6 +17,7 @@ from atom.tuning.preference_trainer import tune
 from atom.tuning.process_group import ProcessGroup
 from atom.tuning.validation import build_validation
 
+pytestmark = pytest.mark.slow
 SETTINGS = {
     "tuning": {"batch_size": 10, "num_train_epochs": 2, "warmup_steps": 1, "r": 4, "lora_alpha": 8},
     "validation": {"prompts_per_task": 2, "eval_steps": 2},

@@ -41,3 +41,10 @@ def test_a_tuning_with_far_too_high_a_learning_rate_is_stopped(tmp_path):
     with pytest.raises(AtomError, match=r"diverges at step \d+.*lower tuning\.learning_rate=0\.03"):
         tune(generator, pairs, config, 0, tmp_path / "a", lambda step, *_: steps.append(step))
     assert len(steps) < 40 and not (tmp_path / "a").exists()
+
+
+def test_a_model_that_becomes_surer_of_its_answers_has_not_drifted():
+    """The drift falls where the chosen answers become likelier, however far."""
+    check_divergence(40, [2.0] * 10, [0.1] * 10, [1.0] * 10, [1.0] * 10, 1.0, "hint")
+    with pytest.raises(AtomError, match=r"drifted 1\.90"):
+        check_divergence(40, [0.1] * 10, [2.0] * 10, [1.0] * 10, [1.0] * 10, 1.0, "hint")

@@ -92,6 +92,16 @@ def test_kto_wants_chosen_above_and_rejected_below_the_kl_of_the_other_side():
     assert (chosen.grad < 0).all() and (rejected.grad > 0).all()
 
 
+@pytest.mark.parametrize(("chosen", "rejected"), [((-1.0, -3.0), (2.0, 0.0)), ((2.0, 0.0), (-1.0, -3.0))])
+def test_ktos_kl_of_a_side_is_never_below_0(chosen, rejected):
+    """The mean of -1 and -3 counts as 0, that of 2 and 0 as 1. The KL of a side moves the values of the other side."""
+    chosen_kl, rejected_kl = (max(sum(side) / 2, 0.0) for side in (chosen, rejected))
+    values = [value - rejected_kl for value in chosen] + [chosen_kl - value for value in rejected]
+    by_hand = [1 - 1 / (1 + np.exp(-0.5 * value)) for value in values]
+    assert {chosen_kl, rejected_kl} == {0.0, 1.0}
+    assert kto_pair(torch.tensor(chosen), torch.tensor(rejected), 0.5).tolist() == pytest.approx(by_hand, abs=1e-6)
+
+
 AVERAGES = torch.tensor([-0.05, -0.7, -2.5, -6.0]), torch.tensor([-1.3, -0.65, -2.5, -0.01])
 
 

@@ -1,5 +1,7 @@
 """Tuning with a judge in the loop: it learns what is rewarded, and goes on where it was cut off."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -124,6 +126,16 @@ def test_the_judge_rewards_the_joints_of_the_codes_by_score_and_exact_match(tmp_
     for prompt, joints, reward in zip(PROMPTS, generator.decode(motions), rewards, strict=True):
         judgement = judge.judge(joints, prompt)
         assert reward == 0.25 * judgement.exact + 0.75 * (judgement.score - 1) / 4
+
+
+@pytest.mark.parametrize(
+    ("score", "exact", "reward"),
+    [(3.0, True, 0.25 + 0.75 / 2), (3.0, False, 0.75 / 2), (1.0, False, 0.0), (5.0, True, 1.0), (4.0, None, 0.75)],
+)
+def test_a_score_of_1_to_5_becomes_a_reward_of_0_to_1(score, exact, reward):
+    judge = SimpleNamespace(judge=lambda joints, prompt: SimpleNamespace(score=score, exact=exact))
+    rewards = JudgeReward(judge, lambda motions: motions, 0.25, "a judge").compute_rewards(PROMPTS[:1], [[1]])
+    assert rewards == [pytest.approx(reward)]
 
 
 def test_a_motion_without_codes_has_no_reward_and_calls_no_reward_function(tmp_path):

@@ -23,7 +23,7 @@ from atom.tuning.adapter import add_adapter, get_adapter_state_dict
 from atom.tuning.adapter_trainer import compute_learning_rate
 from atom.tuning.batches import PairBatch, plan_batches
 from atom.tuning.log_probabilities import compute_pair_log_probs
-from atom.tuning.pairs import TokenizedPairs, TrainingPair, compute_pair_shapes
+from atom.tuning.pairs import PairShape, TokenizedPairs, TrainingPair, compute_pair_shapes
 from atom.tuning.preference_trainer import tune
 from atom.tuning.process_group import ProcessGroup
 
@@ -175,6 +175,7 @@ def test_a_damaged_state_says_what_to_do(pairs, tmp_path):
         tune(random_generator(), pairs, SMALL, 0, tmp_path / "a", None, tmp_path / "work")
 
 
+@pytest.mark.slow
 def test_kill_9_while_the_state_is_written_leaves_the_one_before(pairs, tmp_path):
     script = f"""
         import os, signal, torch
@@ -338,6 +339,17 @@ def test_every_pair_is_used_once_an_epoch_in_batches_of_similar_length():
     assert plan_batches(pairs, config.model_copy(update={"max_steps": 7}), seed=5) == batches[:7]
 
 
+def test_short_and_long_batches_come_in_a_random_order():
+    """Within a pool pairs are sorted by length; steps in that order would train on short answers first."""
+    pairs = [PairShape(number, number) for number in range(64)]
+    lengths = [
+        [pairs[i].length for i in batch]
+        for batch in plan_batches(pairs, SMALL.model_copy(update={"num_train_epochs": 1}), 0)
+    ]
+    assert [max(batch) - min(batch) for batch in lengths] == [3] * 16
+    assert sorted(lengths) != lengths != sorted(lengths, reverse=True)
+
+
 def test_the_learning_rate_rises_and_falls():
     rates = [compute_learning_rate(step, 100, 1e-3, 10) for step in range(100)]
     assert rates[9] == max(rates) == 1e-3
@@ -345,6 +357,15 @@ def test_the_learning_rate_rises_and_falls():
     assert 0 < rates[-1] < 1e-5
     assert compute_learning_rate(0, 1, 1e-3, 20) == 1e-3
     assert max(compute_learning_rate(step, 10, 1e-3, 20) for step in range(10)) == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("step", "share"),
+    [(0, 0.1), (4, 0.5), (9, 1), (10, 1), (35, 0.853553), (60, 0.5), (85, 0.146447), (109, 0.00024672)],
+)
+def test_the_learning_rate_is_a_line_and_then_half_a_cosine(step, share):
+    """110 steps of which 10 warm up: a quarter of the decay leaves (1 + sqrt(1/2)) / 2, the half 1/2."""
+    assert compute_learning_rate(step, 110, 2e-3, 10) == pytest.approx(2e-3 * share, rel=1e-3)
 
 
 @pytest.mark.parametrize(

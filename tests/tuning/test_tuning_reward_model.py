@@ -85,6 +85,43 @@ def test_a_pair_is_held_out_only_with_all_pairs_of_its_prompt_and_the_best_epoch
     assert card["accuracy"] == best and rows[card["epoch"] - 1]["accuracy"] == best
 
 
+def gap_of(text, gap):
+    return RewardPair(text, (1, 2, 3), (4, 5), 1.0 + gap, 1.0)
+
+
+def test_the_margin_of_a_pair_grows_with_its_gap(tmp_path):
+    """Before the first step all rewards are equal: the loss of a pair is ln(1 + exp(margin * gap))."""
+    config = CONFIG.model_copy(update={"num_train_epochs": 1, "margin": 0.5, "prompts": 64})
+    for gap in (1.0, 3.0):
+        pairs = [gap_of(text, gap) for text in TEXTS]
+        (row,) = train_reward_model(random_generator(), pairs, config, 0, tmp_path / str(gap))
+        assert row["loss"] == pytest.approx(np.log1p(np.exp(0.5 * gap)), rel=1e-5)
+
+
+@pytest.mark.parametrize(("held_out", "texts", "count"), [(0.9, 2, 1), (0.01, 3, 1), (0.5, 4, 2), (0.9, 3, 2)])
+def test_at_least_one_prompt_is_held_out_and_one_trained_on(tmp_path, held_out, texts, count):
+    config = CONFIG.model_copy(update={"num_train_epochs": 1, "held_out": held_out})
+    train_reward_model(random_generator(), [gap_of(text, 1.0) for text in TEXTS[:texts]], config, 0, tmp_path)
+    assert json.loads((tmp_path / "reward_model.json").read_text())["held_out_prompts"] == count
+
+
+def test_of_equally_good_epochs_the_first_is_kept(tmp_path):
+    """All prompts prefer the same motion, so the held-out one is right after each epoch."""
+    pairs, weights = [gap_of(text, 1.0) for text in TEXTS], []
+
+    def copy_weights(*_):
+        (state,) = (tmp_path / "work").iterdir()
+        weights.append(torch.load(state)["weights"])
+
+    config = CONFIG.model_copy(update={"num_train_epochs": 3})
+    rows = train_reward_model(random_generator(), pairs, config, 0, tmp_path, copy_weights, tmp_path / "work")
+    first = next(number for number, row in enumerate(rows) if row["accuracy"] == 1.0)
+    assert [row["accuracy"] for row in rows[first:]] == [1.0] * (3 - first) and first < 2
+    kept = load_file(tmp_path / "reward_model.safetensors")
+    assert all(torch.equal(kept[name], value) for name, value in weights[first].items())
+    assert not all(torch.equal(kept[name], value) for name, value in weights[-1].items())
+
+
 def test_rewards_of_the_training_motions_are_about_a_half(tmp_path):
     generator, pairs = random_generator(), pairs_by(share_of_low_codes)
     train_reward_model(generator, pairs, CONFIG, 0, tmp_path)

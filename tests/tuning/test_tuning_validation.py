@@ -42,6 +42,13 @@ def test_weights_that_are_clearly_worse_are_not_kept_and_counted():
     assert (best.step, best.missed) == (4, 0)
 
 
+def test_worse_means_by_more_than_the_standard_error_of_the_sample():
+    """Differences of 1 and -0.1: mean 0.45, standard error 0.55 with n - 1 and 0.39 with n in the deviation."""
+    assert update_with([3.0, 3.0], [2.0, 3.1]).step == 1
+    assert update_with([3.0, 3.0], [2.0, 2.9]).step == 0  # mean 0.55, standard error 0.45
+    assert update_with([3.0], [2.9]).step == 0  # a single prompt has no deviation
+
+
 def test_many_small_losses_in_a_row_do_not_add_up():
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 0.5, (12, 100))
