@@ -1,1 +1,17 @@
 """Motions of other generators: the sets of them, the tables they come in, and the results of MDM."""
+
+from typing import TYPE_CHECKING
+
+from atom.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from atom.external.motion_generator import FolderCounts, MotionGenerator, make_motion_folder
+    from atom.external.motion_set import (
+        ExternalMotion,
+        ExternalMotionSet,
+        derive_prompts,
+        read_motion_set,
+        read_prompts,
+    )
+
+__all__, __getattr__, __dir__ = lazy_exports(__name__)

@@ -1,0 +1,1 @@
+"""Pushes preference pairs, adapters and reports to the Hugging Face Hub."""
