@@ -8,10 +8,14 @@ from pydantic import Field
 
 from atom.config.base import ConfigSection
 
+Tracker = Literal["tensorboard", "mlflow", "trackio", "wandb", "swanlab"]  # in accelerate's words
+
 
 class ServiceConfig(ConfigSection):
-    """The OpenAI-compatible service of the language models. Models are named where they are used, since the same model
-    gives the same answers at another address."""
+    """The OpenAI-compatible service of the language models.
+
+    Models are named where they are used, since the same model gives the same answers at another address.
+    """
 
     base_url: str = Field("https://api.openai.com/v1", description="address of the API, without a key in it")
     key_variable: str = Field(
@@ -68,7 +72,8 @@ class ResourceConfig(ConfigSection):
     processes: int = Field(
         1, ge=1, description="processes that tune on preferences together, each on a GPU of its own where there are any"
     )
-    tensorboard: str | None = Field(
-        None, description="folder for TensorBoard's logs of tunings; needs atom-motion[tensorboard]"
+    trackers: tuple[Tracker, ...] = Field(
+        (), description="experiment trackers of the run's curves and gains; each needs atom-motion[NAME]"
     )
+    logging_dir: str = Field("logs", description="folder of the trackers' files")
     retries: int = Field(2, ge=0, description="retries of a failed shard")

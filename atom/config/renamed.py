@@ -37,8 +37,8 @@ _KEYS = {
     "reward_model.gradient_clip": "reward_model.max_grad_norm",
     "evaluation.cooler": "evaluation.low_temperature_factor",
     "evaluation.gallery": "evaluation.num_examples",
+    "resources.tensorboard": "resources.trackers=[tensorboard] with resources.logging_dir",
 }
-_MISSING = object()
 _VALUES = {("evaluation.baselines", "cooler"): "low_temperature"}
 
 
@@ -68,7 +68,24 @@ def find_renamed_key(config: Mapping[str, Any]) -> str | None:
     for old in _KEYS:
         section: Any = config
         for name in old.split("."):
-            section = section.get(name, _MISSING) if isinstance(section, Mapping) else _MISSING
-        if section is not _MISSING:
+            section = section.get(name) if isinstance(section, Mapping) else None
+        if section is not None:
             return new_name(old, section)
     return None
+
+
+def without_unset_keys(config: Mapping[str, Any], section: str = "") -> dict[str, Any]:
+    """A copy of a config without the old keys that are null: records of older runs name them, and they say nothing.
+
+    Args:
+        config: nested dicts.
+        section: the name of the section that it is, with a dot behind; empty for a whole config.
+
+    Returns:
+        The copy.
+    """
+    return {
+        key: without_unset_keys(value, f"{section}{key}.") if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if value is not None or f"{section}{key}" not in _KEYS
+    }
