@@ -13,13 +13,19 @@ export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE ?= 1
 export DO_NOT_TRACK := 1
 
-.PHONY: run test dev docs lint format bench objectives scale verify up down clean
+.PHONY: run test test-fast dev docs lint format bench objectives scale verify up down clean
 
 run: $(READY)  ## the whole pipeline on the built-in defaults; ends with a report
 	$(BIN)/atom run --store $(STORE)
 
-test: $(READY)  ## the test suite
-	$(BIN)/python -m pytest
+# A file of tests runs in one process, so that it shares what it sets up.
+TEST := $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+
+test: $(READY)  ## the test suite, on up to four cores
+	$(TEST)
+
+test-fast: $(READY)  ## without what needs a pipeline, a server or a browser; for the edit loop
+	$(TEST) -m "not slow"
 
 dev: $(READY)  ## what a contributor needs: tests, lint, documentation
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs]'
@@ -63,6 +69,8 @@ verify: $(READY)  ## every figure that the project claims, from scratch; fails w
 	$(BIN)/python tests/benchmarks/verify_motiongpt.py
 	$(BIN)/python tests/benchmarks/verify_orchestration.py
 	$(BIN)/python tests/benchmarks/verify_operating.py
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[notebook]'
+	$(BIN)/python tests/benchmarks/verify_notebook.py
 
 up: $(READY)  ## a Prefect server with workers, all deployments, automations and a report server
 	$(BIN)/python -m flows.operate up --store $(STORE) --port $(PORT) --reports-port $(REPORTS_PORT)

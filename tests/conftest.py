@@ -4,11 +4,22 @@ from pathlib import Path
 
 import pytest
 import torch
-from headless_browser import open_browser
+from headless_browser import EVIL_HOST, open_browser
 
 torch.set_num_threads(1)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+# Prefect or a store on S3, Chromium, and the documentation and examples as they run.
+SLOW_FIXTURES = {"server", "attacked", "team", "browser", "run_block", "run_example"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks what is slow, and begins with the pipelines, so that all processes are busy to the end."""
+    for item in items:
+        if SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker("slow")
+    items.sort(key=lambda item: item.path.parent.name != "flows")
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +48,9 @@ def atom(monkeypatch, capsys):
     return call
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory):
-    """A Chromium for the tests of one file."""
-    with open_browser(tmp_path_factory.mktemp("browser") / "profile") as opened:
+    """A Chromium for all tests of this process. `EVIL_HOST` leads it to this machine."""
+    rebind = f"--host-resolver-rules=MAP {EVIL_HOST} 127.0.0.1"
+    with open_browser(tmp_path_factory.mktemp("browser") / "profile", rebind) as opened:
         yield opened

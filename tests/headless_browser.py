@@ -22,9 +22,13 @@ _PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 _FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"),
     *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--disable-background-timer-throttling", "--disable-renderer-backgrounding"),  # tabs behind others run too
+    "--disable-backgrounding-occluded-windows",
+    "--allow-pre-commit-input",  # keeps clicks and keys that come before the first paint
     "--remote-debugging-port=0",  # a free port, which the browser writes into its profile
 )
-TIMEOUT = 60  # seconds for each step; generous, for busy machines
+TIMEOUT = 120  # seconds for each step; generous, for busy machines
+EVIL_HOST = "evil.test"  # a name that its owner makes point at this machine
 
 
 @contextmanager
@@ -120,6 +124,7 @@ class Page:
         self.session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Network", "Runtime", "Log"):
             self.call(f"{domain}.enable")
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)
         self.resize(width, height, density)
         features = [{"name": name, "value": value} for name, value in (media or {}).items()]
         self.call("Emulation.setEmulatedMedia", features=features)
@@ -128,6 +133,7 @@ class Page:
 
     def close(self) -> None:
         self.browser.call("Target.closeTarget", targetId=self.target)
+        self.browser.events = [event for event in self.browser.events if event.get("sessionId") != self.session]
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         return self.browser.call(method, self.session, **parameters)
@@ -151,7 +157,8 @@ class Page:
                 if value := self.evaluate(expression):
                     return value
             time.sleep(0.02)
-        raise AssertionError(f"still not true after {TIMEOUT} s: {expression}")
+        shown = self.evaluate("[document.visibilityState, location.href, document.body?.innerText.slice(0, 500)]")
+        raise AssertionError(f"still not true after {TIMEOUT} s: {expression}; the page is {shown}")
 
     def center_of(self, selector: str) -> tuple[float, float]:
         """x, y of the centre of the first element that matches, in pixels of the window."""

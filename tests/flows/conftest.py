@@ -1,8 +1,9 @@
-"""One real Prefect server for all flow tests."""
+"""One real Prefect server for the flow tests of a process."""
 
 import pytest
-from flow_runs import SMALL
-from prefect.settings import PREFECT_API_URL
+from flow_runs import SMALL, undrawn_plots
+from forked_process import ForkedAtom, start_fork_server
+from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
 from atom.config import load_config
@@ -12,11 +13,40 @@ from flows.pipeline import align
 @pytest.fixture(scope="session")
 def server():
     """The address of the server."""
-    with prefect_test_harness(server_startup_timeout=180):
+    without_telemetry = temporary_settings({PREFECT_SERVER_ANALYTICS_ENABLED: False})
+    with without_telemetry, prefect_test_harness(server_startup_timeout=180):
         yield PREFECT_API_URL.value()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_plots():
+    """Plots are not drawn; see `flow_runs.drawn_plots`."""
+    with undrawn_plots():
+        yield
 
 
 @pytest.fixture
 def run(server):
-    """Runs the pipeline on a few prompts: `run(root, "section.field=value", ...)` gives its record."""
-    return lambda root, *overrides: align(load_config(overrides=[*SMALL, *overrides]), str(root))
+    """Runs the pipeline on a few prompts: `run(root, "section.field=value", ..., until="scores")` gives its record."""
+    return lambda root, *overrides, until=None: align(load_config(overrides=[*SMALL, *overrides]), str(root), until)
+
+
+@pytest.fixture(scope="session")
+def fork_server(server):
+    """A process that forks others, with Prefect set to the server."""
+    start_fork_server(server)
+
+
+@pytest.fixture
+def start_run(fork_server, tmp_path_factory):
+    """Starts `atom run` in a process of its own: `start_run(root, ["section.field=value", ...])`."""
+    folder, started = tmp_path_factory.mktemp("pipes"), []
+
+    def start(root, settings):
+        set_all = [part for setting in settings for part in ("--set", setting)]
+        started.append(ForkedAtom(folder, "run", "--store", str(root), *set_all))
+        return started[-1]
+
+    yield start
+    for process in started:  # those that a failed test left running
+        process.kill()

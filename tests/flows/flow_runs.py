@@ -1,5 +1,11 @@
 """A config that runs the whole pipeline in seconds, and what to ask of a run's record."""
 
+from contextlib import contextmanager
+
+import pytest
+
+from atom.report import plots
+
 SMALL = [
     "prompts.train_per_task=4",
     "prompts.test_per_task=3",
@@ -26,3 +32,23 @@ def computed(record):
         for stage in record["stages"]
         if stage["shards"] > stage["reused"]
     }
+
+
+_draw = plots._encode
+_EMPTY = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<svg></svg>"}
+
+
+@contextmanager
+def undrawn_plots():
+    """Runs write empty plots: drawing takes most of the time of a small run, and tests/report tests it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "_encode", lambda figure, form, **options: _EMPTY[form])
+        yield
+
+
+@contextmanager
+def drawn_plots():
+    """Runs draw their plots after all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "_encode", _draw)
+        yield

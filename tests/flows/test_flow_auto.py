@@ -166,7 +166,7 @@ def test_prompts_of_known_actions_need_no_key_and_no_service(tmp_path, run, monk
     ]
     record, store = run(tmp_path, *settings), Store(str(tmp_path))
     assert record["state"] == "completed" and record["spent"] is None
-    kinematic = run(tmp_path, *settings[2:], "evaluation.judges=[kinematic]")
+    kinematic = run(tmp_path, *settings[2:], "evaluation.judges=[kinematic]", until="scores")
     scores = [
         {row["motion_id"]: row["score"] for row in rows_of(store, each, "scores")} for each in (record, kinematic)
     ]

@@ -82,7 +82,7 @@ def test_base_and_tuned_of_another_generator_are_compared(tmp_path, run):
 
 @pytest.mark.slow
 def test_pairs_of_elsewhere_are_tuned_on(tmp_path, run, atom):
-    first = run(tmp_path / "store")
+    first = run(tmp_path / "store", until="preferences")
     status, _, said = atom("preferences", "export", "--store", tmp_path / "store", "--to", tmp_path / "out")
     assert status == 0, said
     record = run(tmp_path / "other", f"external.preferences={tmp_path / 'out'}")
@@ -106,8 +106,8 @@ def test_labels_of_people_are_tuned_on_as_atom_does(tmp_path, run, shared):
     """The peers' sample: of 12 pairs two are skipped and three unsure."""
     labels = f"external.preferences={shared / 'parity/preference_labels/data/preference_labels.jsonl'}"
     rows = []
-    for unsure in ("false", "true"):
-        record = run(tmp_path / "store", labels, f"external.include_unsure_pairs={unsure}")
+    for unsure, until in (("false", "preferences"), ("true", "tuning")):
+        record = run(tmp_path / "store", labels, f"external.include_unsure_pairs={unsure}", until=until)
         (stage,) = (stage for stage in record["stages"] if stage["name"] == "preferences")
         rows.append((stage["rows"], stage["quarantined"]))
-    assert rows == [(7, 3), (10, 0)]
+    assert rows == [(7, 3), (10, 0)] and computed(record) == {"preferences": 1, "adapter": 1}

@@ -140,6 +140,7 @@ def test_without_proc_the_command_line_tells_whose_a_process_is(tmp_path, monkey
     assert not started.alive() and not _runs(pid)
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_told_in_one_line_and_nothing_is_left(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -150,6 +151,7 @@ def test_a_port_in_use_is_told_in_one_line_and_nothing_is_left(tmp_path):
     assert not _marked(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_at_once_is_told_in_one_line(tmp_path):
     """Its database can't be opened, for example."""
     environment = {"PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/x.db"}

@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
-from flow_runs import computed
+from flow_runs import computed, drawn_plots
+from PIL import Image
 
 from atom.evaluation.comparison import EVENT_GROUPS
 from storage import Store
@@ -12,9 +14,14 @@ from storage import Store
 @pytest.mark.slow
 def test_a_run_ends_with_a_report_and_only_what_is_missing_is_computed_again(tmp_path, run):
     root = tmp_path / "store"
-    first = run(root)
+    with drawn_plots():
+        first = run(root)
     assert first["state"] == "completed"
-    assert "<html" in (root / "runs" / first["run_id"] / "report.html").read_text()
+    folder = root / "runs" / first["run_id"]
+    page = (folder / "report.html").read_text()
+    assert "<html" in page and page.count("<svg") > 4 and "currentColor" in page
+    assert np.asarray(Image.open(folder / "gains.png").convert("L")).std() > 10
+    assert np.asarray(Image.open(folder / "tuning.png").convert("L")).std() > 10
     figures = first["evaluation"]["kinematic"]
     assert sum(figures[name]["n"] for name in EVENT_GROUPS if name in figures) == figures["overall"]["n"]
     assert [(row["judge"], row["not_judged"]) for row in first["coverage"]] == [("kinematic", 0), ("learned", 0)]
@@ -78,7 +85,7 @@ def test_a_reward_model_of_all_rounds_takes_the_judges_place_and_changes_no_othe
     assert "steps with a reward model in the loop" in (tmp_path / by_model["report"]).read_text()
     assert computed(run(tmp_path, *settings, "on_policy.reward=model")) == {}
 
-    by_judge = computed(run(tmp_path, *settings))
+    by_judge = computed(run(tmp_path, *settings, until="tuning"))
     assert "reward model" not in by_judge and "on-policy adapter" in by_judge
     assert not {"prompts", "motions", "preferences", "adapter", "adapter round 2"} & by_judge.keys()
 

@@ -109,28 +109,14 @@ def test_a_run_whose_process_is_gone_counts_as_crashed():
 
 
 @pytest.mark.slow
-def test_a_killed_run_is_listed_as_crashed_and_taken_up_again(tmp_path, server, atom):
-    settings = [argument for setting in SMALL for argument in ("--set", setting)]
-    command = [
-        sys.executable,
-        "-c",
-        "from atom.cli import main; main()",
-        "run",
-        "--store",
-        str(tmp_path),
-        *settings,
-        "--set",
-        "prompts_per_shard=1",
-    ]
-    process = subprocess.Popen(
-        command, env=os.environ | {"PREFECT_API_URL": server}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+def test_a_killed_run_is_listed_as_crashed_and_taken_up_again(tmp_path, start_run, atom):
+    process = start_run(tmp_path, [*SMALL, "prompts_per_shard=1"])
     deadline = time.monotonic() + 120
-    while len(list(tmp_path.glob("motions/*/manifest.json"))) < 3 and time.monotonic() < deadline:
+    while len(list(tmp_path.glob("motions/*/_manifest.json"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    made = len(list(tmp_path.glob("motions/*/manifest.json")))
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    made = len(list(tmp_path.glob("motions/*/_manifest.json")))
     assert made >= 3
     _, said, _ = atom("runs", "list", "--store", tmp_path)
     assert "crashed" in said

@@ -31,8 +31,20 @@ def needs(runner):
 on_clusters = pytest.mark.parametrize("runner", [pytest.param(name, marks=needs(name)) for name in ("dask", "ray")])
 
 
+@pytest.fixture(scope="session")
+def forked_workers(fork_server):
+    """Workers of Dask are forked from a process that has imported torch already."""
+    if importlib.util.find_spec("dask") is None:
+        yield
+        return
+    import dask
+
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        yield
+
+
 @pytest.fixture
-def run_on(server):
+def run_on(server, forked_workers):
     """`run_on("dask", root, "section.field=value", ..., until="scores")` gives the record."""
 
     def call(runner, root, *overrides, until=None):
@@ -186,7 +198,7 @@ def whereabouts():
 
 @pytest.mark.slow
 @on_clusters
-def test_what_needs_a_gpu_gets_one_and_what_asks_a_service_stays_here(runner, server, monkeypatch):
+def test_what_needs_a_gpu_gets_one_and_what_asks_a_service_stays_here(runner, server, forked_workers, monkeypatch):
     monkeypatch.setattr(task_runners, "_local_gpus", lambda resources: ["0"])
     resources = ResourceConfig(runner=runner, device="cuda")
 
@@ -207,7 +219,7 @@ def test_what_needs_a_gpu_gets_one_and_what_asks_a_service_stays_here(runner, se
 
 @pytest.mark.slow
 @needs("dask")
-def test_a_deployment_finds_its_cluster_in_the_environment(tmp_path, server, monkeypatch):
+def test_a_deployment_finds_its_cluster_in_the_environment(tmp_path, server, forked_workers, monkeypatch):
     import distributed
 
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from headless_browser import Browser, Page, open_browser
+from headless_browser import EVIL_HOST, Page
 from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import PrefectHTTPStatusError
@@ -24,7 +24,6 @@ from atom.local_server import is_answering
 from flows.operating import provision, server
 from flows.operating.processes import python
 
-_EVIL = "evil.test"  # a name that its owner makes point at this machine
 _TOKEN = "hooks-own-token"
 
 
@@ -81,13 +80,6 @@ class _Process:
     def close(self) -> None:
         self.process.terminate()
         self.process.wait()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory) -> Iterator[Browser]:
-    rebind = f"--host-resolver-rules=MAP {_EVIL} 127.0.0.1"
-    with open_browser(tmp_path_factory.mktemp("browser") / "profile", rebind) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -185,12 +177,12 @@ def test_a_hostile_page_reads_and_starts_nothing(attacked, browser, other_site, 
     elif place == "another local port":
         page = Page(browser, f"http://127.0.0.1:{other_site}/")
     else:  # the browser takes the server for the page's own
-        page, base = Page(browser, f"http://{_EVIL}:{attacked.port}/"), "/api"
+        page, base = Page(browser, f"http://{EVIL_HOST}:{attacked.port}/"), "/api"
     for options in _WAYS:
         found = _attack(page, base, _requests(attacked), options)
         assert [each for each in found if each[2] not in (0, 400, 401, 403)] == []
         assert not any(_TOKEN in each[3] or '"token"' in each[3] for each in found)
-    socket = base.replace("http", "ws") if base.startswith("http") else f"ws://{_EVIL}:{attacked.port}/api"
+    socket = base.replace("http", "ws") if base.startswith("http") else f"ws://{EVIL_HOST}:{attacked.port}/api"
     for protocols in ([], ["prefect"]):
         heard = page.evaluate(f"""new Promise(done => {{
             const socket = new WebSocket({json.dumps(socket + "/events/in")}, {json.dumps(protocols)});
@@ -261,6 +253,7 @@ def test_the_login_is_kept_for_its_user_alone_and_found_again(tmp_path):
     assert server.make_login(tmp_path / "other") != login
 
 
+@pytest.mark.slow
 def test_the_server_of_a_run_is_closed_too_and_ends_with_its_process(tmp_path):
     code = (
         "import time\nfrom flows.operating.server import server_of_process\n"
@@ -273,7 +266,7 @@ def test_the_server_of_a_run_is_closed_too_and_ends_with_its_process(tmp_path):
         with httpx.Client(trust_env=False) as client:
             assert client.get(f"{api}/admin/settings").status_code == 401
             assert client.post(f"{api}/flows/filter", json={}).status_code == 403
-            assert client.get(f"{api}/health", headers={"Host": _EVIL}).status_code == 400
+            assert client.get(f"{api}/health", headers={"Host": EVIL_HOST}).status_code == 400
             assert client.get(f"{api}/health", headers={"Origin": "http://127.0.0.1:9"}).status_code == 403
             assert client.get(f"{api}/health").status_code == 200
     finally:

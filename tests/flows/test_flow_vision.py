@@ -123,8 +123,9 @@ def test_the_budget_ends_a_run_and_a_larger_one_goes_on(run, double, tmp_path):
     assert "Traceback" not in str(caught.value)
     before = there.statistics()
     assert 0 < before["tokens"] <= 9000
-    record = run(tmp_path, *settings, "service.budget_tokens=9000000")
-    assert record["state"] == "completed" and there.statistics()["repeated"] == 0
+    record = run(tmp_path, *settings, "service.budget_tokens=9000000", until="scores")
+    after = there.statistics()
+    assert record["state"] == "completed" and after["repeated"] == 0 and after["tokens"] > before["tokens"]
 
 
 def files_with(secret, *folders):
@@ -176,7 +177,8 @@ def test_the_key_may_be_a_secret_block(run, double, server, tmp_path, monkeypatc
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     Secret(value=MARKED).save("atom-test-key", overwrite=True)
     settings = [*VISION, f"service.base_url={there.address}"]
-    assert run(tmp_path, *settings, "service.key_block=atom-test-key")["state"] == "completed"
+    record = run(tmp_path, *settings, "service.key_block=atom-test-key", until="scores")
+    assert record["state"] == "completed" and there.statistics()["requests"] > 0
     with pytest.raises(AtomError, match="no Prefect Secret block 'none-such'"):
         run(tmp_path, *settings, "service.key_block=none-such")
     assert files_with(MARKED, tmp_path) == [] and "OPENAI_API_KEY" not in os.environ
@@ -200,8 +202,9 @@ def test_what_a_person_should_know_is_said_before_anything_is_asked(tmp_path):
 def test_on_policy_tuning_by_what_was_learned_from_a_vision_judge_asks_it_nothing_more(run, double, tmp_path):
     there = double()
     settings = [*VISION, f"service.base_url={there.address}", "evaluation.metrics=null"]
-    assert run(tmp_path, *settings)["state"] == "completed"
+    assert run(tmp_path, *settings, until="tuning")["state"] == "completed"
     paid = there.statistics()["requests"]
+    assert paid > 0
     record = run(
         tmp_path,
         *settings,

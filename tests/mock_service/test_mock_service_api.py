@@ -172,6 +172,7 @@ def wait_until_it_listens(port):
             time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_the_command_answers_what_its_file_says(motions, tmp_path):
     motion = motions["walks"]
     shown = {"picture": motion.picture.sha256, "events": [{"action": "hurl ball", "count": 2}]}

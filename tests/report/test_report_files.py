@@ -105,7 +105,7 @@ def test_the_commands(atom, copied, tmp_path):
 
 def test_what_is_gone_is_told_with_a_remedy_that_works(atom, copied):
     scores = copied.run("evaluated")["stages"][-2]["keys"][0]
-    copied.files.remove(f"preferences/{scores}/manifest.json")
+    copied.files.remove(f"preferences/{scores}/_manifest.json")
     status, _, output = atom("report", "write", "evaluated", "--store", copied.root)
     assert status == 2 and output.count("\n") == 1
     assert "preferences" in output and "`atom run` with the same config" in output and "--resume" not in output

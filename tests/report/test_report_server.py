@@ -8,10 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
-from headless_browser import open_browser
 from report_runs import paired_run
+from served_app import serve_app
 
 from atom.errors import AtomError
 from atom.rendering.viewer import viewer_script_hash
@@ -121,7 +120,7 @@ def test_nothing_else_of_the_store_is_given(served, store):
         "/runs/..%2f..%2f/report.html",
         "/runs/%2e%2e/report.html",
         f"/clips/{key}/notes.txt",
-        f"/clips/{key}/manifest.json",
+        f"/clips/{key}/_manifest.json",
         f"/clips/{key}/part-00000.parquet",
         f"/clips/{key}/",
         f"/clips/{key}/..%2f..%2fruns%2f{run}%2fgains.png",
@@ -165,6 +164,7 @@ def test_a_video_can_be_read_in_pieces(tmp_path):
     assert (answer.status_code, answer.content) == (206, VIDEO[100:200])
 
 
+@pytest.mark.slow
 def test_the_command_listens_on_this_machine_only(tmp_path):
     filled(Store(str(tmp_path / "store")))
     with socket.socket() as probe:
@@ -200,30 +200,22 @@ def listening(tmp_path):
     """(a store with a run that has a report, the address of its server)"""
     store = paired_run(tmp_path / "store")
     write_report(RunTables(store, store.run("paired")))
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        bound.listen()
-        config = uvicorn.Config(make_app(store), ws="none", lifespan="off", log_level="warning")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
-        thread.start()
-        yield store, f"http://127.0.0.1:{bound.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(10)
+    with serve_app(make_app(store)) as address:
+        yield store, address
 
 
-def test_over_http_the_3d_view_runs_and_no_other_script_does(listening, tmp_path):
+def test_over_http_the_3d_view_runs_and_no_other_script_does(listening, browser):
     store, address = listening
     foreign = b"<script>window.foreign = 1</script><img src='data:,' onerror='window.foreign = 2'></main>"
     report = store.files.read("runs/paired/report.html")
     store.files.write("runs/paired/report.html", report.replace(b"</main>", foreign))
-    with open_browser(tmp_path / "profile") as browser:
-        page = browser.page(report_url(address, "paired"))
-        page.evaluate("document.querySelector('.motion-viewer').scrollIntoView()")
-        page.wait("Number(document.querySelector('.motion-viewer').dataset.frame) > 2")
-        assert page.evaluate("window.foreign === undefined && document.images.length === 1")
-        blocked = [e["entry"]["text"] for e in page.events("Log.entryAdded") if e["entry"]["source"] == "security"]
-        assert len(blocked) == 2 and all("script" in text for text in blocked)
+    page = browser.page(report_url(address, "paired"))
+    page.evaluate("document.querySelector('.motion-viewer').scrollIntoView()")
+    page.wait("Number(document.querySelector('.motion-viewer').dataset.frame) > 2")
+    assert page.evaluate("window.foreign === undefined && document.images.length === 1")
+    blocked = [e["entry"]["text"] for e in page.events("Log.entryAdded") if e["entry"]["source"] == "security"]
+    assert len(blocked) == 2 and all("script" in text for text in blocked)
+    page.close()
 
 
 def test_a_port_in_use_is_told_in_one_line(tmp_path):

@@ -3,11 +3,17 @@
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
 import pytest
 from headless_browser import TIMEOUT
 from review_run import make_run
+from served_app import serve_app
 
+from atom.report.run_tables import RunTables
+from atom.review.assignment import Assignment
+from atom.review.review_items import collect_review_items
+from atom.review.review_server import make_app
 from atom.review.vote_store import VoteStore
 from storage import Store
 
@@ -15,26 +21,24 @@ HOSTILE = "a man jumps <img src=x onerror=\"document.title='hacked'\"></h1><scri
 
 
 class Review:
-    """A server of a run with so many pairs in a process of its own, and the people at it."""
+    """A server of a run with so many pairs, and the people at it."""
 
-    def __init__(self, folder, browser, texts=6, options=()):
-        self.browser, self.options, self.port, self.process = browser, options, 0, None
+    def __init__(self, folder, browser, texts=6, what="pairs", shared=0.2):
+        self.browser, self.what, self.shared = browser, what, shared
         self.store, self.votes_file = Store(str(folder / "store")), folder / "votes.sqlite"
         make_run(self.store, texts if isinstance(texts, list) else [f"somebody does {n} things" for n in range(texts)])
+        self.stack = ExitStack()
         self.start()
 
     def start(self):
-        options = ("--store", self.store.root, "--votes", self.votes_file, "--port", self.port, *self.options)
-        command = [sys.executable, "-m", "atom.commands.review", "latest", *map(str, options)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.process.stdout.readline()
-        self.address = self.process.stdout.readline().split()[-1]
-        self.base = self.address.split("/?")[0]
-        self.port = self.base.rsplit(":", 1)[1]
+        tables = RunTables(self.store, self.store.run("latest"))
+        items = collect_review_items(tables, self.what)
+        assignment = Assignment(VoteStore(self.votes_file), items, shared=self.shared)
+        self.base = self.stack.enter_context(serve_app(make_app(assignment, tables.joints, "t0ken")))
+        self.address = f"{self.base}/?token=t0ken"
 
-    def kill(self):
-        self.process.kill()
-        self.process.wait(10)
+    def stop(self):
+        self.stack.close()
 
     def person(self, name, **settings):
         """The tab of somebody who followed the address and gave their name."""
@@ -47,6 +51,27 @@ class Review:
 
     def votes(self, voter):
         return [vote for vote in VoteStore(self.votes_file).votes() if vote.voter == voter]
+
+
+class KillableReview(Review):
+    """The same in a process of its own, as `atom review` starts it."""
+
+    port = 0
+
+    def start(self):
+        options = ("--store", self.store.root, "--votes", self.votes_file, "--port", self.port)
+        command = [sys.executable, "-m", "atom.commands.review", "latest", *map(str, options)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process.stdout.readline()
+        self.address = self.process.stdout.readline().split()[-1]
+        self.base = self.address.split("/?")[0]
+        self.port = self.base.rsplit(":", 1)[1]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(10)
+
+    stop = kill
 
 
 def ready(page):
@@ -79,13 +104,13 @@ def stored(review, voter):
 def reviewing(tmp_path, browser):
     begun = []
 
-    def begin(*arguments, **options):
-        begun.append(Review(tmp_path, browser, *arguments, **options))
+    def begin(*arguments, kind=Review, **options):
+        begun.append(kind(tmp_path, browser, *arguments, **options))
         return begun[-1]
 
     yield begin
     for review in begun:
-        review.kill()
+        review.stop()
 
 
 def test_a_session_by_keyboard(reviewing):
@@ -139,7 +164,7 @@ def test_undo_goes_back_to_the_item_and_its_note(reviewing):
 
 
 def test_two_people_at_once_get_different_items_but_what_is_shared(reviewing):
-    review = reviewing(8, options=("--shared", 0.25))
+    review = reviewing(8, shared=0.25)
     pages = {name: review.person(name) for name in ("Ann", "Bob")}
     seen = {name: [] for name in pages}
     while any(not text(page).startswith("Nothing is left") for page in pages.values()):
@@ -154,7 +179,7 @@ def test_two_people_at_once_get_different_items_but_what_is_shared(reviewing):
 
 
 def test_after_kill_9_everybody_goes_on_where_they_were(reviewing):
-    review = reviewing(5)
+    review = reviewing(5, kind=KillableReview)
     page = review.person("Ann")
     seen = [judged(page, lambda: page.press("2")) for _ in range(2)]
     here = text(page)
@@ -176,7 +201,7 @@ def test_after_kill_9_everybody_goes_on_where_they_were(reviewing):
 
 
 def test_a_vote_cut_off_by_kill_9_is_stored_once_or_not_at_all(reviewing):
-    review = reviewing(30)
+    review = reviewing(30, kind=KillableReview)
     page = review.person("Ann")
     seen = [judged(page, lambda: page.press("1")) for _ in range(3)]
     seen.append(text(page))
@@ -192,7 +217,7 @@ def test_a_vote_cut_off_by_kill_9_is_stored_once_or_not_at_all(reviewing):
 
 
 def test_clips_get_points_and_ticks(reviewing):
-    review = reviewing(2, options=("--what", "clips"))
+    review = reviewing(2, what="clips")
     page = review.person("Ann")
     assert page.evaluate("[...document.querySelectorAll('#events label')].map((label) => label.textContent)") == [
         "a jumps twice",
@@ -273,7 +298,7 @@ def test_a_key_that_is_held_or_goes_with_control_judges_nothing(reviewing):
 @pytest.mark.parametrize("what", ["pairs", "clips"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone_motions_and_answers_are_in_sight(reviewing, what, scheme):
-    review = reviewing(["a man jumps twice and " * 8], options=("--what", what))
+    review = reviewing(["a man jumps twice and " * 8], what=what)
     page = review.person("Ann", width=390, height=800, density=2, media={"prefers-color-scheme": scheme})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     boxes = page.evaluate(

@@ -6,7 +6,6 @@ import re
 import duckdb
 import numpy as np
 import pytest
-from headless_browser import open_browser
 from review_votes import clip_vote, pair_vote
 from small_run import RUN, SCRIPT, TEST, small_run
 from typer.testing import CliRunner
@@ -71,7 +70,7 @@ def test_votes_may_lie_elsewhere(store, tmp_path):
     assert call("results", "--store", store.root, "--votes", tmp_path / "else.sqlite").exit_code == 0
 
 
-def test_the_page_stands_alone_escapes_what_it_is_given_and_shows_disagreements_in_3d(store, tmp_path):
+def test_the_page_stands_alone_escapes_what_it_is_given_and_shows_disagreements_in_3d(store, browser, tmp_path):
     call("results", "--store", store.root, "--write")
     page = store.files.read(f"runs/{RUN}/people.html").decode()
     assert SCRIPT not in page and page.count("&lt;script&gt;") == 2, "a prompt and a voter"
@@ -81,18 +80,16 @@ def test_the_page_stands_alone_escapes_what_it_is_given_and_shows_disagreements_
     motions = {tuple(row["motion_ids"]) for row in disputed}
     assert page.count('class="motion-viewer"') == len(motions) < len(disputed), "judges that say the same share a view"
     (tmp_path / "people.html").write_text(page)
-    with open_browser(tmp_path / "profile") as browser:
-        opened = browser.page(tmp_path / "people.html", width=390, media={"prefers-color-scheme": "dark"})
-        assert opened.evaluate("document.documentElement.scrollWidth") == 390
-        widths = "[...document.querySelectorAll('.bar')][0].querySelectorAll('i')"
-        assert opened.evaluate(f"[...{widths}].map(bar => bar.style.width)") == ["0%", "100%"]
-        canvases = (
-            "[...document.querySelectorAll('.motion-viewer')].map(view => view.querySelectorAll('canvas').length)"
-        )
-        assert set(opened.evaluate(canvases)) == {1, 2}, "a motion that was scored, two that were compared"
-        opened.evaluate("document.querySelector('.motion-viewer').scrollIntoView()")
-        opened.wait("document.querySelector('.motion-viewer').dataset.frame !== undefined")
-        assert not opened.events("Runtime.exceptionThrown")
+    opened = browser.page(tmp_path / "people.html", width=390, media={"prefers-color-scheme": "dark"})
+    assert opened.evaluate("document.documentElement.scrollWidth") == 390
+    widths = "[...document.querySelectorAll('.bar')][0].querySelectorAll('i')"
+    assert opened.evaluate(f"[...{widths}].map(bar => bar.style.width)") == ["0%", "100%"]
+    canvases = "[...document.querySelectorAll('.motion-viewer')].map(view => view.querySelectorAll('canvas').length)"
+    assert set(opened.evaluate(canvases)) == {1, 2}, "a motion that was scored, two that were compared"
+    opened.evaluate("document.querySelector('.motion-viewer').scrollIntoView()")
+    opened.wait("document.querySelector('.motion-viewer').dataset.frame !== undefined")
+    assert not opened.events("Runtime.exceptionThrown")
+    opened.close()
 
 
 def test_the_page_shows_the_largest_disagreements_only(store):

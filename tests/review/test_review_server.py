@@ -222,6 +222,7 @@ def test_a_motion_that_cannot_be_drawn_can_be_skipped(opened):
     assert [vote.choice for vote in assignment.store.votes()] == ["skip"]
 
 
+@pytest.mark.slow
 def test_the_command_listens_here_only_and_stores_in_the_runs_folder(tmp_path):
     store = Store(str(tmp_path / "store"))
     make_run(store, ["a man jumps"])

@@ -96,6 +96,7 @@ def test_acts_tell_what_is_new(store):
     assert second.vote.choice == "first" and [event.number for event in store.events(first.number)] == [second.number]
 
 
+@pytest.mark.slow
 def test_processes_and_threads_write_at_once(tmp_path):
     path = tmp_path / "votes.sqlite"  # which they make at once, too
     processes = [casting(path, f"process {number}", 20, stdout=subprocess.DEVNULL) for number in range(3)]
