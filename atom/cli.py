@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import metadata
 from typing import Annotated
 
 import typer
 
+from atom.commands.completion import COMPLETION_VARIABLE, join_bash_assignments
 from atom.commands.lazy_commands import lazy_group
 from atom.errors import AtomError
 
@@ -16,6 +18,7 @@ COMMANDS = {
     "pretrain": "atom.commands.pretrain:pretrain",
     "pretrain-judge": "atom.commands.pretrain:pretrain_judge",
     "pretrain-evaluator": "atom.commands.pretrain:pretrain_evaluator",
+    "push": "atom.commands.push:push",
     "show": "atom.commands.show:show",
     "serve-mock": "atom.commands.serve_mock:serve_mock",
     "serve-reports": "atom.commands.serve_reports:serve_reports",
@@ -41,15 +44,16 @@ def find_commands() -> dict[str, str]:
 
 def main() -> None:
     """Run a command. An error that the user can fix is one line on standard error with exit status 2."""
+    if os.environ.get(COMPLETION_VARIABLE) == "complete_bash":
+        join_bash_assignments(os.environ)
     app = typer.Typer(
         cls=lazy_group(find_commands(), RENAMED_COMMANDS),
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
     )
     app.callback(help="Align a text-to-motion model with event-level feedback.")(_options)
     try:
-        app()
+        app(prog_name="atom")
     except AtomError as error:
         _exit_with(error)
     except Exception as error:

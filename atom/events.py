@@ -131,8 +131,10 @@ def is_countable(action: str) -> bool:
 
 
 def counts_repetitions(action: str) -> bool:
-    """Whether a judge counts how often an action happens. A text may state the number of any open action, even of one
-    that is rarely counted: "skips four times"."""
+    """Whether a judge counts how often an action happens.
+
+    A text may state the number of any open action, even of one that is rarely counted: "skips four times".
+    """
     return action not in ACTIONS or ACTIONS[action].countable
 
 
@@ -158,8 +160,10 @@ Composition = tuple[Event, ...]
 
 
 def composition_key(events: Iterable[Event]) -> str:
-    """The ordered events as text, without their phrases: `walk_forward*1>jump_up*3`. A count that is not given is `?`;
-    events that happen at the same time are joined by `&`, in alphabetical order."""
+    """The ordered events as text, without their phrases: `walk_forward*1>jump_up*3`.
+
+    A count that is not given is `?`; events that happen at the same time are joined by `&`, in alphabetical order.
+    """
     parts: list[tuple[int | None, list[str]]] = []
     for event in events:
         text = f"{event.action}*{'?' if event.count is None else event.count}"
@@ -171,8 +175,10 @@ def composition_key(events: Iterable[Event]) -> str:
 
 
 def infer_task(events: Sequence[Event]) -> Task:
-    """The property of a motion that these events test: frequency where a count is above 1, else temporal where several
-    events have an order, else integrity."""
+    """The property of a motion that these events test.
+
+    Frequency where a count is above 1, else temporal where several events have an order, else integrity.
+    """
     if any((event.count or 1) > 1 for event in events):
         return "frequency"
     groups = {event.group for event in events}

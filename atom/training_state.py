@@ -41,6 +41,22 @@ class TrainingState:
             write_atomically(self.path, lambda path: torch.save(state, path))
 
 
+def warmup_cosine_rate(peak: float, step: int, steps: int, warmup: int, floor: float) -> float:
+    """The learning rate of a step: a linear warm-up, then half a cosine down to a floor.
+
+    Args:
+        peak: the highest rate.
+        step: number of the step, from 0.
+        steps: of the whole training.
+        warmup: steps of the warm-up.
+        floor: the last rate, as a fraction of `peak`.
+
+    Returns:
+        The rate.
+    """
+    return peak * min(1, (step + 1) / warmup) * (floor + (1 - floor) * cosine_decay(step / steps))
+
+
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Sets one learning rate for all parameter groups.
 

@@ -3,71 +3,76 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from atom.commands.completion import complete_config_key, complete_from, complete_run
 from atom.commands.tables import right_aligned
-from atom.config import RunConfig, load_config, parse_config
 from atom.errors import AtomError
 from atom.progress_bars import StageProgressBars
-from storage import Store, process_is_gone
+from flows.local_run import align_with_progress, quiet_prefect
+
+if TYPE_CHECKING:
+    from atom.config import RunConfig
 
 StoreOption = Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifacts")]
+# Equal to `atom.alignment.Until`, whose import would slow completion down.
+STAGES = ("prompts", "motions", "clips", "scores", "preferences", "tuning", "evaluation")
 runs = typer.Typer(help="Show the runs of a store.", no_args_is_help=True)
 tune = typer.Typer(help="Compare settings of the tuning.", no_args_is_help=True)
 
 
 def run(
     config: Annotated[Path | None, typer.Option(help="YAML file; see atom/config for its fields")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.field=value; may be repeated")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="section.field=value; may be repeated", autocompletion=complete_config_key),
+    ] = None,
     store: StoreOption = "store",
     resume: Annotated[
         str | None,
-        typer.Option(help="run to resume, or 'latest': only what is missing is computed"),
+        typer.Option(help="run to resume, or 'latest': only what is missing is computed", autocompletion=complete_run),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(help="last stage: prompts, motions, clips, scores, preferences, tuning, evaluation")
+        str | None,
+        typer.Option(
+            help="last stage: prompts, motions, clips, scores, preferences, tuning, evaluation",
+            autocompletion=complete_from(STAGES),
+        ),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="check inputs and estimate time, memory and cost, without running")
     ] = False,
 ) -> None:
     """Run the whole pipeline; what the store already holds is reused."""
+    from storage import Store
+
     settings, until = _settings(config, set_ or [], store, resume, until)
     Store(store).check_writable()
     if check:
         _check(settings, store)
         return
-    _quiet_prefect()
-    from flows.clusters import align_with_task_runner
-    from flows.progress import progress_listener
+    quiet_prefect()
     from flows.services import check_services
 
     if settings.service.key_block is None:  # a key block is on the server, which does not run yet
         for remark in check_services(settings, Store(store)):
             Console(stderr=True).print(remark, markup=False)
-    with StageProgressBars(Console(stderr=True)) as bars, progress_listener(bars.update):
-        record = align_with_task_runner(settings, store, until)
-    _print(record, store)
-
-
-def _quiet_prefect() -> None:
-    """Silences Prefect's console, which would print every failure again as a traceback; the server keeps them. Call it
-    before Prefect is imported."""
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    _print(align_with_progress(settings, store, until), store)
 
 
 def _settings(
     config: Path | None, overrides: list[str], store: str, resume: str | None, until: str | None
 ) -> tuple[RunConfig, str | None]:
     """The config and the last stage: as given, or those of the run to resume."""
+    from atom.config import load_config, parse_config
+    from storage import Store
+
     if resume is None:
         return load_config(config, overrides), until
     if config or overrides or until:
@@ -82,6 +87,7 @@ def _check(settings: RunConfig, store: str) -> None:
     """Prints what the config's inputs hold and what the run will need. Raises AtomError when the run can't start."""
     from atom.planning.plan import make_plan
     from flows.services import check_services
+    from storage import Store
 
     out = Console()
     with Console(stderr=True).status("reading files, trying the generator"):
@@ -114,14 +120,20 @@ def _tune() -> None:
 def sweep(
     over: Annotated[
         list[str] | None,
-        typer.Option(help="field=value,value, such as tuning.beta=0.05,0.1; several options give all combinations"),
+        typer.Option(
+            help="field=value,value, such as tuning.beta=0.05,0.1; several options give all combinations",
+            autocompletion=complete_config_key,
+        ),
     ] = None,
     point: Annotated[
         list[str] | None,
         typer.Option("--try", help="another setting, such as 'tuning.loss_type=simpo tuning.average_log_prob=true'"),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of the config that all settings share")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.field=value for all settings")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="section.field=value for all settings", autocompletion=complete_config_key),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="runs of each setting")] = 1,
     budget: Annotated[int | None, typer.Option(min=1, help="most settings; of more, a sample is tried")] = None,
     store: StoreOption = "store",
@@ -134,7 +146,7 @@ def sweep(
     All settings share prompts, motions and scores, which are computed once. Evaluate the best setting again with
     another --set seed=N: these held-out prompts have selected it.
     """
-    _quiet_prefect()
+    quiet_prefect()
     from atom.report import plots
     from flows.progress import progress_listener
     from flows.sweep import plan_trials, rank_settings, run_trials
@@ -182,6 +194,8 @@ def sweep(
 @runs.command("list")
 def list_runs(store: StoreOption = "store") -> None:
     """List the runs of a store, newest first."""
+    from storage import Store
+
     table = Table("run", "state", "stages", "seconds", box=None)
     for record in Store(store).runs():
         table.add_row(record["run_id"], state_of(record), str(len(record["stages"])), str(record.get("seconds", "")))
@@ -190,11 +204,13 @@ def list_runs(store: StoreOption = "store") -> None:
 
 @runs.command()
 def show(
-    run_id: Annotated[str, typer.Argument(help="run, or 'latest'")] = "latest",
+    run_id: Annotated[str, typer.Argument(help="run, or 'latest'", autocompletion=complete_run)] = "latest",
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     store: StoreOption = "store",
 ) -> None:
     """Show the stages and results of a run."""
+    from storage import Store
+
     record = Store(store).run(run_id)
     if as_json:
         print(json.dumps(record))
@@ -204,6 +220,8 @@ def show(
 
 def state_of(record: dict[str, Any]) -> str:
     """The recorded state, but "crashed" for a run of this machine whose process is gone."""
+    from storage import process_is_gone
+
     return "crashed" if record["state"] == "running" and process_is_gone(record) else record["state"]
 
 
@@ -269,6 +287,8 @@ def _print(record: dict[str, Any], store: str) -> None:
         kappa = "undefined" if agreement["kappa"] is None else f"{agreement['kappa']:.2f}"
         judges = " and the ".join(agreement["judges"])
         out.print(f"kappa of the {judges} judge: {kappa}, on {agreement['n']} motions")
+    for failure in record.get("trackers_failed", []):
+        out.print(f"tracker {failure}", markup=False, highlight=False, soft_wrap=True)
     if spent := record.get("spent"):
         name = record["config"]["name"]
         out.print(f"spent by runs named {name!r}: ${spent['cost']:.4f}, {spent['tokens']:,} tokens")

@@ -6,25 +6,23 @@ import os
 import signal
 import threading
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from prefect import flow, get_run_logger
 from prefect.exceptions import TerminationSignal
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from atom.alignment import Until
 from atom.config import ResourceConfig, RunConfig
 from atom.tuning.validation import build_validation
-from flows import tensorboard
+from flows import trackers
 from flows.pipeline_run import PipelineRun
 from flows.run_names import run_name
 from flows.services import check_services, total_spent
 from flows.stage_runner import StageLimitReached
 from flows.stages import external, metrics, scores
 from storage import Store
-
-Until = Literal["prompts", "motions", "clips", "scores", "preferences", "tuning", "evaluation"]
-"""The last stage of a run; of several rounds, that of the first. The evaluation includes the metrics and the report."""
 
 
 @flow(
@@ -54,7 +52,7 @@ def align(config: RunConfig, store: str = "store", until: Until | None = None) -
     artifacts.check_writable()
     external.check_config(config)
     metrics.check_config(config)
-    tensorboard.check_config(config)
+    trackers.check_config(config)
     if config.tunes:
         build_validation(config)  # raises here if its prompts can't be written
     for remark in [*scores.check_config(config), *check_services(config, artifacts)]:
@@ -71,6 +69,7 @@ def align(config: RunConfig, store: str = "store", until: Until | None = None) -
             _exit_soon()
         raise
     finally:
+        run.trackers.close()
         run.record["spent"] = total_spent(config, artifacts)
         run.save()
     return run.record

@@ -37,6 +37,7 @@ from flows.stages import reward_model as reward_model_stage
 from flows.stages import scores as scores_stage
 from flows.stages import vision_scores as vision_scores_stage
 from flows.stages.tables import read_prompts, read_rows
+from flows.trackers import RunTrackers
 from storage import ArtifactRef, Store
 
 _ASKING_JUDGES = ("vision", "auto")  # that may ask a vision-language model
@@ -48,6 +49,13 @@ class PipelineRun(StageRunner):
     def __init__(self, config: RunConfig, root: str, store: Store, until: str | None = None) -> None:
         super().__init__(config, root, store, until)
         self._coverage: dict[str, list[JudgeCoverage]] = {}  # by the keys of the scores
+        logger = get_run_logger()
+
+        def note_failure(message: str) -> None:  # called in a thread of the tracker, which has no flow run context
+            self.record.setdefault("trackers_failed", []).append(message)
+            logger.warning("tracker %s", message)
+
+        self.trackers = RunTrackers(config, self.run_id, note_failure)
 
     def run_stages(self) -> None:
         """Runs all stages, from the prompts to the metrics."""
@@ -66,6 +74,7 @@ class PipelineRun(StageRunner):
             "tuned": self._motions("test motions tuned", prompts, "test", tuned),
         }
         if on_policy:
+            # On-policy tuning has to beat the adapter it started from, not only the base.
             motions[f"{config.tuning.loss_type} alone"] = self._motions(
                 "test motions pairs", prompts, "test", adapters[-1]
             )
@@ -86,6 +95,7 @@ class PipelineRun(StageRunner):
                 tables.evaluation, resamples=config.evaluation.bootstrap, seed=config.seed
             )
             self.record["agreement"] = agreement(tables.evaluation, seed=config.seed)
+            self.trackers.log_evaluation(self.record["evaluation"])
         if tables.coverage:
             self.record["coverage"] = [asdict(judge) for judge in tables.coverage]
         if tables.metrics:
@@ -118,6 +128,7 @@ class PipelineRun(StageRunner):
         for arm, refs in motions.items():
             by_judge = []
             for judge in config.evaluation.judges:
+                # Of auto there are pictures of open actions only, so the two judges need stages of different names.
                 suffix = " auto" if judge == "auto" and "vision" in config.evaluation.judges else ""
                 pictures = self._pictures(f"test pictures {arm}{suffix}", prompts, refs, judge)
                 by_judge.append(self._scores(f"test scores {arm} {judge}", prompts, refs, judge, pictures))
@@ -157,7 +168,14 @@ class PipelineRun(StageRunner):
             model_job = (reward_model_stage.make_reward_model, self.root, self.config, preferences)
             models = self.stage("reward model", [model_job])
         job = (on_policy_stage.make_on_policy_adapter, self.root, self.config, prompts, adapter, *models)
-        return self.stage("on-policy adapter", [job])
+        return self._tuning_stage("on-policy adapter", job)
+
+    def _tuning_stage(self, name: str, job: tuple[Any, ...]) -> Shards:
+        """A stage whose table is a curve. A tracker gets the rows live, and those of a reused stage here."""
+        with self.trackers.curve(name) as curve:
+            refs = self.stage(name, [job])
+            curve.log(read_rows(self.store, refs[0]))
+        return refs
 
     def _tune(self, config: RunConfig, prompts: ArtifactRef, label: str = "") -> tuple[Shards, Shards]:
         """The preferences and adapters of all rounds.
@@ -186,12 +204,13 @@ class PipelineRun(StageRunner):
                 preferences = self._pairs(config, external_prompts, candidates, suffix)
             else:
                 name = f"motions{suffix}"
+                # Each round on prompts that no round before it has tuned on.
                 part = (number, config.rounds) if config.round_prompts == "share" else (0, 1)
                 candidates = self._motions(name, prompts, "train", adapter, *part)
                 preferences = self._pairs(config, prompts, candidates, suffix)
             pairs.append(preferences)
             job = (adapter_stage.make_adapter, self.root, config, preferences, adapter)
-            adapters += self.stage(f"adapter{suffix}", [job])
+            adapters += self._tuning_stage(f"adapter{suffix}", job)
             rows = read_rows(self.store, adapters[-1])
             name = f"tuning{suffix}".replace(" ", "_")
             publish_picture(self.store, self.run_id, name, plots.plot_tuning_curve(rows).png, f"Tuning{suffix}")
@@ -216,6 +235,7 @@ class PipelineRun(StageRunner):
 
     def _pairs(self, config: RunConfig, prompts: ArtifactRef, candidates: Shards, suffix: str) -> ArtifactRef:
         """Renders, scores and pairs the candidates of training prompts; returns the preferences."""
+        # Of the first round only: clips are for people to look at, and no later stage reads them.
         if not suffix:
             self._clips("clips", [(ref, self._select_for_clips(ref, shard)) for shard, ref in enumerate(candidates)])
         judge = config.judging.judge
@@ -268,6 +288,7 @@ class PipelineRun(StageRunner):
             temperature *= config.evaluation.low_temperature_factor
         sampling = config.generation.model_copy(update={"temperature": temperature})
         config = config.model_copy(update={"generation": sampling})
+        # Bounds by whole division, so that the parts of all rounds meet without gap or overlap.
         total = len(read_prompts(self.store, prompts, split))
         first, last = total * part // parts, total * (part + 1) // parts
         return self._checked_motions(
@@ -297,6 +318,7 @@ class PipelineRun(StageRunner):
         self._check_gate(name, gates.check_scores(self._rows(scores, ["score"])))
         self._record_coverage(scores)
         if judge in _ASKING_JUDGES:
+            # Rows without a model were scored by the kinematic judge or not judged, which is no failure of the service.
             self._check_scored_fraction(
                 name, [row["error"] for row in self._rows(scores, ["error", "model"]) if row["model"] is not None]
             )
@@ -305,6 +327,7 @@ class PipelineRun(StageRunner):
     def _record_coverage(self, scores: Shards) -> None:
         """Adds to the record how many motions each judge scored, and how many it can't judge."""
         for ref in scores:
+            # A shard that several stages share is read once.
             if ref.key not in self._coverage:
                 rows = self.store.read(ref, columns=list(COVERAGE_COLUMNS)).to_pylist()
                 self._coverage[ref.key] = count_coverage([rows])
@@ -375,6 +398,7 @@ class PipelineRun(StageRunner):
 
     def _check_scored_fraction(self, name: str, errors: list[str | None]) -> None:
         """Raises AtomError when too many motions have no score."""
+        # The kind of an error stands before its colon; what follows differs from motion to motion.
         missing = Counter(error.split(":")[0] for error in errors if error is not None)
         vision = self.config.judging.vision
         if errors and 1 - missing.total() / len(errors) < vision.min_scored_fraction:

@@ -36,12 +36,14 @@ _SHOWN_FIELDS = ("name", "shards", "reused", "failed", "rows", "quarantined", "s
 
 def _is_worth_retrying(task: Task, run: TaskRun, state: State) -> bool:
     """Whether a failed shard may succeed on another try. One that says what has to be fixed first will not."""
+    # What the user has to fix fails again in the same way. Anything else may be a hiccup.
     return not isinstance(state.result(raise_on_failure=False), AtomError | StoreError)
 
 
 def _reason(error: BaseException) -> str:
     """Why a shard failed, in one line; the whole traceback is in the Prefect UI."""
     kind = "" if isinstance(error, AtomError | StoreError) else f"{type(error).__name__}: "
+    # On one line and short: it stands in tables, and in the error of the whole run.
     return (kind + " ".join(str(error).split()))[:300]
 
 
@@ -56,6 +58,7 @@ def shard(
 ) -> State[ShardResult]:
     """Runs one shard of a stage. The store is looked up first, so that a retry or a new run computes only what is
     missing; the name of the state says which of the two happened."""
+    # In each worker: torch would use all cores in every one of them.
     torch.set_num_threads(threads)
     result = call_in_worker(work, *arguments)
     outcome = "reused" if result.reused else "computed"
@@ -160,6 +163,8 @@ class StageRunner:
         failed: dict[str, list[int]] = {}  # shards by why they failed
         with _task_runner_for(resources, jobs):
             futures = [retrying.submit(name, number, resources.threads, *job) for number, job in enumerate(jobs)]
+            # All are waited for, also after a failure: what the others compute is stored and need not be computed
+            # again.
             for number, future in enumerate(futures):
                 try:
                     results.append(future.result())
@@ -180,6 +185,7 @@ class StageRunner:
             "seconds": round(time.monotonic() - began, 2),
             **self._usage(refs),
         }
+        # Before the error below, so that gc keeps what a failed stage has computed.
         self.record["stages"].append(entry)
         self.save()
         self._table.show([{key: row[key] for key in _SHOWN_FIELDS} for row in self.record["stages"]])
@@ -216,6 +222,7 @@ class StageRunner:
 
     def end_stage(self, name: str) -> None:
         """Notes that a stage is done; after the last one no other runs."""
+        # Not raised here: what follows a stage without another stage, such as a gate or a picture, still belongs to it.
         self._is_over = self._is_over or name == self.until
 
     def _usage(self, refs: Shards) -> dict[str, Any]:
@@ -225,5 +232,6 @@ class StageRunner:
         return {
             "quarantined": sum(each.get("quarantined", 0) for each in stats),
             "tokens": sum(each.get("tokens", 0) for each in stats),
+            # A sum with an unknown part is unknown.
             "cost": None if None in costs else round(sum(costs), 6),
         }

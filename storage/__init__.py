@@ -9,8 +9,8 @@
         ref = writer.ref
     table = store.read(ref)
 
-Any program can open the parts: a single one with `pandas.read_parquet(".../part-00000.parquet")`, all of a stage with
-DuckDB (`from 'store/prompts/*/*.parquet'`) or with `datasets.load_dataset("parquet",
+Any program can open the parts: an artifact with `pandas.read_parquet("store/prompts/KEY")`, all of a stage with DuckDB
+(`from 'store/prompts/*/*.parquet'`) or with `datasets.load_dataset("parquet",
 data_files="store/prompts/*/*.parquet")`.
 For stages with hundreds of artifacts, `compact` copies their rows into a few large parts.
 """

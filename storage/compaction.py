@@ -99,6 +99,7 @@ def compact(
     current = _read_manifest(store, folder)
     if current and set(current["artifacts"]) == set(selected):
         files = current["files"]
+        # Sizes alone: it is a copy, and reading all of it would take as long as writing it.
         if store.files.file_sizes(folder).items() >= files.items():
             return CompactionResult(stage, len(selected), current["rows"], len(files), sum(files.values()), True)
     if not selected:
@@ -108,6 +109,7 @@ def compact(
     with file_lock(staging), store.files.lock_folder(COMPACT):
         try:
             result = _write_parts(store, stage, selected, staging, part_bytes)
+            # Without a manifest the copy counts as absent while its parts are uploaded one by one.
             if not store.files.local:
                 store.files.remove(f"{folder}/{MANIFEST}")
             store.files.publish(staging, folder, last=MANIFEST)
@@ -208,6 +210,7 @@ def _unify_schemas(store: Store, stage: str, selected: dict[str, Manifest]) -> T
     newest_first = sorted(schemas, reverse=True)
     version, name = newest_first[0]
     try:
+        # The newest first: of a column's descriptions the first one counts.
         common = pa.unify_schemas([schemas[each] for each in newest_first], promote_options="permissive")
     except pa.ArrowException as error:
         raise StoreError(

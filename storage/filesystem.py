@@ -97,23 +97,25 @@ class FileSystem:
             if (name := entry["name"].rstrip("/")) != full and (entry["type"] == "directory" or not folders_only)
         )
 
-    def list_folders_with(self, path: str, name: str) -> list[str]:
+    def list_folders_with(self, path: str, *names: str) -> list[str]:
         """List the subfolders of a folder that contain a certain file.
 
         Args:
             path: the folder.
-            name: the file's name.
+            names: the file's possible names.
 
         Returns:
             The names of the subfolders, sorted.
         """
         if self.local:
             return [
-                folder for folder in self.names(path, True) if Path(self.full_path(f"{path}/{folder}/{name}")).is_file()
+                folder
+                for folder in self.names(path, True)
+                if any(Path(self.full_path(f"{path}/{folder}/{name}")).is_file() for name in names)
             ]
         # One request lists a thousand files, while a check of each folder costs a request.
         places = (file.split("/") for file in self.file_sizes(path))
-        return sorted(place[0] for place in places if place[1:] == [name])
+        return sorted({folder for folder, *rest in places if len(rest) == 1 and rest[0] in names})
 
     def file_sizes(self, path: str) -> dict[str, int]:
         """Bytes of each file at any depth of a folder, by its path there; empty if the folder does not exist."""
@@ -194,10 +196,12 @@ class FileSystem:
                 return
             target = Path(self.full_path(path))
             target.parent.mkdir(parents=True, exist_ok=True)
+            # On the same disk as its target, where a rename is atomic.
             temporary = target.parent / UNFINISHED / uuid.uuid4().hex
             temporary.parent.mkdir(exist_ok=True)
             try:
                 temporary.write_bytes(data)
+                # The content before the name: after a power cut a renamed file could be empty.
                 _fsync(temporary)
                 temporary.replace(target)
             finally:
@@ -287,8 +291,10 @@ class FileSystem:
                 list(pool.map(_fsync, files))
             for folder in [*(entry for entry in staging.rglob("*") if entry.is_dir()), staging]:
                 _fsync(folder)
+            # A folder can only be renamed onto an empty one, so a damaged artifact is moved away first.
             _remove_local(self._move_aside(path))
             target = Path(self.full_path(path))
+            # The one step that makes the artifact visible.
             staging.rename(target)
             _fsync(target.parent)
 
@@ -328,6 +334,7 @@ class FileSystem:
         def put(name: str) -> None:
             self._call_with_retries(path, self.fs.put_file, str(staging / name), self.full_path(f"{path}/{name}"))
 
+        # An object store has no rename: the manifest, uploaded last, makes the rest count.
         self.map(put, [name for name in names if name != last])
         put(last)
         self._remove_remote({name: entry for name, entry in self._list_remote_files(path).items() if name not in names})
@@ -362,6 +369,7 @@ def file_lock(path: Path, wait: bool = True) -> Iterator[bool]:
     Yields:
         Whether the lock was acquired; always true with `wait`.
     """
+    # flock, because the kernel drops it when a process dies: no stale lock stays behind.
     handle = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

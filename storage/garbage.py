@@ -13,7 +13,7 @@ from typing import Any
 from storage.compaction import COMPACT
 from storage.errors import StoreError
 from storage.filesystem import UNFINISHED, file_lock
-from storage.manifest import MANIFEST
+from storage.manifest import MANIFEST, MANIFEST_NAMES
 from storage.references import find_reachable_keys, read_all_manifests
 from storage.store import Store
 
@@ -69,17 +69,20 @@ def find_garbage(
         others = [run for run in runs if run not in in_progress and _config_name(run) not in keep_names]
         dropped = others[keep_runs:]
     found = [*_find_leftovers(store), *((f"runs/{run['run_id']}", "run beyond those kept") for run in dropped)]
+    # A run in progress names its artifacts only as each of its stages ends.
     if unreferenced and not in_progress:
         found += _find_unreferenced(store, [run for run in runs if run not in dropped])
     if compacted:
         found += [
-            (f"{COMPACT}/{stage}", "compacted copy") for stage in store.files.list_folders_with(COMPACT, MANIFEST)
+            (f"{COMPACT}/{stage}", "compacted copy")
+            for stage in store.files.list_folders_with(COMPACT, *MANIFEST_NAMES)
         ]
 
     def measure(item: tuple[str, str]) -> Garbage | None:
         path, reason = item
         with suppress(FileNotFoundError):  # its writer finished, or another gc deleted it, since it was listed
             size, age = store.files.size_and_age(path)
+            # The age protects writers on other machines, whose locks can't be seen from here.
             if age > older_than and not _is_in_use(store, path):
                 return Garbage(path, size, reason)
         return None
@@ -113,6 +116,7 @@ def find_runs_in_progress(
 def process_is_gone(run: Mapping[str, Any]) -> bool:
     """Whether the run's process, by `host` and `pid` of its record, ran on this machine and has ended."""
     process = run.get("process") or {}
+    # Of a process on another machine nothing is known, so its run counts as alive.
     if process.get("host") != socket.gethostname() or not isinstance(process.get("pid"), int):
         return False
     try:

@@ -105,6 +105,7 @@ def check_key(key: str) -> str:
 
 
 def _dump_json(plain: Any) -> str:
+    # Every byte counts here: keys are hashes of this text, and have to come out the same on any machine and version.
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 

@@ -15,7 +15,10 @@ from typing import Any
 from storage.errors import ArtifactError
 from storage.keys import canonical_json, hash_json
 
-MANIFEST = "manifest.json"
+# pandas, pyarrow and `datasets` leave out names that begin with "_" when they open a folder of Parquet parts.
+MANIFEST = "_manifest.json"
+OLD_MANIFEST = "manifest.json"  # its name in earlier versions; read, never written
+MANIFEST_NAMES = (MANIFEST, OLD_MANIFEST)
 FORMAT_VERSION = 1
 RECORDED_PACKAGES = (
     "atom-motion",
@@ -106,10 +109,12 @@ class Manifest:
             content["files"] = [FileRecord(**file) for file in content["files"]]
             manifest = cls(**content)
             for file in manifest.files:
+                # A manifest comes from outside where a store is shared: it must not make a reader open other files.
                 if PurePosixPath(file.path).is_absolute() or ".." in PurePosixPath(file.path).parts:
                     raise ValueError(f"the file {file.path!r} is outside of the artifact")
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"manifest can't be read: {error!r}") from error
+        # The key is the hash of the recipe, so a recipe that other code has written, or an edited one, is noticed.
         if manifest.key != hash_json(manifest.recipe):
             raise ArtifactError("manifest's recipe doesn't give its key")
         return manifest
@@ -141,6 +146,7 @@ def _git_state() -> dict[str, Any] | None:
         return None
     return {
         "commit": top_level_and_commit[1],
+        # A commit says little about results of a changed work tree.
         "changed": bool(_run_git(root, "status", "--porcelain", "--untracked-files=no")),
     }
 

@@ -45,6 +45,7 @@ def find_reachable_keys(runs: Iterable[Mapping[str, Any]], manifests: ManifestsB
 def find_keys(value: Any) -> Iterator[str]:
     """All artifact keys in the strings of a JSON value, at any depth."""
     if isinstance(value, str):
+        # Wherever a key stands, also in a path or a message: a run may keep too much, but never lose what it needs.
         yield from re.findall(KEY_PATTERN, value)
     elif isinstance(value, Mapping):
         for item in value.values():

@@ -65,6 +65,7 @@ def with_retries(call: Callable[[], T], where: str, retry_timeout: float = RETRY
     """
     attempts = Retrying(
         retry=retry_if_exception(is_transient),
+        # Jitter, so that the workers of a stage don't all come back at the same moment.
         wait=wait_exponential_jitter(initial=INITIAL_WAIT, max=MAX_WAIT, jitter=INITIAL_WAIT),
         stop=stop_before_delay(retry_timeout),
         before_sleep=lambda state: _log_retry(state, where),
@@ -72,6 +73,7 @@ def with_retries(call: Callable[[], T], where: str, retry_timeout: float = RETRY
     )
     try:
         return attempts(call)
+    # Says already what to do; the branches below would wrap it again.
     except StoreError:
         raise
     except FileNotFoundError as error:

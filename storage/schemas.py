@@ -40,6 +40,7 @@ class TableSchema:
         """
         for index, row in enumerate(rows):
             _check_fields(row, self.schema, f"row {index} of table {self.name!r}")
+        # Column by column, so that an error names the column.
         columns = [self._column([row.get(field.name) for row in rows], field) for field in self.schema]
         return pa.Table.from_arrays(columns, schema=self.schema)
 
@@ -72,6 +73,7 @@ class TableSchema:
         """Compression and column encodings, as options of pyarrow's Parquet writers."""
         return {
             "compression": "zstd",
+            # A column has one encoding, and a dictionary of floats that hardly repeat only costs space.
             "use_dictionary": [leaf for leaf in self._leaf_columns if leaf not in self._byte_stream_split_columns],
             "use_byte_stream_split": self._byte_stream_split_columns,
         }

@@ -24,11 +24,19 @@ import pyarrow.parquet as pq
 from storage.errors import ArtifactError, StoreError
 from storage.filesystem import FileSystem, explain_write_errors, file_lock
 from storage.keys import KEY_PATTERN, RESERVED_STAGES, STAGE_PATTERN, Recipe, canonical_json, check_key, check_stage
-from storage.manifest import MANIFEST, FileRecord, Manifest, collect_provenance
+from storage.manifest import (
+    MANIFEST,
+    MANIFEST_NAMES,
+    OLD_MANIFEST,
+    FileRecord,
+    Manifest,
+    collect_provenance,
+)
 from storage.retry import RETRY_TIMEOUT
 
 log = logging.getLogger(__name__)
 
+# The one problem that is normal: an artifact that was never computed is no damage to warn of.
 _NO_MANIFEST = f"{MANIFEST} is missing"
 
 
@@ -76,6 +84,7 @@ class Store:
         """
         manifest, problems = self._verify(stage, key)
         if manifest and not problems:
+            # All bytes were read: a damaged artifact must not go into the next stage.
             return ArtifactRef(stage, key, manifest.rows)
         if problems != [_NO_MANIFEST]:
             log.warning("%s artifact %s is damaged and will be recomputed: %s", stage, key[:12], "; ".join(problems))
@@ -89,7 +98,7 @@ class Store:
         """Read an artifact's manifest. Raises ArtifactError when it is missing or damaged."""
         path = f"{_artifact_folder(stage, key)}/{MANIFEST}"
         try:
-            manifest = Manifest.from_json(self.files.read(path))
+            manifest = Manifest.from_json(self._read_manifest_bytes(stage, key))
         except FileNotFoundError as error:
             raise ArtifactError(
                 f"no {stage} artifact {key[:12]} in {self.root}; run the stage that computes it"
@@ -230,7 +239,9 @@ class Store:
     def keys(self, stage: str) -> list[str]:
         """Keys of the stage's artifacts that have a manifest, whole or damaged."""
         return [
-            name for name in self.files.list_folders_with(check_stage(stage), MANIFEST) if KEY_PATTERN.fullmatch(name)
+            name
+            for name in self.files.list_folders_with(check_stage(stage), *MANIFEST_NAMES)
+            if KEY_PATTERN.fullmatch(name)
         ]
 
     def folders(self, stage: str) -> list[str]:
@@ -264,6 +275,7 @@ class Store:
         previous = self._read_run(path) or {}
         created_at = record.get("created_at") or previous.get("created_at") or _utc_now()
         record = {**record, "run_id": run_id, "created_at": created_at}
+        # Before the write: a record that comes back changed would resume another run.
         canonical_json(record)  # raises on values that would come back changed
         self.files.write(path, json.dumps(record, indent=2).encode())
 
@@ -325,6 +337,13 @@ class Store:
         if name not in files:
             raise ArtifactError(f"{ref.stage} artifact {ref.key[:12]} has no file {name!r}; it has {', '.join(files)}")
         return files[name]
+
+    def _read_manifest_bytes(self, stage: str, key: str) -> bytes:
+        folder = _artifact_folder(stage, key)
+        try:
+            return self.files.read(f"{folder}/{MANIFEST}")
+        except FileNotFoundError:
+            return self.files.read(f"{folder}/{OLD_MANIFEST}")
 
     def _read_manifest_or_none(self, stage: str, key: str) -> Manifest | None:
         try:
@@ -439,6 +458,7 @@ class ArtifactWriter:
     def _commit(self) -> None:
         if not self._parts:
             self._add_part(self.recipe.table.schema.empty_table())
+        # Sorted: the order of a folder's listing differs between file systems, and the manifest must not.
         files = [self._record(path) for path in sorted(self.folder.rglob("*")) if path.is_file()]
         manifest = Manifest(
             key=self.key,
@@ -454,6 +474,7 @@ class ArtifactWriter:
         with explain_write_errors(str(path)):
             path.write_bytes(manifest.to_json())
         filesystem, stage = self._store.files, self.recipe.stage
+        # From the look-up to the rename, so that two writers of one key can't both find it absent.
         with filesystem.lock_folder(stage):
             # Another process may have committed the key meanwhile; its artifact stays.
             ref = self._store.find(stage, self.key)
@@ -490,7 +511,7 @@ def _run_path(run_id: str) -> str:
 
 def _check_file_name(name: str) -> str:
     path = PurePosixPath(name)
-    if not path.parts or path.is_absolute() or ".." in path.parts or name == MANIFEST or name.startswith("part-"):
+    if not path.parts or path.is_absolute() or ".." in path.parts or name in MANIFEST_NAMES or name.startswith("part-"):
         raise StoreError(f"{name!r} can't name a file of an artifact; use a relative path, not part-* or {MANIFEST}")
     return name
 

@@ -94,7 +94,8 @@ def test_the_pairs_of_a_round_are_exported(store, tmp_path, options, rounds):
 @pytest.mark.parametrize("form", ["atom", "datasets", "trl"])
 def test_every_form_is_checked_without_complaint(store, tmp_path, form):
     motions = ["--motions"] if form != "trl" else []
-    call("export", "--store", store.root, "--to", tmp_path / "out", "--form", form, *motions)
+    exported = call("export", "--store", store.root, "--to", tmp_path / "out", "--form", form, *motions)
+    assert ("tunes no encoder-decoder" in exported.output) == (form == "trl")
     result = call("check", tmp_path / "out")
     assert result.exit_code == 0, result.output
     lines = [line.split() for line in result.output.splitlines()]

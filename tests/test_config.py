@@ -1,8 +1,10 @@
 """The config: what it refuses, and what it says of keys of earlier versions."""
 
+from typing import get_args
+
 import pytest
 
-from atom.config import RunConfig, load_config, load_section, parse_config
+from atom.config import ConfigSection, EvaluatorConfig, RunConfig, load_config, load_section, parse_config
 from atom.config.renamed import find_renamed_key
 from atom.config.tuning import TuningConfig
 from atom.errors import AtomError
@@ -41,3 +43,46 @@ def test_the_record_of_an_earlier_version_is_recognised_by_its_keys():
     assert find_renamed_key(config) is None and parse_config(config) == RunConfig()
     config["tuning"]["rank"] = config["tuning"].pop("r")
     assert find_renamed_key(config) == "config key 'tuning.rank' is now 'tuning.r'"
+
+
+def test_every_field_of_the_config_is_described():
+    sections = [RunConfig]
+    for section in sections:
+        assert section.__doc__, section
+        for name, field in section.model_fields.items():
+            kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
+            found = [kind for kind in kinds if issubclass(kind, ConfigSection)]
+            sections += found
+            assert found or field.description, f"{section.__name__}.{name}"
+    assert len(sections) > 15
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], ("guo", "built-in")),
+        (["evaluation.metrics.variant=motiongpt"], ("motiongpt", "built-in")),
+        (["evaluation.metrics=null"], ("guo", "built-in")),
+        (["evaluation.metrics.variant=motiongpt", "judging.retrieval.variant=guo"], ("guo", "built-in")),
+    ],
+)
+def test_the_retrieval_judge_has_its_own_evaluator_before_that_of_the_metrics(overrides, expected):
+    settings = load_config(overrides=overrides).retrieval_evaluator
+    assert (settings.variant, settings.evaluator) == expected and type(settings) is EvaluatorConfig
+
+
+@pytest.mark.parametrize(
+    ("overrides", "tunes", "vision"),
+    [
+        ([], True, False),
+        (["external.candidates=c"], False, False),
+        (["external.candidates=c", "external.tune=true", "rounds=1", "on_policy.steps=0"], True, False),
+        (["evaluation.judges=[vision]"], True, True),
+        (["evaluation.judges=[auto]"], True, False),
+        (["evaluation.judges=[auto]", "external.base=b", "external.tuned=t"], False, True),
+    ],
+)
+def test_what_a_run_does_follows_from_its_sections(overrides, tunes, vision):
+    config = load_config(overrides=overrides)
+    assert (config.tunes, config.uses_vision) == (tunes, vision)
+    assert config.judges == {config.judging.judge, *config.evaluation.judges}

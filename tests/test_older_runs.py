@@ -9,7 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from atom.config import RunConfig
+from atom.config.loading import parse_config
+from atom.config.renamed import find_renamed_key
 from atom.corpus.composition import make_motion
+from atom.errors import AtomError
 from atom.events import Event
 from atom.preferences.importing import import_preferences
 from atom.report.report_builder import build_report
@@ -169,3 +172,15 @@ def test_a_run_on_its_store_says_that_prompts_are_computed_again_and_only_once(s
 
 def test_a_new_store_has_no_remark(tmp_path):
     assert find_old_prompts(Store(str(tmp_path / "store"))) == []
+
+
+def test_a_key_that_went_away_and_was_not_set_stands_in_no_ones_way(store):
+    """Runs before `resources.trackers` recorded `resources.tensorboard: null`; one that was set says its new name."""
+    record = store.run("latest")
+    record["config"]["resources"]["tensorboard"] = None
+    assert parse_config(record["config"]).resources.trackers == ()
+    assert find_renamed_key(record["config"]) is None
+    record["config"]["resources"]["tensorboard"] = "curves"
+    with pytest.raises(AtomError, match=r"'resources\.tensorboard' is now"):
+        parse_config(record["config"])
+    assert "resources.trackers" in find_renamed_key(record["config"])

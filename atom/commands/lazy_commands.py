@@ -6,13 +6,15 @@ import ast
 import importlib
 import importlib.util
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import click
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from atom.errors import AtomError
+
+if TYPE_CHECKING:
+    import click
 
 
 class LazyCommand(TyperCommand):
@@ -37,6 +39,11 @@ class LazyCommand(TyperCommand):
         else:
             app.command(self.name)(target)
         return typer.main.get_group(app).commands[self.name]
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        # zsh and fish show it beside the name that they complete.
+        self.help = self.read_help()
+        return super().get_short_help_str(limit)
 
     def read_help(self) -> str | None:
         """Read the help from the source, without an import: a function's docstring, or `help` of a `typer.Typer`."""
@@ -70,7 +77,8 @@ def lazy_group(commands: Mapping[str, str], renamed: Mapping[str, str]) -> type[
             self.commands = {name: LazyCommand(name, import_path) for name, import_path in commands.items()}
 
         def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-            if cmd_name in renamed:
+            # While the shell completes, an error would appear in the middle of the command line.
+            if cmd_name in renamed and not ctx.resilient_parsing:
                 raise AtomError(f"`atom {cmd_name}` is now called `atom {renamed[cmd_name]}`")
             return super().get_command(ctx, cmd_name)
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atom.commands.completion import complete_run
+
 if TYPE_CHECKING:
     from storage import Store
 
-RunArgument = Annotated[str, typer.Argument(help="a run's id, or 'latest'")]
+RunArgument = Annotated[str, typer.Argument(help="a run's id, or 'latest'", autocompletion=complete_run)]
 StoreOption = Annotated[str, typer.Option("--store", help="folder or fsspec address of the artifact store")]
 VotesFileOption = Annotated[
     Path | None, typer.Option("--votes", help="the file of votes; default: votes.sqlite in the run's folder")

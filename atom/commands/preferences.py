@@ -6,9 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -17,16 +16,20 @@ from rich.text import Text
 from atom.commands.options import RunArgument, StoreOption, open_store
 from atom.commands.tables import right_aligned
 from atom.errors import AtomError
-from atom.preferences.card import ExportFormat, describe_run_preferences
+from atom.preferences.export_format import ExportFormat
 from atom.progress_bars import StageProgressBars
-from storage import PREFERENCES, ArtifactRef, Store
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from storage import Store
 
 preferences_app = typer.Typer(help="Export the preference pairs of a run, check pairs to import.", no_args_is_help=True)
 
 # Does not match the stages of baselines, whose name stands before the round.
 _STAGE_NAME = re.compile(r"preferences(?: round (\d+))?")
 _MAX_QUARANTINED = 20
-_READABLE_VERSIONS = (3, PREFERENCES.version)  # the events of version 3 have no group, which is then null
+_OLDEST_VERSION = 3  # of the preferences table; its events have no group, which is then null
 
 
 @preferences_app.command()
@@ -46,6 +49,7 @@ def export(
     template: Annotated[str, typer.Option(help="prompt template for form trl, e.g. 'Generate motion: {}'")] = "{}",
 ) -> None:
     """Export the preference pairs of a run, with a dataset card, to a new folder."""
+    from atom.preferences.card import TRL_LIMITS, describe_run_preferences
     from atom.preferences.exporting import export_preferences
 
     if all_ and round_ is not None:
@@ -75,6 +79,8 @@ def export(
         markup=False,
         soft_wrap=True,
     )
+    for limit in TRL_LIMITS if form == "trl" else ():
+        Console(stderr=True).print(limit, markup=False, highlight=False, style="dim", soft_wrap=True)
 
 
 @preferences_app.command()
@@ -152,8 +158,10 @@ def _keys_by_round(record: Mapping[str, Any]) -> dict[int, list[str]]:
 
 
 def _read_pairs(store: Store, record: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    from storage import PREFERENCES, ArtifactRef
+
     version = store.manifest("preferences", key).recipe["schema_version"]
-    if version not in _READABLE_VERSIONS:
+    if version not in (_OLDEST_VERSION, PREFERENCES.version):
         raise AtomError(
             f"run {record['run_id']} wrote version {version} of the preferences table, not {PREFERENCES.version}: it "
             "is a run of another version of atom; run it again"
@@ -165,6 +173,8 @@ def _read_joints(
     store: Store, record: Mapping[str, Any], rounds: Sequence[int], rows: Sequence[Mapping[str, Any]]
 ) -> dict[str, np.ndarray]:
     """The joints (T, 22, 3) of all motions in the pairs, by id."""
+    from storage import ArtifactRef
+
     motion_ids = {row[f"{side}_motion_id"] for row in rows for side in ("chosen", "rejected")}
     stages = {f"motions round {number}" if number > 1 else "motions" for number in rounds}
     keys = [key for stage in record["stages"] if stage["name"] in stages for key in stage["keys"]]

@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,7 +15,11 @@ from rich.text import Text
 from atom.commands.options import JsonOption, RunArgument, StoreOption, VotesFileOption, open_store
 from atom.commands.tables import right_aligned
 from atom.errors import AtomError
-from storage import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from storage import Store
 
 _AGREEMENT_LABELS = {
     "weighted_kappa": "weighted kappa",
@@ -53,6 +56,8 @@ def judges(
 
 def _collect_rows(store: Store, tables: Any, votes_file: Path | None) -> pd.DataFrame:
     """A row for each motion and judge; people's scores come last."""
+    import pandas as pd
+
     from atom.report.judge_comparison import COLUMNS
     from atom.review.tally import aggregate_judge_scores, aggregate_people_scores
     from atom.review.vote_files import locate_votes_file, read_votes

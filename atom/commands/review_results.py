@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 from rich.console import Console
@@ -15,11 +15,11 @@ from rich.text import Text
 from atom.commands.options import JsonOption, RunArgument, StoreOption, VotesFileOption, open_store
 from atom.commands.tables import right_aligned
 from atom.errors import AtomError
-from atom.preferences.card import ExportFormat
-from atom.review.vote_files import build_votes_table, locate_votes_file, read_votes
-from atom.review.voted_preferences import DecisionSource
-from atom.review.votes import Vote
-from storage import Store
+from atom.preferences.export_format import ExportFormat
+from atom.review.votes import DecisionSource, Vote
+
+if TYPE_CHECKING:
+    from storage import Store
 
 VoteExportFormat = Literal[ExportFormat, "votes"]
 
@@ -104,6 +104,8 @@ def export(
 
 
 def _read_run_votes(root: str, run: str, votes_file: Path | None) -> tuple[Store, dict[str, Any], list[Vote]]:
+    from atom.review.vote_files import locate_votes_file, read_votes
+
     store = open_store(root)
     record = store.run(run)
     return store, record, read_votes(locate_votes_file(store, record["run_id"], votes_file))
@@ -149,6 +151,8 @@ def _write_summary(store: Store, tables: Any, summary: Mapping[str, Any], progre
 
 def _write_votes(folder: Path, votes: Sequence[Vote]) -> Path:
     import pyarrow.parquet as pq
+
+    from atom.review.vote_files import build_votes_table
 
     path = folder / "votes.parquet"
     if path.exists():

@@ -7,24 +7,26 @@ import tempfile
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from atom.commands.completion import complete_from
 from atom.commands.files import check_page_path, write_text
 from atom.commands.options import RunArgument, StoreOption, open_store
 from atom.errors import AtomError
-from atom.events import TASKS
-from atom.report.run_query import SCORE_COLUMN, RowFilters, RowKind
+from atom.events import TASKS, Split
+from atom.report.row_filters import SCORE_COLUMN, RowFilters, RowKind
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from atom.report.run_tables import RunTables
 
+_ARMS = ("base", "tuned", "candidate")
 _ID_WIDTH = 31  # characters of a motion's id
 _DEFAULT_LIMIT = 30  # rows in a terminal, without --limit
 _COLUMNS = {
@@ -44,9 +46,18 @@ def show(
     run: RunArgument = "latest",
     store: StoreOption = "store",
     what: Annotated[RowKind, typer.Option(help="which table")] = "prompts",
-    task: Annotated[str | None, typer.Option(help=f"only rows of this task: {', '.join(TASKS)}")] = None,
-    split: Annotated[str | None, typer.Option(help="only rows of this split: train, val or test")] = None,
-    arm: Annotated[str | None, typer.Option(help="only motions of this arm: base, tuned or candidate")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help=f"only rows of this task: {', '.join(TASKS)}", autocompletion=complete_from(TASKS)),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="only rows of this split: train, val or test", autocompletion=complete_from(get_args(Split))),
+    ] = None,
+    arm: Annotated[
+        str | None,
+        typer.Option(help="only motions of this arm: base, tuned or candidate", autocompletion=complete_from(_ARMS)),
+    ] = None,
     judge: Annotated[str | None, typer.Option(help="scores of this judge; default: the run's own")] = None,
     prompt: Annotated[str | None, typer.Option(help="only prompts that contain this text")] = None,
     least: Annotated[

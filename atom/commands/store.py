@@ -15,16 +15,6 @@ from rich.table import Column, Table
 
 from atom.commands.options import JsonOption, StoreOption, open_store
 from atom.commands.tables import right_aligned
-from storage import (
-    StoreError,
-    StoreUnreachable,
-    compact,
-    compute_statistics,
-    find_garbage,
-    find_runs_in_progress,
-    remove_garbage,
-)
-from storage.references import read_all_manifests
 
 store_app = typer.Typer(help="Inspect, verify, compact and clean up the artifact store.", no_args_is_help=True)
 
@@ -98,6 +88,8 @@ def stats(
     as_json: JsonOption = False,
 ) -> None:
     """Show size and age of the stages, how many artifacts runs computed and reused, and what gc could free."""
+    from storage import compute_statistics
+
     store = open_store(root)
     figures = compute_statistics(store)
     if as_json:
@@ -144,6 +136,9 @@ def compact_stages(
 
     duckdb -c "select artifact, count(*) from 'store/compact/motions/*.parquet' group by artifact"
     """
+    from storage import StoreError, StoreUnreachable, compact
+    from storage.references import read_all_manifests
+
     store = open_store(root)
     existing = store.stages()
     if unknown := sorted(set(stages or []) - set(existing)):
@@ -187,6 +182,8 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="delete; without it gc only lists what it would delete")] = False,
 ) -> None:
     """Find leftovers of crashed writers and, on request, old runs and unused artifacts; delete them with --yes."""
+    from storage import find_garbage, find_runs_in_progress, remove_garbage
+
     store = open_store(root)
     garbage = find_garbage(
         store, older_than * 3600, keep_runs, unreferenced, keep or (), compacted, abandoned_after * 3600

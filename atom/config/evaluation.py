@@ -15,9 +15,9 @@ class MetricsConfig(EvaluatorConfig):
 
     captions: int = Field(0, ge=0, description="most captions of the dataset; 0: all")
     samples: int = Field(1, ge=1, description="motions for each caption of the dataset; MultiModality needs two")
-    replications: int = Field(20, ge=2)
-    diversity_pairs: int = Field(300, ge=1)
-    multimodality_pairs: int = Field(10, ge=1)
+    replications: int = Field(20, ge=2, description="repetitions with other random draws, for mean and interval")
+    diversity_pairs: int = Field(300, ge=1, description="random pairs of motions behind Diversity")
+    multimodality_pairs: int = Field(10, ge=1, description="random pairs of motions of a text behind MultiModality")
 
 
 class EvaluationConfig(ConfigSection):

@@ -26,4 +26,4 @@ class EvaluatorConfig(ConfigSection):
     dataset: str | None = Field(
         None, description="folder of HumanML3D that gives captions and real motions; null: the run's test prompts"
     )
-    split: Literal["test", "val", "train"] = "test"
+    split: Literal["test", "val", "train"] = Field("test", description="split of the dataset")

@@ -9,7 +9,9 @@ from atom.config.base import ConfigSection
 
 class ExternalConfig(ConfigSection):
     """Motions of other generators and preferences of other people. They replace what this run would compute itself.
-    `atom motions check` and `atom preferences check` show what a file holds."""
+
+    `atom motions check` and `atom preferences check` show what a file holds.
+    """
 
     candidates: str | None = Field(
         None, description="motions of training prompts by any generator; they are rendered, scored and paired"

@@ -24,10 +24,10 @@ class GenerationConfig(ConfigSection):
     evaluation_samples: int = Field(
         2, ge=1, description="motions sampled for each test prompt, by the base and by the tuned model"
     )
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(1.0, gt=0, description="of sampling; lower is safer and less varied")
     top_k: int = Field(50, ge=0, description="0 keeps the whole vocabulary")
     top_p: float = Field(1.0, gt=0, le=1, description="keep only the likeliest tokens with this total probability")
-    max_new_tokens: int = Field(60, ge=4, le=256)
+    max_new_tokens: int = Field(60, ge=4, le=256, description="tokens a motion may have, of 4 frames (0.2 s) each")
     vocabulary: Literal["motion", "all"] = Field(
         "motion",
         description="motion: only motion tokens are sampled; all: words too, as MotionGPT does, and an answer without "

@@ -31,13 +31,13 @@ class FramesConfig(ConfigSection):
     )
     view: View = Field("follow", description=VIEW_HELP)
     cells: int = Field(16, ge=1, description="most frames in one sheet, since services shrink large pictures")
-    encoding: Literal["jpeg", "png"] = "jpeg"
+    encoding: Literal["jpeg", "png"] = Field("jpeg", description="file format of the pictures; png has no artefacts")
 
 
 class VisionConfig(ConfigSection):
     """The vision-language judge: what it sees and which question it answers."""
 
-    model: str = "gpt-4o"
+    model: str = Field("gpt-4o", description="the service's name of the model")
     second_model: str | None = Field(
         None, description="scores every motion too; a pair that the two models rank differently is left out"
     )
@@ -51,9 +51,11 @@ class VisionConfig(ConfigSection):
         ge=0,
         description="pairs a prompt with a gap below preferences.min_gap to compare side by side, in both orders",
     )
-    detail: Literal["low", "high", "auto"] = "auto"
+    detail: Literal["low", "high", "auto"] = Field(
+        "auto", description="in what resolution the service reads a picture, as in OpenAI's image_url.detail"
+    )
     temperature: float | None = Field(None, ge=0, le=2, description="null: the model's default")
-    max_tokens: int = Field(1000, ge=50)
+    max_tokens: int = Field(1000, ge=50, description="tokens that an answer may have")
     min_scored_fraction: float = Field(
         0.8, ge=0, le=1, description="the run stops when fewer than this fraction of the motions get a score"
     )

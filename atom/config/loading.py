@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from atom.config.base import ConfigSection
-from atom.config.renamed import new_name
+from atom.config.renamed import new_name, without_unset_keys
 from atom.config.run import RunConfig
 from atom.errors import AtomError
 
@@ -56,7 +56,7 @@ def parse_config(values: dict[str, Any], overrides: Sequence[str] = ()) -> RunCo
     Raises:
         AtomError: names the first field that is unknown or holds a wrong value.
     """
-    return _validate(RunConfig, values, overrides)
+    return _validate(RunConfig, without_unset_keys(values), overrides)
 
 
 def load_section(section: type[Settings], overrides: Sequence[str]) -> Settings:

@@ -13,11 +13,11 @@ from atom.events import Task
 class WriterConfig(ConfigSection):
     """A language model that writes the prompts."""
 
-    model: str = "gpt-4o-mini"
+    model: str = Field("gpt-4o-mini", description="the service's name of the model")
     per_request: int = Field(8, ge=1, le=40, description="prompts in one request")
     attempts: int = Field(3, ge=1, description="tries of one composition; each retry says what was wrong before")
     temperature: float | None = Field(None, ge=0, le=2, description="null: the model's default")
-    max_tokens: int = Field(2000, ge=50)
+    max_tokens: int = Field(2000, ge=50, description="tokens that an answer may have")
     min_accepted_fraction: float = Field(
         0.8,
         ge=0,

@@ -22,7 +22,11 @@ from atom.config.tuning import OnPolicyConfig, RewardModelConfig, TuningConfig, 
 class RunConfig(ConfigSection):
     """One pass through the pipeline."""
 
-    name: str = Field("default", pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 ._-]*$")
+    name: str = Field(
+        "default",
+        pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 ._-]*$",
+        description="what runs of this config share: retention, spending and external.runs go by it",
+    )
     seed: int = Field(0, ge=0, description="seed of prompts and sampling")
     training_seed: int = Field(0, ge=0, description="seed of the adapter's initial weights and of the order of pairs")
     rounds: int = Field(2, ge=1, description="rounds of generation, scoring and tuning")
@@ -32,7 +36,9 @@ class RunConfig(ConfigSection):
     min_round_gain: float | None = Field(
         None, description="the round that gains less in validation score is the last; null: all rounds run"
     )
-    prompts_per_shard: int = Field(40, ge=1)
+    prompts_per_shard: int = Field(
+        40, ge=1, description="prompts of a task run; it belongs to the keys, so another value computes anew"
+    )
     prompts: PromptConfig = PromptConfig()
     generation: GenerationConfig = GenerationConfig()
     rendering: RenderingConfig = RenderingConfig()

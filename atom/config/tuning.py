@@ -13,6 +13,7 @@ from atom.config.base import ConfigSection, Degree
 from atom.events import Task
 
 STEP_LOSSES = ("kto", "kto_unpaired")  # compare the motions of a whole step, so a step can't be split
+_MAX_GRAD_NORM_HELP = "norm of the gradient, above which it is scaled down"
 _MAX_DRIFT_HELP = "nats a token by which the policy may move away before tuning stops as diverging"
 RewardNetwork = Literal["whole", "encoder"]
 
@@ -51,7 +52,7 @@ class TuningConfig(ConfigSection):
     target_modules: str = Field(
         "all-linear", pattern=r"^[\w-]+(,[\w-]+)*$", description="names of the layers that get LoRA, such as q,v"
     )
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, description="the highest, at the end of the warm-up")
     warmup_steps: int = Field(20, ge=0, description="at most half of all steps")
     batch_size: int = Field(16, ge=1, description="pairs a step")
     micro_batch_size: int = Field(
@@ -60,9 +61,9 @@ class TuningConfig(ConfigSection):
     gradient_checkpointing: bool = Field(
         False, description="compute activations again in the backward pass: less memory, more time"
     )
-    num_train_epochs: int = Field(1, ge=1)
+    num_train_epochs: int = Field(1, ge=1, description="passes over the pairs")
     max_steps: int = Field(0, ge=0, description="stop after this many steps; 0: at the end of the epochs")
-    max_grad_norm: float = Field(1.0, gt=0)
+    max_grad_norm: float = Field(1.0, gt=0, description=_MAX_GRAD_NORM_HELP)
     max_drift: float = Field(1.0, gt=0, description=_MAX_DRIFT_HELP)
     bf16: bool = Field(False, description="matrix products in bfloat16; weights and losses stay float32")
 
@@ -104,15 +105,18 @@ class OnPolicyConfig(ConfigSection):
         0.5, ge=0, le=1, description="weight of exact match in the judge's reward; the score has the rest"
     )
     kl_coef: float = Field(0.02, ge=0, description="weight of the KL divergence from the reference model")
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, description="the highest, at the end of the warm-up")
     warmup_steps: int = Field(10, ge=0, description="at most half of all steps")
-    max_grad_norm: float = Field(1.0, gt=0)
+    max_grad_norm: float = Field(1.0, gt=0, description=_MAX_GRAD_NORM_HELP)
     max_drift: float = Field(1.0, gt=0, description=_MAX_DRIFT_HELP)
 
 
 class ValidationConfig(ConfigSection):
-    """Early stopping. The kinematic judge scores motions for prompts that are in neither training nor test while tuning
-    runs; the adapter with the best score is kept."""
+    """Early stopping.
+
+    The kinematic judge scores motions for prompts that are in neither training nor test while tuning runs; the adapter
+    with the best score is kept.
+    """
 
     prompts_per_task: int = Field(40, ge=0, description="0: no validation, and the last adapter is kept")
     eval_steps: int = Field(
@@ -135,6 +139,6 @@ class RewardModelConfig(ConfigSection):
         3, ge=1, description="most epochs; the weights with the best held-out accuracy are kept"
     )
     prompts: int = Field(8, ge=1, description="prompts a step, with all their pairs")
-    learning_rate: float = Field(3e-4, gt=0)
+    learning_rate: float = Field(3e-4, gt=0, description="the highest, at the end of the warm-up")
     warmup_steps: int = Field(10, ge=0, description="at most half of all steps")
-    max_grad_norm: float = Field(1.0, gt=0)
+    max_grad_norm: float = Field(1.0, gt=0, description=_MAX_GRAD_NORM_HELP)

@@ -45,6 +45,7 @@ def round_to_levels(scores: np.ndarray, levels: int = LEVELS) -> np.ndarray:
         scores: of any shape.
         levels: the highest level; the lowest is 1.
     """
+    # Halves go up: numpy's round takes them to the even level, 2.5 to 2 and 3.5 to 4.
     return np.clip(np.floor(np.asarray(scores, float) + 0.5), 1, levels).astype(int)
 
 
@@ -78,9 +79,13 @@ def weighted_kappa(
         second: (units,), the scores of the second judge.
         levels: the highest level; scores are rounded to whole levels first.
         weights: how often each unit counts, see the module.
+
+    Returns:
+        1 for full agreement, 0 for that of chance: one number, or (resamples,) with weights.
     """
     table = confusion_matrix(first, second, levels, weights=weights)
     positions = np.arange(levels)
+    # Quadratic weights: a disagreement by two levels counts four times one by one level.
     distance = np.square(positions[:, None] - positions)
     by_chance = table.sum(-1)[..., None] * table.sum(-2)[..., None, :]
     expected = _divide((by_chance * distance).sum((-2, -1)), table.sum((-2, -1)))
@@ -93,6 +98,9 @@ def fleiss_kappa(counts: np.ndarray, *, weights: np.ndarray | None = None) -> Fi
     Args:
         counts: (units, categories), how many raters gave each unit each category.
         weights: how often each unit counts, see the module.
+
+    Returns:
+        1 for full agreement, 0 for that of chance: one number, or (resamples,) with weights.
 
     Raises:
         AtomError: where not every unit has the same number of raters, at least two. Krippendorff's alpha is defined
@@ -125,6 +133,9 @@ def krippendorff_alpha(
             for the square of their difference.
         weights: how often each unit counts, see the module.
 
+    Returns:
+        1 for full agreement, 0 for that of chance: one number, or (resamples,) with weights.
+
     Raises:
         AtomError: for another metric.
     """
@@ -150,6 +161,9 @@ def spearman(first: np.ndarray, second: np.ndarray, *, weights: np.ndarray | Non
         first: (units,), the scores of the first judge.
         second: (units,), the scores of the second judge.
         weights: how often each unit counts, see the module.
+
+    Returns:
+        From -1 to 1: one number, or (resamples,) with weights.
     """
     first, second = _validate_scores(first, second)
     weights = _weights_or_ones(weights, len(first))
@@ -172,6 +186,9 @@ def pair_accuracy(
         judged: (units,), the scores of the judge.
         groups: (units,), the group of each unit, such as its prompt.
         weights: how often each unit counts, see the module. The units of one group must have the same weight.
+
+    Returns:
+        From 0 to 1: one number, or (resamples,) with weights.
     """
     truth, judged = _validate_scores(truth, judged)
     units = pd.DataFrame({"group": list(groups), "unit": range(len(truth))})
@@ -179,6 +196,7 @@ def pair_accuracy(
     one, other = (pairs[side].to_numpy() for side in ("unit", "unit_other"))
     higher = truth[one] > truth[other]
     one, other = one[higher], other[higher]
+    # 1 for the right order, 0 for the wrong one, half for a tie.
     credit = (1 + np.sign(judged[one] - judged[other])) / 2
     return share(credit, weights=_weights_or_ones(weights, len(truth))[..., one])
 
@@ -272,6 +290,6 @@ def _distances(values: np.ndarray, totals: np.ndarray, metric: Metric) -> np.nda
 
 
 def _divide(above: np.ndarray, below: np.ndarray) -> Figures:
-    """above / below, nan where the divisor is not above 0."""
+    """The quotient above / below, nan where the divisor is not above 0."""
     above, below = np.broadcast_arrays(above, below)
     return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)[()]

@@ -50,8 +50,11 @@ def paired_bootstrap(
         raise ValueError("a paired bootstrap needs at least one prompt")
     each_once = np.ones((1, n))
     before, after = float(base(each_once)[0]), float(tuned(each_once)[0])
+    # How often each prompt is drawn says all about a resample: no rows have to be gathered.
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+    # The same draws for both: what makes a prompt easy or hard cancels out.
     gains = tuned(counts) - base(counts)
+    # A resample may lack what the statistic needs, such as two different prompts.
     gains = gains[np.isfinite(gains)]
     tail = (1 - level) / 2
     low, high = np.quantile(gains, [tail, 1 - tail]) if len(gains) else (np.nan, np.nan)
@@ -84,6 +87,7 @@ def mean_distance_statistic(distances: np.ndarray) -> Statistic:
     np.fill_diagonal(off_diagonal, 0)
 
     def statistic(counts: np.ndarray) -> np.ndarray:
+        # Pairs of one prompt with itself are left out: their distance of 0 would lower the mean.
         pairs = counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)
         total = ((counts @ off_diagonal) * counts).sum(axis=1)
         return np.divide(total, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)

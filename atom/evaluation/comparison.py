@@ -74,6 +74,26 @@ def compare(
     }
 
 
+def tabulate_gains(comparison: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Tabulates a comparison of base and tuned.
+
+    Args:
+        comparison: the figures of each judge, from `compare`.
+
+    Returns:
+        A row for each judge and figure: `judge, figure, base, tuned, gain, gain_low, gain_high, n, verdict`. Baselines
+        are left out.
+    """
+    columns = ["judge", "figure", "base", "tuned", "gain", "gain_low", "gain_high", "n", "verdict"]
+    rows = [
+        {"judge": judge, "figure": name} | figure
+        for judge, figures in comparison.items()
+        for name, figure in figures.items()
+        if "gain" in figure
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def classify_difference(difference: Difference, direction: Direction = "higher is better") -> str:
     """Put a difference into words.
 
@@ -206,6 +226,7 @@ def _mean_by_prompt(rows: pd.DataFrame, column: str) -> pd.Series:
     """The mean of a column within each prompt; empty where no row has the column."""
     if column not in rows:
         return pd.Series(dtype=np.float64)
+    # A figure that is missing for a sample leaves the sample out, not the prompt.
     known = rows[rows[column].notna()]
     return known[column].astype(np.float64).groupby(known["prompt_id"]).mean()
 
@@ -226,6 +247,8 @@ def _descriptors_by_prompt(rows: pd.DataFrame) -> dict[str, np.ndarray]:
 def _distances_between(motions: list[np.ndarray]) -> np.ndarray:
     """Descriptors (samples, d) of each of n prompts -> the mean distance of their samples, (n, n)."""
     samples = np.array([len(descriptors) for descriptors in motions])
+    # Distances between samples become mean distances between prompts, so that a prompt weighs the same with any number
+    # of samples.
     averaging = np.repeat(np.eye(len(motions)) / samples[:, None], samples, axis=1)  # (n, all samples), rows sum to 1
     return averaging @ pairwise_distances(np.concatenate(motions)) @ averaging.T
 

@@ -59,6 +59,7 @@ def references_from_prompts(prompts: Iterable[Mapping[str, Any]], seed: int) -> 
     """
     for number, prompt in enumerate(prompts):
         events = [Event.from_dict(row) for row in prompt["events"]]
+        # The corpus animates known actions, one after the other: it has no true motion of other prompts.
         if not all(is_known(event.action) and event.group is None for event in events):
             continue
         counted = tuple(replace(event, count=event.count or 1) for event in events)
@@ -135,6 +136,7 @@ def embed_generated(
         cut = [_pad_to_min_frames(features[: max(lengths[key], MIN_FRAMES)]) for key, _, features in batch]
         for (key, sample, _), embedding in zip(batch, evaluator.embed_motions(cut), strict=True):
             embeddings[key][sample] = embedding
+    # MultiModality needs the same number of motions of each text.
     samples = min(map(len, embeddings.values()))
     if not samples:
         missing = next(key for key, motions in embeddings.items() if not motions)

@@ -23,7 +23,13 @@ MAX_RANK = 3
 
 @dataclass(frozen=True)
 class Interval:
-    """Mean and half width of the 95 % interval over replications: 1.96 std / sqrt(replications), std with ddof 0."""
+    """The 95 % interval of a metric over replications.
+
+    Attributes:
+        mean: over the replications.
+        half_width: 1.96 std / sqrt(replications), with ddof 0.
+        replications: their number.
+    """
 
     mean: float
     half_width: float
@@ -31,7 +37,14 @@ class Interval:
 
     @classmethod
     def from_values(cls, values: Sequence[float]) -> Self:
-        """The interval over the values of the replications."""
+        """Computes the interval.
+
+        Args:
+            values: of the replications.
+
+        Returns:
+            The interval.
+        """
         return cls(float(np.mean(values)), float(1.96 * np.std(values) / np.sqrt(len(values))), len(values))
 
 
@@ -49,9 +62,15 @@ def euclidean_distances(texts: np.ndarray, motions: np.ndarray) -> np.ndarray:
 
 
 def retrieval_ranks(distances: np.ndarray) -> np.ndarray:
-    """Distances (..., n, n) of texts (rows) to motions -> the rank (..., n) of the true motion, 0 the nearest.
+    """Ranks the true motion of each text among all motions by distance.
 
     As in Guo's code each row is sorted: of equal distances the earlier motion comes first, nan comes last.
+
+    Args:
+        distances: (..., n, n), of each text (row) to each motion.
+
+    Returns:
+        (..., n) ranks, 0 for the nearest.
     """
     order = np.argsort(distances, axis=-1, kind="stable")
     return np.argmax(order == np.arange(order.shape[-1])[:, None], axis=-1)
@@ -82,16 +101,20 @@ def frechet_distance(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov
     """The squared Frechet distance of two Gaussians, known as FID (Dowson and Landau 1982).
 
     Args:
-        mean1: (d,).
-        cov1: (d, d).
-        mean2: (d,).
-        cov2: (d, d).
+        mean1: (d,), the mean of the first.
+        cov1: (d, d), the covariance of the first.
+        mean2: (d,), the mean of the second.
+        cov2: (d, d), the covariance of the second.
+
+    Returns:
+        The squared distance, at least 0.
     """
     # The trace of sqrt(cov1 cov2) is the sum of the singular values of root1^T root2, where cov = root root^T is a
     # Cholesky decomposition that takes the largest pivot first and ends where only rounding is left. That is exact for
     # singular covariances too, where the matrix square root of the product is not, and faster the fewer the rows.
     shift = np.asarray(mean1, np.float64) - mean2
     overlap = np.linalg.norm(_cholesky_root(cov1).T @ _cholesky_root(cov2), "nuc")
+    # Rounding can bring the distance of equal distributions below 0.
     return max(0.0, float(shift @ shift + np.trace(cov1) + np.trace(cov2) - 2 * overlap))
 
 
@@ -121,6 +144,9 @@ def multimodality(embeddings: np.ndarray, pairs: int, rng: Rng) -> float:
         embeddings: (texts, S, d), of S motions for each text.
         pairs: the number of pairs.
         rng: draws the pairs.
+
+    Returns:
+        The mean distance over texts and pairs.
     """
     samples = embeddings.shape[1]
     draws = zip(*_draw_pairs(samples, pairs, rng)) if samples >= pairs else combinations(range(samples), 2)
@@ -172,7 +198,9 @@ def text_to_motion_metrics(
     values: dict[str, dict[str, list[float]]] = {"real": defaultdict(list), "generated": defaultdict(list)}
     for replication in range(replications):
         rng = np.random.default_rng([seed, replication])
+        # The last, smaller pool is left out: R-Precision depends on how many texts there are to choose from.
         pools = rng.permutation(n)[: n - n % pool].reshape(-1, pool)
+        # Each replication takes another motion of the texts, as long as there are any.
         sample = replication % samples
         for name, motions, fid in (("real", real, real_fid), ("generated", sampled[sample], fids[sample])):
             metric_values = values[name]
@@ -200,6 +228,7 @@ def _cholesky_root(covariance: np.ndarray) -> np.ndarray:
 
 
 def _draw_pairs(n: int, pairs: int, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+    # Small sets have fewer pairs than the protocol's 300.
     pairs = min(pairs, n)
     return rng.choice(n, pairs, replace=False), rng.choice(n, pairs, replace=False)
 

@@ -60,18 +60,34 @@ _INDEX_NAME, _REJECTED_NAME, _MOTION_FOLDER = "index.jsonl", "rejected.jsonl", "
 class MotionGenerator(Protocol):
     """Generates a motion for each text and its seed; the same text and seed should give the same motion.
 
-    A motion is joints (T, 22, 3) in metres, Y up, at 20 fps, or HumanML3D's features (T, 263), not normalised. `name`
-    tells the motions of one checkpoint from those of another.
+    `name` tells the motions of one checkpoint from those of another.
     """
 
     name: str
 
-    def motions(self, texts: Sequence[str], seeds: Sequence[int]) -> Sequence[np.ndarray]: ...
+    def motions(self, texts: Sequence[str], seeds: Sequence[int]) -> Sequence[np.ndarray]:
+        """Generates motions.
+
+        Args:
+            texts: one for each motion.
+            seeds: one for each motion.
+
+        Returns:
+            For each text joints (T, 22, 3) in metres, Y up, at 20 fps, or HumanML3D's features (T, 263), not
+            normalised.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class FolderCounts:
-    """Motions that this run generated, that were in the folder before, and that are rejected as no motions."""
+    """What became of the motions of a folder.
+
+    Attributes:
+        generated: motions that this run generated.
+        kept: motions that were in the folder before.
+        rejected: arrays that are no motions.
+    """
 
     generated: int
     kept: int

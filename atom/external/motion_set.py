@@ -43,9 +43,19 @@ _INT64_MAX = 2**63 - 1  # the type of the column `seed`
 class ExternalMotion:
     """One motion of a set, without its joints.
 
-    `where` names its row; `sample` is the number of the candidate; `prompt_id` is a hash of the text unless the row has
-    one; `task`, `split`, `events` and `seed` are None unless the row has them; `tokens` is empty for generators without
-    a codebook. `digest` is the sha256 of the file, or of the numbers in the row.
+    Attributes:
+        where: names its row.
+        text: the sentence that it shows.
+        sample: the number of the candidate among those of its prompt.
+        prompt_id: that of the row, else a hash of the text.
+        task: None unless the row has it.
+        split: None unless the row has it.
+        events: None unless the row has them.
+        seed: None unless the row has it.
+        tokens: codes; empty for generators without a codebook.
+        digest: sha256 of the file, or of the numbers in the row.
+        file: path inside the set's folder; empty if the row itself holds the motion.
+        position: of the row in its table.
     """
 
     where: str
@@ -58,15 +68,18 @@ class ExternalMotion:
     seed: int | None
     tokens: tuple[int, ...]
     digest: str
-    file: str = field(repr=False)  # path inside the set's folder; empty if the row itself holds the motion
-    position: int = field(repr=False)  # of the row in its table
+    file: str = field(repr=False)
+    position: int = field(repr=False)
 
 
 @dataclass(frozen=True)
 class ExternalMotionSet:
-    """The usable motions of a set in `entries`, and in `quarantined` each other row with the reason.
+    """The motions of a set.
 
-    `origin` is the name of the set's folder or file.
+    Attributes:
+        entries: the usable motions, in the order of the rows.
+        quarantined: (row, reason) of each other row.
+        origin: the name of the set's folder or file.
     """
 
     entries: list[ExternalMotion]
@@ -76,9 +89,16 @@ class ExternalMotionSet:
     _table: MotionTable = field(repr=False)
 
     def joints(self, entry: ExternalMotion) -> np.ndarray:
-        """Reads the joints (T, 22, 3) float32 of a motion. Reading a table in the order of its rows is fastest.
+        """Reads the joints of a motion. Reading a table in the order of its rows is fastest.
 
-        Raises AtomError for a motion of another shape, with NaN, shorter than 4 frames or not of human size.
+        Args:
+            entry: one of `entries`.
+
+        Returns:
+            (T, 22, 3) float32 in metres, Y up, 20 fps.
+
+        Raises:
+            AtomError: the motion has another shape or NaN, is shorter than 4 frames or not of human size.
         """
         if entry.file:
             return read_motion(self._folder / entry.file)
@@ -159,9 +179,16 @@ def derive_prompts(
 
 
 def read_prompts(path: str | Path) -> list[Prompt]:
-    """Reads prompts from a .jsonl file, one object per line with `text` and perhaps prompt_id, task, split and events.
+    """Reads prompts from a .jsonl file.
 
-    Raises AtomError that names the first faulty line.
+    Args:
+        path: the file, one object per line with `text` and perhaps prompt_id, task, split and events.
+
+    Returns:
+        The prompts, in the order of the lines.
+
+    Raises:
+        AtomError: there is no such file or no prompt in it, or a line is faulty; names the first.
     """
     path = Path(path)
     if not path.is_file():
@@ -195,7 +222,7 @@ class _SampleIndex:
         self._samples: dict[str, dict[int, str]] = defaultdict(dict)
 
     def add(self, entry: ExternalMotion) -> ExternalMotion:
-        """The entry with its sample number, which is the lowest free one where the row has none."""
+        """The entry with its sample number. Without one: the first free number from the count on."""
         first = self._first_entries.setdefault(entry.prompt_id, entry)
         if first.text != entry.text:
             raise AtomError(f"prompt_id {entry.prompt_id} stands for another text in {first.where}: {first.text!r}")

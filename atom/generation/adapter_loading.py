@@ -66,7 +66,7 @@ def get_adapter_state_dict(adapted: PeftModel, name: str = "default") -> dict[st
 
 
 def read_adapter_config(folder: Path) -> dict[str, Any]:
-    """peft's config of an adapter."""
+    """The config of an adapter, as peft writes it."""
     return _read_json(_require_file(folder, CONFIG_FILE), "how the adapter is built")
 
 
@@ -89,6 +89,7 @@ def check_adapter_base(folder: Path, base_weights: str) -> None:
         return
     if (tuned_on := read_provenance(folder).get("base_weights")) is None:
         raise AtomError(f"{folder / PROVENANCE_FILE} does not say {_TUNED_ON}: base_weights is missing")
+    # The hash is empty where a generator was built from objects, not from a checkpoint.
     if base_weights and tuned_on and tuned_on != base_weights:
         raise AtomError(
             f"the adapter {folder} was tuned on a base with the hash {tuned_on[:12]}..., this one has "
@@ -99,6 +100,7 @@ def check_adapter_base(folder: Path, base_weights: str) -> None:
 def hash_adapter(folder: Path) -> str:
     """sha256 over the adapter's weights and config, without the place of its base model."""
     config = read_adapter_config(folder)
+    # A name of the base, not a part of the adapter: a moved checkpoint must not change the hash.
     config.pop("base_model_name_or_path", None)
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     digest.update(_require_file(folder, WEIGHTS_FILE).read_bytes())

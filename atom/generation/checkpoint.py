@@ -37,8 +37,14 @@ _FLOAT16_MAX = torch.finfo(torch.float16).max
 class Checkpoint:
     """Everything that a generator consists of.
 
-    `mean` and `std` (263,) float32 normalise its features. `template` is the prompt template, with "{}" for the text,
-    in tuning, generation and evaluation alike. `source` tells what the checkpoint was converted from, if it was.
+    Attributes:
+        vqvae: encodes features into codes, and decodes them.
+        language_model: the T5 that answers a prompt with motion tokens.
+        tokenizer: of the language model.
+        mean: (263,) float32, subtracted from the features.
+        std: (263,) float32, by which they are divided then.
+        template: the prompt template, with "{}" for the text, in tuning, generation and evaluation alike.
+        source: what the checkpoint was converted from, if it was.
     """
 
     vqvae: VQVAE
@@ -97,10 +103,16 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, half: bool = True) -> 
 
 
 def load_checkpoint(name: str) -> Checkpoint:
-    """Loads the checkpoint in a folder, or the one that ships with the package for 'builtin'. Weights become float32.
+    """Loads a checkpoint. Weights become float32; those that are so in the file are mapped from it, not copied.
 
-    Weights that are float32 in the file are mapped from it, not copied. Raises AtomError that names the missing or
-    damaged file, or every key that does not fit.
+    Args:
+        name: a checkpoint folder, or 'builtin' for the one that ships with the package.
+
+    Returns:
+        The checkpoint, its networks in eval mode.
+
+    Raises:
+        AtomError: names the missing or damaged file, or every key that does not fit.
     """
     folder = _find_folder(name)
     config = read_config(folder)
@@ -125,6 +137,7 @@ def hash_weights(name: str) -> str:
     for file in HASHED_FILES:
         path = (folder / file).resolve()
         status = path.stat()
+        # Size, time and inode tell a changed file, so that an unchanged one is hashed once in a process.
         digest.update(_cached_file_hash(path, status.st_size, status.st_mtime_ns, status.st_ino))
     return digest.hexdigest()
 
@@ -162,6 +175,7 @@ def build_models(config: Mapping[str, Any], folder: Path) -> tuple[VQVAE, T5ForC
         AtomError: if the config describes no model.
     """
     try:
+        # No memory and no random initial weights: `load_weights` gives every tensor.
         with torch.device("meta"):
             vqvae = VQVAE(VQVAEConfig(**config["vqvae"]))
             return vqvae, build_language_model(T5Config(**config["language_model"]))
@@ -201,6 +215,7 @@ def find_write_errors(folder: Path, checkpoint: Checkpoint, half: bool) -> list[
     if not (np.array_equal(mean, checkpoint.mean) and np.array_equal(std, checkpoint.std)):
         wrong.append("the normalisation")
     tokenizer, expected = _read_tokenizer(folder), checkpoint.tokenizer
+    # With apostrophe, digits, punctuation and motion tokens, at which tokenizers differ.
     probes = [*PROMPT_TEMPLATES.values(), "A man's 2nd jump, then; waves <motion_id_0><motion_id_1>"]
     if tokenizer.get_vocab() != expected.get_vocab() or tokenizer(probes).input_ids != expected(probes).input_ids:
         wrong.append("the tokenizer")

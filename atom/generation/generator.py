@@ -33,7 +33,9 @@ _MAX_PADDING = 64
 class Sample:
     """The codes of one motion.
 
-    `stop_reason` is "end" if the model ended the motion, "length" if it reached the limit, "empty" if there is no code.
+    Attributes:
+        tokens: codes, one for every four frames.
+        stop_reason: "end" if the model ended the motion, "length" if it reached the limit, "empty" if there is no code.
     """
 
     tokens: list[int]
@@ -48,6 +50,13 @@ class Generator:
     """
 
     def __init__(self, checkpoint: Checkpoint, weights: str = "", device: str = "cpu") -> None:
+        """Makes a generator of a checkpoint in memory; `Generator.load` reads one from a folder.
+
+        Args:
+            checkpoint: the networks, which become part of the generator.
+            weights: the `weights_hash`.
+            device: cpu, cuda, cuda:1 or mps.
+        """
         self.device = resolve_device(device)
         self.vqvae = checkpoint.vqvae.to(self.device).eval().to_channels_last()
         self.language_model: torch.nn.Module = checkpoint.language_model.to(self.device).eval()
@@ -59,7 +68,11 @@ class Generator:
 
     @classmethod
     def load(
-        cls, checkpoint: str = "builtin", adapter: str | None = None, device: str = "cpu", template: str | None = None
+        cls,
+        checkpoint: str = "builtin",
+        adapter: str | Path | None = None,
+        device: str = "cpu",
+        template: str | None = None,
     ) -> Generator:
         """Loads a generator.
 
@@ -87,11 +100,25 @@ class Generator:
         return generator
 
     def codes_to_text(self, codes: Sequence[int]) -> str:
-        """Codes as the language model writes them, `<motion_id_START>...<motion_id_END>`."""
+        """Writes codes as the language model does.
+
+        Args:
+            codes: of one motion.
+
+        Returns:
+            `<motion_id_START>...<motion_id_END>`, where START is the number of codes in the codebook, and END one more.
+        """
         return self.motions.text(codes)
 
     def encode_prompts(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Token ids and attention mask (B, S) of texts in the prompt template, padded to the longest."""
+        """Tokenizes prompts.
+
+        Args:
+            texts: B prompts without the template.
+
+        Returns:
+            Token ids and attention mask (B, S) of the texts in the prompt template, padded to the longest.
+        """
         batch = self.tokenizer([self.template.format(text) for text in texts], padding=True, return_tensors="pt")
         return batch.input_ids.to(self.device), batch.attention_mask.to(self.device)
 
@@ -161,28 +188,54 @@ class Generator:
                 continue
             for i, ids in zip(rows, answers, strict=True):
                 codes = self.motions.parse(ids)
+                # Without an end token the length limit cut the motion off.
                 samples[i] = Sample(codes, "empty" if not codes else "end" if ids[-1] in stop_ids else "length")
             if progress:
                 progress(len(samples), len(texts))
         return [samples[i] for i in range(len(texts))]
 
     def encode(self, features: Sequence[np.ndarray]) -> list[list[int]]:
-        """Codes of motions of raw features (T, 263), one for every four frames. The last T % 4 frames are dropped."""
+        """Encodes motions.
+
+        Args:
+            features: raw features (T, 263) of each motion. The last T % 4 frames are dropped.
+
+        Returns:
+            The codes of each motion, one for every four frames.
+        """
         return encode_clips(self.vqvae, features, self._mean, self._std)
 
     def decode(self, tokens: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Joints (4n, 22, 3) float32 in metres of motions of n codes each, which start at the origin and face +Z.
+        """Decodes motions to joints.
 
-        A motion without codes gives (0, 22, 3). Raises AtomError for a code outside the codebook.
+        Args:
+            tokens: the n codes of each motion; n may be 0.
+
+        Returns:
+            Joints (4n, 22, 3) float32 of each motion in metres, Y up, 20 fps, from the origin and facing +Z.
+
+        Raises:
+            AtomError: a code is outside the codebook.
         """
         joints = [np.zeros((0, JOINTS, 3), np.float32)] * len(tokens)
         for rows, features in self._decode_batches(tokens):
             for i, motion in zip(rows, features_to_joints(features), strict=True):
+                # The rest is the padding of the batch.
                 joints[i] = motion[: self.vqvae.config.frames_per_token * len(tokens[i])]
         return joints
 
     def decode_features(self, tokens: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Raw features (4n, 263) float32 of motions of n codes each; a motion without codes gives (0, 263)."""
+        """Decodes motions to features.
+
+        Args:
+            tokens: the n codes of each motion; n may be 0.
+
+        Returns:
+            Raw features (4n, 263) float32 of each motion.
+
+        Raises:
+            AtomError: a code is outside the codebook.
+        """
         decoded = [np.zeros((0, len(self._mean)), np.float32)] * len(tokens)
         for rows, features in self._decode_batches(tokens):
             for i, motion in zip(rows, features, strict=True):
@@ -191,8 +244,11 @@ class Generator:
 
     @torch.inference_mode()
     def _decode_batches(self, tokens: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], np.ndarray]]:
-        """Batches of motions of similar length: their positions in `tokens`, and raw features (B, T, 263), padded at
-        the end of the row of a shorter motion."""
+        """Decodes batches of motions of similar length.
+
+        Yields their positions in `tokens`, and raw features (B, T, 263), padded at the end of the row of a shorter
+        motion.
+        """
         valid_codes = range(self.motions.codes)
         for i, codes in enumerate(tokens):
             if invalid := [code for code in codes if code not in valid_codes]:

@@ -31,7 +31,9 @@ class T5Inference:
         self.encoder = [_Layer(block) for block in model.encoder.block]
         self.decoder = [_Layer(block) for block in model.decoder.block]
         weight, bias = _weight_and_bias(model.lm_head)
+        # Only the rows of possible tokens: most of the vocabulary is words, which a motion never has.
         self.head = make_linear_map(weight[choices], None if bias is None else bias[choices], reorder=True)
+        # As in T5's own forward, before an output layer that shares the embedding's weights.
         self.scale = model.config.d_model**-0.5 if model.config.scale_decoder_outputs else 1.0
 
     def encode(self, inputs: Tensor, mask: Tensor) -> Tensor:
@@ -45,6 +47,7 @@ class T5Inference:
             Encoder states (B, S, d_model), zero at padding.
         """
         stack = self.model.encoder
+        # T5 has its position bias in the first block alone; all layers share it.
         bias = stack.block[0].layer[0].SelfAttention.compute_bias(*mask.shape[1:] * 2) + _additive_mask(mask)
         # All layers but attention work on the tokens alone, without the padding.
         token_positions = mask.flatten().nonzero()[:, 0]
@@ -181,6 +184,7 @@ def _weight_and_bias(layer: nn.Module) -> tuple[Tensor, Tensor | None]:
     if type(layer) is nn.Linear:
         return layer.weight, layer.bias
     base = layer.weight
+    # The layer may be LoRA's, of any kind: what it does to unit vectors is its matrix, adapter included.
     units = torch.eye(base.shape[1], dtype=base.dtype, device=base.device)
     bias = layer(torch.zeros_like(units[:1]))[0]  # what the layer adds to every input
     return (layer(units) - bias).T, bias
@@ -188,5 +192,6 @@ def _weight_and_bias(layer: nn.Module) -> tuple[Tensor, Tensor | None]:
 
 def _additive_mask(mask: Tensor) -> Tensor:
     """(B, S) -> (B, 1, 1, S): 0 where the mask is 1, the lowest float elsewhere, to be added to attention scores."""
+    # Not minus infinity: a row without any token would become NaN.
     lowest = torch.finfo(torch.float32).min
     return torch.zeros(mask.shape, device=mask.device).masked_fill(mask == 0, lowest)[:, None, None]

@@ -14,7 +14,7 @@ from transformers import T5ForConditionalGeneration
 from atom.config import ConfigSection
 from atom.errors import AtomError
 from atom.generation.vqvae_training import Precision
-from atom.training_state import ProgressCallback, TrainingState, cosine_decay, set_learning_rate
+from atom.training_state import ProgressCallback, TrainingState, set_learning_rate, warmup_cosine_rate
 
 _SAVE_EVERY = 1_000
 
@@ -72,12 +72,9 @@ def train_language_model(
         clips = batches.pop()
         captions = [sources[i][rng.integers(len(sources[i]))] for i in clips]
         inputs, labels = _pad(captions, model.config.pad_token_id), _pad([targets[i] for i in clips], -100)
-        rate = (
-            config.learning_rate
-            * min(1, (step + 1) / config.warmup)
-            * (0.01 + 0.99 * cosine_decay(step / config.steps))
+        set_learning_rate(
+            optimizer, warmup_cosine_rate(config.learning_rate, step, config.steps, config.warmup, floor=0.01)
         )
-        set_learning_rate(optimizer, rate)
         with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
             mask = (inputs != model.config.pad_token_id).long()
             loss = model(input_ids=inputs, attention_mask=mask, labels=labels).loss

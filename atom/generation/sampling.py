@@ -78,6 +78,7 @@ def sample_ids(
         if temperature > 0:
             drawn = noise.draw().to(logits.device, non_blocking=True)
             logits = _keep_top_p(_keep_top_k(logits / temperature, top_k), top_p) + drawn
+        # The largest of logits plus Gumbel noise is a draw from their softmax (the Gumbel-max trick).
         last = inference.choices[logits.argmax(1)]
         tokens = last.tolist()
         for row, token in zip(active, tokens, strict=True):

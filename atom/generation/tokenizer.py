@@ -46,6 +46,7 @@ class MotionVocabulary:
         Returns:
             The ids of the motion tokens.
         """
+        # Three more than codes: start, end, and the mask token of MotionGPT, which keeps its ids.
         tokenizer.add_tokens([f"<motion_id_{k}>" for k in range(codes + 3)])
         return MotionVocabulary(tokenizer.convert_tokens_to_ids("<motion_id_0>"), codes)
 

@@ -112,12 +112,15 @@ class UpsamplingConv(Conv):
 
 
 class ResidualConvBlock(nn.Module):
+    """A residual block (B, width, T) -> (B, width, T) that reads `dilation` frames to both sides."""
+
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
         self.conv1 = Conv(width, width, 3, padding=dilation, dilation=dilation)
         self.conv2 = Conv(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        # In place where the tensor is no one else's: fewer passes over memory.
         return self.conv2(self.conv1(x.relu()).relu_()).add_(x)
 
 
@@ -126,6 +129,7 @@ class ResidualStack(nn.Module):
 
     def __init__(self, config: VQVAEConfig) -> None:
         super().__init__()
+        # The widest first, as in MotionGPT: the keys of its weights depend on the order.
         dilations = [config.dilation_growth**i for i in reversed(range(config.depth))]
         self.model = nn.Sequential(*(ResidualConvBlock(config.width, dilation) for dilation in dilations))
 

@@ -13,7 +13,7 @@ from atom.config import ConfigSection
 from atom.generation.reconstruction_loss import ReconstructionLoss
 from atom.generation.vqvae import VQVAE, VQVAEConfig
 from atom.motion.feature_statistics import BLOCKS
-from atom.training_state import ProgressCallback, TrainingState, cosine_decay, set_learning_rate
+from atom.training_state import ProgressCallback, TrainingState, set_learning_rate, warmup_cosine_rate
 
 _WINDOW = 64  # frames of a training sample
 _CODEBOOK_FREEZE = 0.7  # share of the steps after which the codebook is frozen
@@ -83,9 +83,9 @@ def train_vqvae(
     for step in range(start, config.steps):
         if step >= _CODEBOOK_FREEZE * config.steps:
             model.quantizer.eval()  # freezes the codebook; encoder and decoder converge around it
-        share = step / config.steps
-        rate = config.learning_rate * min(1, (step + 1) / config.warmup) * (0.02 + 0.98 * cosine_decay(share))
-        set_learning_rate(optimizer, rate)
+        set_learning_rate(
+            optimizer, warmup_cosine_rate(config.learning_rate, step, config.steps, config.warmup, floor=0.02)
+        )
         chosen = rng.choice(usable, config.batch)
         offsets = clip_starts[chosen] + rng.integers(0, lengths[chosen] - _WINDOW + 1)
         batch = torch.from_numpy(frames[offsets[:, None] + np.arange(_WINDOW)])

@@ -135,6 +135,7 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor], origin: str) ->
     loaded: dict[str, Tensor] = {}
     for name, like in own.items():
         if name not in tied:
+            # A meta tensor has a type and no device; its weights stay where the file was read.
             loaded[name] = state[name].to(like.dtype) if like.is_meta else state[name].to(like)
     module.load_state_dict(loaded | {name: loaded[first] for name, first in tied.items()}, assign=True)
     # assign=True gives each name a parameter of its own: tie them again.
@@ -231,6 +232,7 @@ def _read_head(path: Path) -> bytes:
         raise AtomError(f"can't read {path}: the file is empty; fetch it again")
     if head.startswith(_GIT_LFS):
         raise AtomError(f"can't read {path}: it is a Git LFS pointer to the true file; fetch that with `git lfs pull`")
+    # A download that failed is often an HTML page with an error.
     if all(byte >= 32 or byte in b"\t\n\r" for byte in head):
         start = head[:30].decode(errors="replace").split("\n")[0]
         raise AtomError(f"can't read {path}: it is text ({start!r}...), not a file of tensors; fetch the true file")

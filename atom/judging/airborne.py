@@ -62,6 +62,7 @@ def find_flights(s: Signals, strictness: float) -> list[Flight]:
 
 
 def _classify_flight(s: Signals, start: int, end: int) -> FlightKind:
+    # In a hop the free foot stays up before and after the flight, in a jump both feet leave the floor.
     around = slice(max(start - 3, 0), end + 3)
     lowest = s.toe_height[around].min(0)
     free = int(lowest.argmax())
@@ -83,6 +84,8 @@ def find_jacks(s: Signals, flights: list[Flight], strictness: float) -> list[Det
         One event for each open pose.
     """
     spread = s.foot[:, 0, 0] - s.foot[:, 1, 0]
+    # Legs and arms must be open in the same frame. The angle grows with strictness to the power 0.3: in proportion, a
+    # strictness of 2 would ask for more than the 180 degrees that an arm can have.
     openness = np.minimum(spread / (JACK_SPREAD * strictness), s.arm_lift.min(1) / (JACK_ARM_LIFT * strictness**0.3))
     jacks = []
     for peak in find_peaks(openness, 1.0, 0.35, distance=5):

@@ -40,6 +40,7 @@ def find_arm_events(
     lifted = [
         (i, run)
         for i in range(2)
+        # To the power 0.3, because an arm has at most 180 degrees: see `find_jacks`.
         for run in find_runs_with_hysteresis(s.arm_lift[:, i], LIFTED_ANGLE * strictness**0.3, 65.0)
         if not any(overlap(run, other) > 0.4 * (run[1] - run[0]) for other in busy)
     ]
@@ -75,6 +76,7 @@ def _is_wave(s: Signals, i: int, run: FrameRange, strictness: float) -> bool:
     sideways = s.hand[slice(*run), i, 0][s.arm_lift[slice(*run), i] > 80]
     if len(sideways) < 12:
         return False
+    # A wave turns at both sides. The ends of the run are no turns: there the hand comes up and goes down.
     turns = [
         *_find_inner_peaks(sideways, WAVE_SWING * strictness),
         *_find_inner_peaks(-sideways, WAVE_SWING * strictness),
@@ -133,6 +135,7 @@ def _find_punches(s: Signals, busy: list[FrameRange], strictness: float) -> list
     for i, side in enumerate(SIDES):
         reach, lift = s.reach[:, i], s.arm_lift[:, i]
         for peak in find_peaks(reach, PUNCH_REACH * strictness**0.3, 0.18 * strictness, distance=4):
+            # A punch goes ahead at the height of the shoulder: higher it is a raised arm, lower a reach for something.
             if not 65 < lift[peak] < 120 or s.hand[peak, i, 2] <= 0.6 or _is_inside(peak, busy):
                 continue
             start, end = max(peak - 8, 0), min(peak + 8, s.frames)

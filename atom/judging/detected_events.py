@@ -12,7 +12,15 @@ MERGE_GAP = 40  # frames between two repeats; farther apart they stay two events
 
 @dataclass(frozen=True)
 class DetectedEvent:
-    """An action that a judge sees `count` times in frames [start, end), with a confidence in 0..1."""
+    """An action that a judge sees in a motion.
+
+    Attributes:
+        action: its name.
+        count: how often it happens in a row.
+        start: its first frame.
+        end: the frame after its last one.
+        confidence: from 0 to 1.
+    """
 
     action: str
     count: int
@@ -27,6 +35,7 @@ def sort_and_merge(events: Iterable[DetectedEvent]) -> list[DetectedEvent]:
     An action that can't be counted keeps the count 1.
     """
     merged: list[DetectedEvent] = []
+    # By their middles: events that overlap have no order by start or end alone. The name breaks ties.
     for event in sorted(events, key=lambda e: (e.start + e.end, e.action)):
         last = merged[-1] if merged else None
         if last and last.action == event.action and event.start - last.end <= MERGE_GAP:

@@ -15,7 +15,16 @@ NOT_JUDGED = "not judged"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a judge detected of one expected event; frames [start, end) are None where it is missing."""
+    """What a judge detected of one expected event.
+
+    Attributes:
+        expected: the event of the prompt.
+        found: whether it happens.
+        seen_count: how often; 0 where it is missing.
+        start: its first frame; None where it is missing.
+        end: the frame after its last one; None where it is missing.
+        in_order: whether it happens in its place among the others.
+    """
 
     expected: Event
     found: bool
@@ -29,8 +38,13 @@ class Verdict:
 class Judgement:
     """How well a motion follows its prompt.
 
-    `score` is 1 to 5 by the rubric of the task. `exact` says whether the detected events are the expected ones, with
-    the same counts and order and nothing else; None by a judge that sees no events.
+    Attributes:
+        score: 1 to 5 by the rubric of the task.
+        exact: whether the detected events are the expected ones, with the same counts and order and nothing else; None
+            by a judge that sees no events.
+        detected: the events that the judge sees, in order of time.
+        verdicts: one for each expected event.
+        rationale: why the score is what it is, in words.
     """
 
     score: float
@@ -63,6 +77,9 @@ def judge_events(detected: list[DetectedEvent], expected: Sequence[Event], task:
         detected: the detected events, in order of time.
         expected: the events of the prompt, in order.
         task: the task of the prompt, which decides the rubric.
+
+    Returns:
+        The judgement, with a verdict for each expected event.
 
     Raises:
         AtomError: for an unknown task or no expected event.
@@ -99,6 +116,7 @@ def _explain(verdicts: list[Verdict], detected: list[DetectedEvent], exact: bool
     for v in verdicts:
         if v.found and v.expected.count not in (None, v.seen_count) and counts_repetitions(v.expected.action):
             parts.append(f"{describe_action(v.expected.action)} {v.seen_count} times instead of {v.expected.count}")
+    # By action and start, because two events of a clip may be equal in all but their frames.
     matched = {(v.expected.action, v.start) for v in verdicts if v.found}
     extra = [describe_action(event.action) for event in detected if (event.action, event.start) not in matched]
     if extra:

@@ -19,10 +19,27 @@ class Judge(Protocol):
     """Anything that scores joints (T, 22, 3) by how well they fit a prompt."""
 
     def find_obstacle(self, prompt: JudgedPrompt) -> str | None:
-        """Why it can't judge motions of a prompt; None where it can. Such a prompt gets no score."""
+        """Says why it can't judge motions of a prompt. Such a prompt gets no score.
+
+        Args:
+            prompt: the prompt.
+
+        Returns:
+            The reason in one line; None where it can judge them.
+        """
         ...
 
-    def judge(self, joints: np.ndarray, prompt: JudgedPrompt) -> Judgement: ...
+    def judge(self, joints: np.ndarray, prompt: JudgedPrompt) -> Judgement:
+        """Scores a motion by how well it fits a prompt.
+
+        Args:
+            joints: (T, 22, 3) in metres, Y up, 20 fps, with at least one frame.
+            prompt: what the motion should show.
+
+        Returns:
+            The score from 1 to 5 with its evidence.
+        """
+        ...
 
 
 def make_judge(name: str, config: RunConfig) -> Judge:
@@ -31,6 +48,12 @@ def make_judge(name: str, config: RunConfig) -> Judge:
     Args:
         name: "kinematic", "learned" or "retrieval".
         config: a run's config.
+
+    Returns:
+        The judge.
+
+    Raises:
+        AtomError: what the retrieval judge needs is missing.
     """
     if name == "retrieval":
         return load_retrieval(config)

@@ -14,8 +14,7 @@ from atom.config import JudgingConfig
 from atom.judging.airborne import find_flights, find_jacks, find_jumps, find_unexplained_flights
 from atom.judging.arms import find_arm_events
 from atom.judging.detected_events import DetectedEvent, sort_and_merge
-from atom.judging.judged_prompt import JudgedPrompt
-from atom.judging.judgement import Judgement, explain_open_actions, judge_events
+from atom.judging.event_judge import EventJudge
 from atom.judging.posture import find_bows, find_dips
 from atom.judging.signals import Signals, measure_signals
 from atom.judging.travel import find_kicks, find_sidesteps, find_turns, find_walks
@@ -23,27 +22,46 @@ from atom.judging.travel import find_kicks, find_sidesteps, find_turns, find_wal
 STRICTNESS_FACTORS = (0.25, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.8, 2.2, 2.8, 3.5)
 
 
-class KinematicJudge:
+class KinematicJudge(EventJudge):
     """A judge that reads only joints; the same joints always give the same judgement."""
 
+    name = "kinematic"
+
     def __init__(self, config: JudgingConfig | None = None) -> None:
+        """Sets the thresholds.
+
+        Args:
+            config: its `sensitivity` scales all of them; None takes the defaults.
+        """
         self._strictness = 1 / (config or JudgingConfig()).sensitivity
 
     def detect(self, joints: np.ndarray) -> list[DetectedEvent]:
-        """Events in order of time in joints (T, 22, 3): metres, 20 fps, Y up, any heading, position and body size.
+        """Detects the events of a motion.
 
-        A clip under 8 frames or a body without size has none. Raises AtomError for another shape or a number that is
-        not finite.
+        Args:
+            joints: (T, 22, 3) in metres, 20 fps, Y up, of any heading, position and body size.
+
+        Returns:
+            The events in order of time; none in a clip under 8 frames or of a body without size.
+
+        Raises:
+            AtomError: the joints have another shape or a number that is not finite.
         """
         s = measure_signals(joints)
         return [] if s is None else _detect_events(s, self._strictness)
 
     def max_strictness(self, joints: np.ndarray) -> dict[str, float]:
-        """The highest strictness at which each action is still detected in joints (T, 22, 3).
+        """Finds the highest strictness at which each action is still detected.
 
-        1 is the strictness of this judge, 2 asks for movements twice as large, 0.5 for half as large. An action that is
-        missing is detected at none of `STRICTNESS_FACTORS`. An action that this judge does not detect only counts at a
-        lower strictness: a stricter judge may detect it just because it no longer detects what explains it.
+        1 is the strictness of this judge, 2 asks for movements twice as large, 0.5 for half as large. An action that
+        this judge does not detect only counts at a lower strictness: a stricter judge may detect it just because it no
+        longer detects what explains it.
+
+        Args:
+            joints: (T, 22, 3), as for `detect`.
+
+        Returns:
+            The strictness by action. An action that is missing is detected at none of `STRICTNESS_FACTORS`.
         """
         s = measure_signals(joints)
         detected_at: dict[str, list[float]] = defaultdict(list)
@@ -55,22 +73,6 @@ class KinematicJudge:
             for action, factors in detected_at.items()
         }
         return {action: max(factors) for action, factors in usable.items() if factors}
-
-    def find_obstacle(self, prompt: JudgedPrompt) -> str | None:
-        """Why this judge can't judge motions of a prompt: actions that it does not know; None where it can."""
-        return explain_open_actions("kinematic", prompt.events)
-
-    def judge(self, joints: np.ndarray, prompt: JudgedPrompt) -> Judgement:
-        """Score a motion by the events in its prompt.
-
-        Args:
-            joints: (T, 22, 3) in metres, 20 fps, Y up.
-            prompt: whose events are expected, and whose task decides the rubric.
-
-        Raises:
-            AtomError: for bad joints, an unknown task or no expected event.
-        """
-        return judge_events(self.detect(joints), prompt.events, prompt.task)
 
 
 def _detect_events(s: Signals, strictness: float) -> list[DetectedEvent]:

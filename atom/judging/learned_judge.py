@@ -24,8 +24,7 @@ from atom.errors import AtomError
 from atom.events import ACTIONS, MAX_COUNT
 from atom.generation.weights import load_weights, read_safetensors
 from atom.judging.detected_events import DetectedEvent, sort_and_merge
-from atom.judging.judged_prompt import JudgedPrompt
-from atom.judging.judgement import Judgement, explain_open_actions, judge_events
+from atom.judging.event_judge import EventJudge
 from atom.judging.signals import validate_joints
 from atom.motion.skeleton import FPS, JOINT_INDEX, JOINTS
 
@@ -80,6 +79,8 @@ class Segmenter(nn.Module):
         for block in self.blocks:
             x = block(x, mask)
         out = self.head(self.norm(x))
+        # Minus 3: an untrained network starts with almost no density, as most frames have none. The padding has none at
+        # all.
         return out[..., :-1], functional.softplus(out[..., -1] - 3) * mask[..., 0]
 
 
@@ -111,16 +112,33 @@ def to_body_frame(joints: np.ndarray) -> np.ndarray:
     return np.concatenate(flat, axis=1).astype(np.float32)
 
 
-class LearnedJudge:
+class LearnedJudge(EventJudge):
     """A judge that reads the output of a trained segmenter; the same joints always give the same judgement."""
 
+    name = "learned"
+
     def __init__(self, model: Segmenter) -> None:
+        """Puts the network into eval mode.
+
+        Args:
+            model: the trained segmenter.
+        """
         self._model = model.eval()
 
     @classmethod
     @cache
     def load(cls, folder: Path = BUILTIN) -> LearnedJudge:
-        """Load the judge in a folder, by default the one in the package. Raises AtomError for a damaged folder."""
+        """Load a judge. A process loads each folder once.
+
+        Args:
+            folder: the judge's folder, by default the one in the package.
+
+        Returns:
+            The judge.
+
+        Raises:
+            AtomError: the folder is damaged or holds no judge.
+        """
         try:
             config = json.loads((folder / "config.json").read_text())
         except (OSError, ValueError) as error:
@@ -131,9 +149,16 @@ class LearnedJudge:
         return cls(model)
 
     def detect(self, joints: np.ndarray) -> list[DetectedEvent]:
-        """Events in order of time in joints (T, 22, 3): metres, 20 fps, Y up.
+        """Detects the events of a motion.
 
-        Raises AtomError for another shape or a number that is not finite.
+        Args:
+            joints: (T, 22, 3) in metres, 20 fps, Y up.
+
+        Returns:
+            The events in order of time; none in a clip under 5 frames.
+
+        Raises:
+            AtomError: the joints have another shape or a number that is not finite.
         """
         joints = validate_joints(joints)
         if len(joints) < MIN_EVENT_FRAMES:
@@ -141,24 +166,9 @@ class LearnedJudge:
         with torch.inference_mode():
             frames = torch.from_numpy(to_body_frame(joints))[None]
             logits, density = self._model(frames, torch.ones(frames.shape[:2]))
+        # Smoothed over about 3 frames, so that single frames of another class make no event.
         probabilities = gaussian_filter1d(logits[0].softmax(-1).double().numpy(), 1.0, axis=0, mode="nearest")
         return sort_and_merge(decode_events(probabilities, density[0].double().numpy()))
-
-    def find_obstacle(self, prompt: JudgedPrompt) -> str | None:
-        """Why this judge can't judge motions of a prompt: actions that it does not know; None where it can."""
-        return explain_open_actions("learned", prompt.events)
-
-    def judge(self, joints: np.ndarray, prompt: JudgedPrompt) -> Judgement:
-        """Score a motion by the events in its prompt.
-
-        Args:
-            joints: (T, 22, 3) in metres, 20 fps, Y up.
-            prompt: whose events are expected, and whose task decides the rubric.
-
-        Raises:
-            AtomError: for bad joints, an unknown task or no expected event.
-        """
-        return judge_events(self.detect(joints), prompt.events, prompt.task)
 
 
 def save_judge(folder: Path, model: Segmenter) -> None:
@@ -205,6 +215,7 @@ def decode_events(probabilities: np.ndarray, density: np.ndarray) -> list[Detect
         count = 1
         if ACTIONS[action].countable:
             count = int(
+                # At least once, since it was seen; the upper limit keeps a wrong density from an absurd count.
                 np.clip(np.round(density[max(start - COUNT_MARGIN, 0) : end + COUNT_MARGIN].sum()), 1, 2 * MAX_COUNT)
             )
         events.append(DetectedEvent(action, count, start, end, float(probabilities[start:end, kind].mean())))

@@ -26,7 +26,7 @@ from atom.motion.features import joints_to_features
 from atom.motion.mirroring import mirror_joints
 from atom.motion.skeleton import JOINTS
 from atom.motion.time_resampling import resample
-from atom.training_state import ProgressCallback, TrainingState, cosine_decay, set_learning_rate
+from atom.training_state import ProgressCallback, TrainingState, set_learning_rate, warmup_cosine_rate
 
 _CLASS_INDEX = {name: number for number, name in enumerate(CLASSES)}
 _IGNORE_INDEX = -100
@@ -72,6 +72,7 @@ def make_examples(
         except AtomError:
             continue
         joints = motion.joints
+        # Half of the motions are as the generator's codes show them, because those are what the judge will score.
         if generator is not None and len(examples) % 2:
             (joints,) = generator.decode(generator.encode([joints_to_features(joints)]))
         spans = [(motion.events[i].action, motion.events[i].count, start, end) for i, start, end in motion.spans]
@@ -96,6 +97,7 @@ def augment(example: SegmenterExample, rng: np.random.Generator) -> SegmenterExa
         pace = rng.uniform(0.8, 1.25)
         joints = resample(joints, pace)
         spans = [(action, count, round(start * pace), round(end * pace)) for action, count, start, end in spans]
+    # Up to 12 mm, from white noise to slow sway: generated joints tremble at any rate.
     if rng.random() < 0.7:
         jitter = rng.normal(size=joints.shape)
         jitter = gaussian_filter1d(jitter, rng.uniform(0.01, 2), axis=0)
@@ -160,12 +162,9 @@ def train_judge(config: JudgeTrainingConfig, work: Path, progress: ProgressCallb
     for step in range(start, config.steps):
         indices = rng.choice(len(examples), config.batch, replace=False)
         frames, mask, labels, spans = collate([augment(examples[i], rng) for i in indices])
-        rate = (
-            config.learning_rate
-            * min(1, (step + 1) / config.warmup)
-            * (0.01 + 0.99 * cosine_decay(step / config.steps))
+        set_learning_rate(
+            optimizer, warmup_cosine_rate(config.learning_rate, step, config.steps, config.warmup, floor=0.01)
         )
-        set_learning_rate(optimizer, rate)
         with torch.autocast("cpu", torch.bfloat16):
             logits, density = model(frames, mask)
         class_loss = functional.cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=_IGNORE_INDEX)
@@ -187,8 +186,10 @@ def train_judge(config: JudgeTrainingConfig, work: Path, progress: ProgressCallb
 def collate(
     batch: Sequence[SegmenterExample],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[tuple[int, int, int, int]]]:
-    """Pad examples to a batch: inputs (B, T, 133), mask (B, T), labels (B, T), and the (row, start, end, count) of each
-    countable event."""
+    """Pad examples to a batch.
+
+    It has inputs (B, T, 133), mask (B, T), labels (B, T), and the (row, start, end, count) of each countable event.
+    """
     inputs = [to_body_frame(joints) for joints, _ in batch]
     longest = max(len(rows) for rows in inputs)
     frames = torch.zeros(len(batch), longest, inputs[0].shape[1])

@@ -58,6 +58,7 @@ def _classify_dip(
         down = [DetectedEvent(action, 1, start, stay[0] + 1, dip_confidence)] if sinks else []
         return down + ([DetectedEvent("get_up", 1, stay[1] - 1, end, dip_confidence)] if rises else [])
 
+    # Kneeling comes first: it lowers the pelvis as much as a squat, and only the knee tells them apart.
     if s.knee_height[bottom].min() < KNEEL_KNEE_HEIGHT and stays:
         return lower_and_rise("kneel_down")
     jumped = [f for f in flights if f.kind != "stride"]
@@ -68,11 +69,14 @@ def _classify_dip(
         return (
             [DetectedEvent(f"lunge_{'left' if apart > 0 else 'right'}", 1, start, end, dip_confidence)] if rises else []
         )
+    # The lean tells it from a deep squat, in which hanging hands come near the floor too.
     if s.hand_height[start:end].min() < PICK_UP_HAND_HEIGHT and s.pitch[start:end].max() > 40:
         return [DetectedEvent("pick_up", 1, start, end, dip_confidence)]
     if depth < SQUAT_DEPTH * strictness:
         return []
     behind = float(s.foot[bottom, :, 2].mean(1).max())
+    # A seat holds the body behind its feet; a squat has to stay over them. Who stays down for more than 25 frames, or
+    # ends down there, sits as well.
     if stays and (behind > SEAT_OFFSET or stay[1] - stay[0] > 25 or not (sinks and rises)):
         return lower_and_rise("sit_down")
     return (
@@ -89,6 +93,7 @@ def find_bows(s: Signals, strictness: float) -> list[DetectedEvent]:
     """
     bows = []
     for peak in find_peaks(s.pitch, BOW_ANGLE * strictness, 0.5 * BOW_ANGLE * strictness, distance=6):
+        # A lean with bent knees belongs to a dip, one at speed to a run.
         if s.drop[peak] > 0.17 or s.knee_bend[peak].max() > 70 or abs(s.velocity[peak, 1]) > 1.0:
             continue
         start, end = find_peak_extent(s.pitch, peak, 0.5 * s.pitch[peak])

@@ -76,6 +76,7 @@ class RetrievalJudge:
             return "the text has no words"
         if not isinstance(self.evaluator, SmallEvaluator):
             return None
+        # The words that tell the events must be known; of the other words of a sentence the evaluator may miss some.
         phrases = [event.phrase or ("" if is_known(event.action) else event.action) for event in prompt.events]
         unknown = self.evaluator.find_unknown_words(" ".join(phrases))
         return f"the built-in evaluator does not know {', '.join(map(repr, unknown))}" if unknown else None
@@ -118,6 +119,7 @@ def load_retrieval_judge(settings: EvaluatorConfig, device: str = "cpu") -> Retr
     files = [settings.evaluator, *filter(None, [settings.mean, settings.std, settings.words])]
     if settings.dataset:
         files.append(str(Path(settings.dataset) / f"{settings.split}.txt"))
+    # Part of the cache's key: a file that is written again is read again.
     stamps = tuple(Path(file).stat().st_mtime_ns for file in files if Path(file).exists())
     return _load(settings, device, stamps)
 
@@ -177,4 +179,5 @@ def measure_anchors(evaluator: Evaluator, references: list[Reference]) -> Anchor
     motions = np.concatenate([evaluator.embed_motions([reference.features]) for reference in references])
     distances = euclidean_distances(texts, motions)
     own = np.eye(len(references), dtype=bool)
+    # Medians, so that a few captions that don't fit their motion have no weight.
     return Anchors(round(float(np.median(distances[own])), 4), round(float(np.median(distances[~own])), 4))

@@ -108,6 +108,7 @@ def match_actions(expected: Sequence[str], detected: Sequence[str]) -> list[tupl
             i += 1
         else:
             j += 1
+    # Events in the wrong place are matched after those in order, so that they never take the place of one.
     free = [j for j in range(k) if j not in {pair[1] for pair in pairs}]
     for i in sorted(set(range(n)) - {pair[0] for pair in pairs}):
         j = next((j for j in free if detected[j] == expected[i]), None)
@@ -167,6 +168,7 @@ def _recall_precision_order(expected: ActionCounts, detected: ActionCounts) -> t
 
 def _temporal(expected: ActionCounts, detected: ActionCounts) -> float:
     recall, precision, order = _recall_precision_order(expected, detected)
+    # All events in order: only what is there beside them costs, down to 2.5.
     if recall == 1 and order == 1:
         return 5 - 2.5 * (1 - precision)
     return 1 + 3 * recall - 0.4 * (1 - order) - 2.5 * recall * (1 - precision)
@@ -174,6 +176,7 @@ def _temporal(expected: ActionCounts, detected: ActionCounts) -> float:
 
 def _integrity(expected: ActionCounts, detected: ActionCounts) -> float:
     recall, _, _ = _recall_precision_order(expected, detected)
+    # 4 times the F1 score of the events, from 1 to 5.
     return 1 + 4 * 2 * recall * len(expected) / (len(expected) + len(detected))
 
 
@@ -183,6 +186,7 @@ def _frequency(expected: ActionCounts, detected: ActionCounts) -> float:
     uncounted = {action for action, count in expected if count is None}
     ratios = [
         float(detected_counts[action] > 0)
+        # Any number of repetitions is right where the text gives none, but none at all is not.
         if action in uncounted
         else min(detected_counts[action], count) / max(detected_counts[action], count)
         for action, count in expected_counts.items()

@@ -14,6 +14,7 @@ from atom.motion.skeleton import FPS, JOINT_INDEX, JOINTS
 
 MIN_FRAMES = 8  # shorter clips hold no event
 _SMOOTH = np.array([-3, 12, 17, 12, -3]) / 35  # Savitzky-Golay, 5 frames, order 2
+# The slope of a line through 5 frames, times the frame rate: less noise than the difference of two frames.
 _DERIVE = np.array([-2, -1, 0, 1, 2]) / 10 * FPS
 _TINY = 1e-9
 _REFERENCE_LEG = 0.82  # metres; travel and speeds are scaled to a leg of this length
@@ -104,6 +105,7 @@ def measure_signals(joints: np.ndarray) -> Signals | None:
     shoulders, elbows, wrists = (_left_and_right(joints, name) for name in ("shoulder", "elbow", "wrist"))
     pelvis, neck, head = (joints[:, JOINT_INDEX[name]] for name in ("pelvis", "neck", "head"))
     thighs, shanks = knees - hips, ankles - knees
+    # The median over frames and sides: a generated body may change its bone lengths from frame to frame.
     leg = nearest_quantile((_norm(thighs) + _norm(shanks)).ravel(), 0.5)
     arm = nearest_quantile((_norm(shoulders - elbows) + _norm(elbows - wrists)).ravel(), 0.5)
     if min(leg, arm) < 1e-3:
@@ -116,6 +118,8 @@ def measure_signals(joints: np.ndarray) -> Signals | None:
     cosine, sine = np.cos(yaw), np.sin(yaw)
 
     soles = toes - ankles
+    # The floor is where the lower toe is at its lowest, without the lowest tenth, in which noise may push a foot below
+    # it.
     floor = nearest_quantile(toes[1].min(0), 0.1)
     toe_height = (toes[1] - floor) / leg
     pelvis_height = pelvis[1] - floor
@@ -124,6 +128,7 @@ def measure_signals(joints: np.ndarray) -> Signals | None:
     # The standing height of the pelvis is estimated from the legs, for a clip in which the body never stands straight.
     upright = 0.3 * hip_width + leg + nearest_quantile(ankles[1].min(0), 0.2) - floor
     highest = nearest_quantile(pelvis_height[grounded], 0.85) if grounded.any() else pelvis_height.max()
+    # What the clip shows, unless it is far from what the legs allow: who sits all the time never stands.
     standing = min(max(highest, 0.93 * upright), 1.08 * upright)
 
     place = pelvis * size

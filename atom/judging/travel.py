@@ -39,9 +39,11 @@ def find_turns(s: Signals, strictness: float) -> list[DetectedEvent]:
     rate = gaussian_filter1d(np.gradient(s.heading), 1.5)
     turns = []
     for side, signed in (("left", rate), ("right", -rate)):
+        # The low second threshold keeps a slow beginning and end in the turn, whose whole angle counts.
         found = find_runs_with_hysteresis(signed, TURN_RATE * strictness, 0.45)
         for start, end in (part for run in found for part in _split_at_rest(signed, run)):
             angle = abs(float(s.heading[end - 1] - s.heading[start]))
+            # A body that twists without its feet does not turn.
             if angle < TURN_ANGLE * strictness or not _do_feet_follow(s, (start, end), angle):
                 continue
             action, count = f"turn_{side}", 1
@@ -96,8 +98,11 @@ def find_walks(s: Signals, flights: list[Flight], strictness: float) -> list[Det
             rest = [bout]
             if action == "walk_forward":
                 for chain in _find_stride_chains(strides, bout):
+                    # Skips and leaps in place have such flights too.
                     if signed[slice(*chain)].mean() < RUN_SPEED * strictness:
                         continue
+                    # What is left before and after a run is a walk if it goes 0.9 m with two passes of the feet:
+                    # speeding up and slowing down take a few steps too.
                     rest = [part for run in rest for part in ((run[0], chain[0]), (chain[1], run[1]))]
                     rest = [run for run in rest if _is_walk(s, run, 0.9, 2)]
                     events.append(
@@ -137,14 +142,17 @@ def find_sidesteps(s: Signals, busy: list[FrameRange], strictness: float) -> lis
         strictness: the factor on all thresholds.
     """
     spread = s.foot[:, 0, 0] - s.foot[:, 1, 0]
+    # The feet of this body at rest: some stand with their legs apart.
     standing = nearest_quantile(spread, 0.2)
     steps = []
     for peak in find_peaks(
         spread, standing + SIDESTEP_SPREAD * strictness, 0.8 * SIDESTEP_SPREAD * strictness, distance=4
     ):
         start, end = max(peak - 6, 0), min(peak + 7, s.frames)
+        # Metres a second over 20 frames a second: the sum is the way in metres.
         sideways, ahead = s.velocity[start:end].sum(0) / 20
         turn_angle = abs(float(s.heading[end - 1] - s.heading[start]))
+        # A step while turning opens the feet too.
         if any(overlap((peak, peak + 1), run) > 0 for run in busy) or turn_angle > 35:
             continue
         if abs(sideways) >= SIDESTEP * strictness and abs(sideways) > 1.2 * abs(ahead):
@@ -165,6 +173,7 @@ def find_kicks(s: Signals, strictness: float) -> list[DetectedEvent]:
         height, ahead = s.toe_height[:, i], s.foot[:, i, 2]
         for peak in find_peaks(height, KICK_HEIGHT * strictness, 0.3 * strictness, distance=5):
             near = slice(max(peak - 3, 0), peak + 4)
+            # The other foot stands, or it is a jump.
             if ahead[near].max() < KICK_AHEAD * strictness or s.toe_height[near, 1 - i].min() > 0.12:
                 continue
             start, end = max(peak - 6, 0), min(peak + 7, s.frames)

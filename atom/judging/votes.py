@@ -26,10 +26,12 @@ def aggregate_votes(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], 
 def _aggregate(motion_votes: list[Mapping[str, Any]]) -> dict[str, Any]:
     valid = [row for row in motion_votes if row["score"] is not None]
     if not valid:
+        # The first row says why there is no score.
         return {**motion_votes[0], "score": None, "exact": None}
     exact = [row["exact"] for row in valid if row["exact"] is not None]
     return {
         **valid[0],
         "score": fmean(row["score"] for row in valid),
+        # A majority, and no match in a tie.
         "exact": 2 * sum(exact) > len(exact) if exact else None,
     }

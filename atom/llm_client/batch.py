@@ -109,10 +109,12 @@ class BatchClient(LLMClient):
             yield file, file_keys
 
     async def _submit(self, file: Any, keys: list[str]) -> None:
+        # The batch carries it as metadata: by it a later run finds a batch whose id it never received.
         tag = uuid.uuid4().hex
         if not await self._open_calls(tag, keys):
             self._fail(keys, self._make_budget_error())
             return
+        # Before the upload: if this process dies in between, the next run asks the service for the tag.
         await self._run_in_journal_thread(self.journal.record_batch, self.account, tag, keys)
         assert self._submitted is not None
         self._submitted.update(keys)
@@ -159,6 +161,8 @@ class BatchClient(LLMClient):
                 return batch.id
             except (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError):
                 await asyncio.sleep(min(2**attempt, self.settings.poll_seconds))
+                # A request whose answer was lost may have made the batch all the same; a second one would be paid for
+                # too.
                 if batch_id := await self._find_batch(tag):
                     return batch_id
         raise openai.OpenAIError(f"no batch after {self.settings.attempts} tries")
@@ -192,6 +196,8 @@ class BatchClient(LLMClient):
                 await asyncio.sleep(self.settings.poll_seconds)
                 batch = await self._retrying_openai.batches.retrieve(batch_id)
             outcomes: dict[str, Answer | Exception] = {}
+            # Expired and cancelled batches have the answers that were ready by then: they are paid for, so they are
+            # kept.
             for file in filter(None, (batch.output_file_id, batch.error_file_id)):
                 content = await self._retrying_openai.files.content(file)
                 for line in content.text.splitlines():

@@ -45,6 +45,7 @@ class LLMClient(ABC):
         self._form: AnswerForm = "schema"
         self._in_flight: dict[str, asyncio.Future[Answer]] = {}
         self._max_spending: dict[tuple[str, str], Spending | None] = {}  # by model and kind of answer
+        # A thread, so that a slow disk does not stop the event loop; one, so that writes keep their order.
         self._journal_thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._openai = openai.AsyncOpenAI(
             base_url=settings.base_url,
@@ -71,6 +72,7 @@ class LLMClient(ABC):
             try:
                 return await self._ask_once(request)
             except FormRefused:
+                # Requests that were in flight together are all refused: only the first of them lowers the form for all.
                 if self._form == request.form and request.form in _WEAKER_FORM:
                     self._form = _WEAKER_FORM[request.form]
                 if request.form not in _WEAKER_FORM:
@@ -88,6 +90,7 @@ class LLMClient(ABC):
         """Gets the answer from the service and adds it to the journal."""
 
     async def _ask_once(self, request: Request) -> Answer:
+        # Two equal requests at the same time are paid for once.
         if in_flight := self._in_flight.get(request.key):
             return await asyncio.shield(in_flight)  # one waiter's cancellation must not cancel the shared request
         future = asyncio.get_running_loop().create_future()
@@ -137,6 +140,7 @@ class LLMClient(ABC):
         kind = (request.model, answer_kind(request))
         if kind not in self._max_spending:
             self._max_spending[kind] = await self._run_in_journal_thread(self.journal.max_spending, *kind)
+        # The dearest answer of this kind so far, so that a budget is not overspent by a cheap guess.
         if largest := self._max_spending[kind]:
             return largest
         texts = [part for part in request.parts if isinstance(part, str)]
@@ -161,6 +165,7 @@ class LLMClient(ABC):
         """Shortens a text of the service to one line, and removes the key in case the service repeats it."""
         line = " ".join(str(text).split())
         if self._key and (secret := self._key.get_secret_value()):
+            # Some services quote the key in their errors, and errors stand in logs and artifacts.
             line = line.replace(secret, "[the key]")
         return line if len(line) <= 300 else line[:297] + "..."
 
@@ -171,6 +176,7 @@ class LLMClient(ABC):
         where = f"{self._scrub(self.settings.base_url)} answered {status}"
         if body.get("code") == "insufficient_quota":
             return ServiceError(f"{where}: {message}; the account has no quota left: add credit, then run again")
+        # No other request would fare better, so these end the run; the rest fails this request alone.
         if status in (401, 403):
             return ServiceError(
                 f"{where}: {message}; check the key in {self.settings.key_variable} or in the Secret block "

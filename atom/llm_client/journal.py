@@ -75,6 +75,7 @@ class Journal:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+            # Readers, such as `atom store spending`, don't wait for the writer.
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")  # a stored answer survives a power cut
             self._connection.executescript(_TABLES)
@@ -120,6 +121,8 @@ class Journal:
         with self._transaction() as execute:
             paid, reserved = self._sum_paid(account), self._sum_open_calls(account)
             if not limits.allow(paid + reserved + expected):
+                # Reserved amounts are estimates on the safe side: when the caller's own calls close, there may be room
+                # again.
                 return "wait" if caller_open_calls and limits.allow(paid + expected) else "spent"
             execute(
                 "INSERT OR REPLACE INTO open_calls VALUES (?, ?, ?, ?, ?, ?)",
@@ -162,6 +165,7 @@ class Journal:
                 "tokens = tokens + excluded.tokens, cost = cost + excluded.cost",
                 (account, answer.tokens, answer.cost or 0.0),
             )
+            # In the transaction that stores the answer: the amount is either reserved or spent, never both or none.
             if call:
                 execute("DELETE FROM open_calls WHERE call = ?", (call,))
 
@@ -252,6 +256,8 @@ class Journal:
     def _transaction(self) -> Iterator[Any]:
         with self._lock:
             try:
+                # IMMEDIATE: a transaction that reads before it writes would otherwise fail when another process writes
+                # in between.
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection.execute
                 self._connection.execute("COMMIT")

@@ -70,6 +70,7 @@ class LiveClient(LLMClient):
         async with self._concurrency:
             await self._breaker.wait_until_ready()
             try:
+                # Waits outside of the budget: a call that only waits reserves nothing.
                 await self._token_rate.wait((await self._estimate_spending(request)).tokens)
                 await self._request_rate.wait()
                 return await self._send_within_budget(request)
@@ -84,6 +85,7 @@ class LiveClient(LLMClient):
                 self.journal.add, self.account, request.key, answer_kind(request), request.model, answer, call
             )
             return answer
+        # Any other failure leaves the call open: the service may have answered, and billed, what never arrived.
         except _NotBilledError as refusal:
             await self._run_in_journal_thread(self.journal.close_call, call)
             raise refusal.error from None
@@ -164,6 +166,7 @@ def _backoff(state: RetryCallState) -> float:
     """Seconds before the next attempt: the service's Retry-After, else exponential, both with jitter."""
     failure = state.outcome.exception() if state.outcome else None
     retry_after = failure.retry_after if isinstance(failure, _TransientError) else None
+    # A little later than Retry-After says, and not all requests at once.
     if retry_after is not None:
         return retry_after + random.uniform(0, 0.1 + 0.1 * retry_after)
     return random.uniform(0.5, 1.0) * min(0.5 * 2 ** (state.attempt_number - 1), 20.0)

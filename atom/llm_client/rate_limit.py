@@ -55,6 +55,7 @@ class ConcurrencyLimiter:
         """Allows fewer requests. Requests sent together are refused together, so a second counts as one refusal."""
         if time.monotonic() - self._last_decrease > 1.0:
             self._last_decrease = time.monotonic()
+            # Fast down, slowly up: additive increase and multiplicative decrease, as in TCP.
             self.allowed = max(1.0, 0.7 * self.allowed)
 
     def speed_up(self) -> None:
@@ -86,6 +87,7 @@ class CircuitBreaker:
                 raise ServiceError(self._final_error)
             wait = self._paused_until - time.monotonic()
             if not self._pauses or (wait <= 0 and not self._is_probing):
+                # After a pause a single request tries whether the service is back; the others wait for its outcome.
                 self._is_probing = bool(self._pauses)
                 return
             await asyncio.sleep(min(max(wait, 0.05), 1.0))

@@ -64,6 +64,7 @@ class Request:
         """sha256 of everything that decides the answer, pictures by their bytes; the service's address is left out."""
         content = {
             "model": self.model,
+            # The hash stands for the picture: the key stays short to compute, and its bytes are not encoded again.
             "messages": self._messages(lambda picture: picture.sha256),
             "response_format": self.response_format,
             "max_tokens": self.max_tokens,
@@ -150,6 +151,7 @@ def _make_strict(node: Any) -> Any:
         return node
     node = {name: _make_strict(value) for name, value in node.items() if name not in ("default", "title")}
     if node.get("type") == "object":
+        # What OpenAI demands of a strict schema: all fields required, none besides.
         node["required"] = list(node.get("properties", {}))
         node["additionalProperties"] = False
     return node

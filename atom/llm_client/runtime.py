@@ -68,11 +68,14 @@ def run_with_client(
             if str(journal) not in _journals:
                 _journals[str(journal)] = Journal(journal)
             client_class = BatchClient if settings.mode == "batch" else LiveClient
+            # One client for all threads of a process, so that they share its limits, its connections and its circuit
+            # breaker.
             _clients[identity] = client_class(settings, key, _journals[str(journal)], account)
         client = _clients[identity]
         loop = _event_loop()  # under the lock: two first calls at once would each start a loop of their own
     future = asyncio.run_coroutine_threadsafe(_await_work(work, client), loop)
     try:
+        # Wakes up each second, so that a cancelled run stops within one.
         while not wait([future], timeout=1.0).done:
             every_second()
         return future.result()
@@ -171,5 +174,6 @@ async def _await_work(work: Callable[[LLMClient], Awaitable[T]], client: LLMClie
 @cache
 def _event_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
+    # A daemon: a request that hangs does not keep the process alive.
     threading.Thread(target=loop.run_forever, name="llm-clients", daemon=True).start()
     return loop

@@ -70,6 +70,7 @@ async def ask_structured(
             request = _adjust_request(request, answers[-1])
         try:
             answers.append(await client.ask(request))
+        # A failed request has had its retries; the second try here is for answers that can't be read.
         except RequestFailed as failure:
             return StructuredAnswer(None, str(failure), answers)
         value, error = parse_answer(answers[-1], schema, check)
@@ -107,8 +108,10 @@ def parse_answer(
 
 def _adjust_request(request: Request, answer: Answer) -> Request:
     """The request for the retry: more tokens after a truncated answer, else another form."""
+    # A model that thinks aloud needs more room, not other words.
     if answer.finish_reason == "length":
         return request.with_changes(max_tokens=2 * request.max_tokens)
+    # Another form gives the request another key: the same one would get the stored answer again.
     form: AnswerForm = "text" if request.form != "text" else "json"
     system = f"{request.system} {_REASSURANCE}" if answer.refusal else request.system
     return request.with_changes(form=form, system=system)

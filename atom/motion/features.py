@@ -91,6 +91,7 @@ def joints_to_features(joints: np.ndarray, target_offsets: np.ndarray = TARGET_O
         raise AtomError(f"a motion of {joints.shape[-3]} frame(s) has no movement: at least 2 are needed")
     clips = joints.reshape(-1, *joints.shape[-3:])
     features = np.empty((len(clips), clips.shape[1] - 1, FEATURES), dtype=np.float32)
+    # Whole clips, as the heading is smoothed over all frames of one.
     clips_per_block = max(_FRAMES_PER_BLOCK // clips.shape[1], 1)
     for start in range(0, len(clips), clips_per_block):
         block = slice(start, start + clips_per_block)
@@ -99,15 +100,23 @@ def joints_to_features(joints: np.ndarray, target_offsets: np.ndarray = TARGET_O
 
 
 def features_to_joints(features: np.ndarray) -> np.ndarray:
-    """Recover joints (..., T, 22, 3) float32, in metres, from `features` (..., T, 263).
+    """Recover joints from features.
 
-    The motion starts at the origin and faces +Z. Raises AtomError if the features have another shape.
+    Args:
+        features: (..., T, 263), not normalised.
+
+    Returns:
+        (..., T, 22, 3) float32 in metres. The motion starts at the origin and faces +Z.
+
+    Raises:
+        AtomError: the features have another shape.
     """
     features = np.asarray(features)
     if features.ndim < 2 or features.shape[-1] != FEATURES:
         raise AtomError(f"features of shape {features.shape} are not a motion: expected (frames, {FEATURES})")
     clips = features.reshape(math.prod(features.shape[:-2]), *features.shape[-2:])
     clips = clips.astype(np.result_type(clips, np.float32), copy=False)
+    # Twice, because the feature is half of the turn. float64: errors of a sum over hundreds of frames add up.
     heading = 2 * _exclusive_cumsum(clips[..., YAW].astype(np.float64))
     joints = np.empty((*heading.shape, JOINTS, 3), dtype=np.float32)
     _write_joints(clips, np.cos(heading), np.sin(heading), joints)
@@ -128,6 +137,7 @@ def move_to_origin(joints: np.ndarray) -> np.ndarray:
     """Move `joints` (..., T, 22, 3): the lowest joint on the floor, the first frame at the origin and facing +Z."""
     clips = np.asarray(joints, dtype=np.float64).reshape(-1, *joints.shape[-3:])
     angle = angle_to_front(clips[:, :1])[:, 0]
+    # The floor is the lowest joint of the whole clip, so that a jump stays above it.
     return _shift_and_rotate(clips, clips[..., 1].min(axis=(1, 2)), np.cos(angle), np.sin(angle)).reshape(joints.shape)
 
 
@@ -135,6 +145,7 @@ def _write_features(joints: np.ndarray, target_offsets: np.ndarray, features: np
     """Fill in the features (clips, T-1, 263) of joints (clips, T, 22, 3)."""
     joints = move_to_origin(_retarget_to_offsets(joints, target_offsets))
     heading = _smooth_heading(joints)
+    # The original code stores half of the turn, read from a quaternion: arcsin keeps it so, and wraps it.
     features[..., YAW] = np.arcsin(np.sin((heading[:, 1:] - heading[:, :-1]) / 2))
     features[..., STEP] = rotate_about_y(joints[:, 1:, 0] - joints[:, :-1, 0], heading[:, 1:])[..., ::2]
     features[..., HEIGHT] = joints[:, :-1, 0, 1]
@@ -151,6 +162,7 @@ def _smooth_heading(joints: np.ndarray) -> np.ndarray:
     across = unit(left_hip - right_hip + right_shoulder - left_shoulder)
     across = gaussian_filter1d(across[..., ::2], HEADING_SIGMA, axis=-2, mode="nearest")
     heading = np.arctan2(-across[..., 1], -across[..., 0])
+    # The first frame faces ahead after `move_to_origin`; smoothing would turn it a little.
     heading[..., 0] = 0
     return heading
 

@@ -22,9 +22,16 @@ _EXPECTED = f"(frames, {JOINTS}, 3) for joints or (frames, {FEATURES}) for featu
 
 
 def read_motion(path: str | Path) -> np.ndarray:
-    """Read joints (T, 22, 3) float32, in metres, Y up, 20 fps, from a .npy, .npz or .bvh file without unpickling.
+    """Read a motion file, without unpickling.
 
-    Raises AtomError if the file is missing or unreadable, or if `to_joints` refuses its content.
+    Args:
+        path: a .npy, .npz or .bvh file.
+
+    Returns:
+        Joints (T, 22, 3) float32 in metres, Y up, 20 fps.
+
+    Raises:
+        AtomError: the file is missing or unreadable, or `to_joints` refuses its content.
     """
     path = Path(path)
     return to_joints(_load(path), str(path))

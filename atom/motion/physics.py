@@ -27,12 +27,18 @@ _HIPS, _KNEES, _ANKLES, _TOES, _SHOULDERS, _ELBOWS, _WRISTS = (
 
 
 def foot_contacts(joints: np.ndarray) -> np.ndarray:
-    """Whether the left and the right foot stand during each step between frames, (..., T-1, 2) bool.
+    """Find the steps between frames during which the left and the right foot stand.
 
     A foot stands while it is flat: at both ends of the step, its ankle and its toe are within 2.5 cm of the level at
     which the clip's ankles and toes stand (the 5th percentile of their heights). The swinging foot of a walker passes
     that low too, so a flat foot faster than 0.9 m/s counts as swinging unless it is the slower of the flat feet. That
     exception matters for a body that glides on both feet: it slides, and must not count as one that never stands.
+
+    Args:
+        joints: (..., T, 22, 3) in metres, Y up, 20 fps.
+
+    Returns:
+        (..., T-1, 2) bool, left and right.
     """
     flat = (_height_above_floor(joints, _ANKLES) < CONTACT_HEIGHT) & (
         _height_above_floor(joints, _TOES) < CONTACT_HEIGHT
@@ -44,9 +50,15 @@ def foot_contacts(joints: np.ndarray) -> np.ndarray:
 
 
 def foot_skate(joints: np.ndarray) -> np.ndarray:
-    """Mean horizontal speed (...) in m/s of the toes while their foot stands; NaN if no foot ever stands.
+    """Measure how fast standing feet slide.
 
     Real captures have 0.001 to 0.03 for standing people, 0.014 for the cleanest walk, and 0.08 for the median clip.
+
+    Args:
+        joints: (..., T, 22, 3) in metres, Y up, 20 fps.
+
+    Returns:
+        (...) the mean horizontal speed in m/s of the toes while their foot stands; NaN if no foot ever stands.
     """
     standing = foot_contacts(joints)
     slid = np.where(standing, _toe_speed(joints), 0).sum(axis=(-2, -1))
@@ -55,12 +67,26 @@ def foot_skate(joints: np.ndarray) -> np.ndarray:
 
 
 def floor_penetration(joints: np.ndarray) -> np.ndarray:
-    """Mean depth (...) in metres of the lowest joint below the floor at y = 0, over all frames."""
+    """Measure how deep the body sinks into the floor at y = 0.
+
+    Args:
+        joints: (..., T, 22, 3) in metres, Y up, 20 fps.
+
+    Returns:
+        (...) the depth in metres of the lowest joint below the floor, as a mean over all frames.
+    """
     return np.maximum(-joints[..., 1].min(axis=-1), 0).mean(axis=-1)
 
 
 def mean_jerk(joints: np.ndarray) -> np.ndarray:
-    """Mean magnitude (...) in m/s^3 of the third time derivative of all joints. Needs at least 4 frames."""
+    """Measure how jerky the movement is.
+
+    Args:
+        joints: (..., T, 22, 3) in metres, 20 fps, with at least 4 frames.
+
+    Returns:
+        (...) the mean magnitude in m/s^3 of the third time derivative of all joints.
+    """
     jerk = np.diff(np.asarray(joints, dtype=np.float64), n=3, axis=-3) * FPS**3
     return np.linalg.norm(jerk, axis=-1).mean(axis=(-2, -1))
 

@@ -117,6 +117,7 @@ def retarget(where: str, motion: SkeletonMotion) -> np.ndarray:
     weights = _joint_weights(where, motion)
     joints, rest = weights @ motion.positions, weights @ motion.rest[None]
     if _upward_axis(joints, rest) == 2:
+        # Z up to Y up: a rotation, because swapping two axes alone would mirror left and right.
         joints = joints[..., [0, 2, 1]] * (1, 1, -1)
     return joints * _unit_scale(where, joints)
 
@@ -220,6 +221,7 @@ def _unit_scale(where: str, joints: np.ndarray) -> float:
     leg = np.median(np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1))
     if not leg > 0:
         raise AtomError(f"{where}: the right leg has no length, so the size of this skeleton is unknown")
+    # A file does not say its unit. The length of a leg does, if it is that of a person in one of the usual units.
     plausible = [scale for scale in _UNITS if LEG_LENGTH_RANGE[0] <= leg * scale <= LEG_LENGTH_RANGE[1]]
     return min(
         plausible, key=lambda scale: abs(np.log(leg * scale / _TARGET_LEG_LENGTH)), default=_TARGET_LEG_LENGTH / leg

@@ -11,7 +11,7 @@ from atom.errors import AtomError
 from atom.generation.generator import Generator
 from atom.planning.counts import RunCounts, typical_prompts
 from atom.planning.estimate import Estimate, format_duration
-from atom.tuning.adapter import add_adapter
+from atom.tuning.adapter import trainable_adapter
 from atom.tuning.batches import PairBatch
 from atom.tuning.log_probabilities import compute_pair_log_probs
 from atom.tuning.pairs import TokenizedPairs, TrainingPair
@@ -69,16 +69,13 @@ def _time_tuning(config: RunConfig, generator: Generator, texts: list[str], leng
     """Seconds per pair of a forward and backward pass, without the optimizer step."""
     codes = tuple(i % generator.motions.codes for i in range(length))
     pairs = list(TokenizedPairs(generator, [TrainingPair(text, codes, codes[::-1]) for text in texts]))
-    adapted = add_adapter(generator.language_model, config.tuning, 0)
-    try:
+    with trainable_adapter(generator, config.tuning, 0) as adapted:
         batch = PairBatch.of(pairs, generator.tokenizer.pad_token_id, generator.device)
         began = time.monotonic()
         with torch.autocast(generator.device.type, torch.bfloat16, enabled=config.tuning.bf16):
             chosen, rejected = compute_pair_log_probs(adapted.get_base_model(), batch, config.tuning.log_prob_reduction)
         (chosen - rejected).sum().backward()
         return (time.monotonic() - began) / len(pairs)
-    finally:
-        generator.language_model = adapted.unload()
 
 
 def _estimate_memory(config: RunConfig, generator: Generator, length: int) -> Estimate:

@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from atom.markdown import escape_markdown, markdown_header, markdown_table
+from atom.preferences.export_format import ExportFormat
 from atom.preferences.pairs import DEGREES
 from atom.preferences.summary import UNSPECIFIED, summarise_pairs
 from storage import PREFERENCES
 
-ExportFormat = Literal["atom", "datasets", "trl"]
-
 EXAMPLES = 5  # pairs shown in the card
+
+# Measured with TRL 1.16.0 and small models: a T5 fails in DPOTrainer with "You must specify exactly one of input_ids or
+# inputs_embeds", while ORPO and CPO train it; DPOTrainer appends the end token's text before it tokenises.
+TRL_LIMITS = (
+    "TRL 1.16 tunes no encoder-decoder, such as MotionGPT's T5, but in its experimental ORPO and CPO trainers: "
+    "DPOTrainer fails in the first step.",
+    "DPOTrainer adds the end token itself. With a tokenizer that also does, as T5's does, each motion ends in two: "
+    "turn that off in the tokenizer.",
+)
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGEST = "1M<n<10M"
@@ -91,7 +99,7 @@ def build_dataset_card(
         "## Files and columns",
         _describe_files(export_format, with_motions),
         "## Limits",
-        _limits(rows, licence),
+        _limits(rows, export_format, licence),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -200,7 +208,7 @@ def _describe_atom_files(with_motions: bool) -> str:
     return f"{text}\n\n{markdown_table(('file', 'content'), files.items())}"
 
 
-def _limits(rows: Sequence[Mapping[str, Any]], licence: str) -> str:
+def _limits(rows: Sequence[Mapping[str, Any]], export_format: ExportFormat, licence: str) -> str:
     limits = ["Tokens mean something only with the codebook of the generator that made them."]
     if any(row["decided_by"] != "annotator" for row in rows):
         checked = any(row["decided_by"] == "annotator" for row in rows)
@@ -208,6 +216,8 @@ def _limits(rows: Sequence[Mapping[str, Any]], licence: str) -> str:
         limits.append(f"Judges make mistakes, and no pair is about what they can't see of a motion. {unchecked}.")
     if lacking := sum(not row["chosen_tokens"] for row in rows):
         limits.append(f"{lacking:,} pairs have no tokens, as their generator has no codebook.")
+    if export_format == "trl":
+        limits += TRL_LIMITS
     if licence == "other":
         limits.append("No licence was named; ask whoever made the motions and the texts before you use them.")
     return "\n".join(f"- {limit}" for limit in limits)

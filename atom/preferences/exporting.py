@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from atom.errors import AtomError
 from atom.motion.features import joints_to_features
 from atom.motion.motion_files import write_motion
-from atom.preferences.card import ExportFormat, build_dataset_card
+from atom.preferences.card import build_dataset_card
+from atom.preferences.export_format import ExportFormat
 from atom.preferences.labelled_rows import Annotation, row_to_pair
 from atom.preferences.labels import EXTENSION_KEY, LABELS, write_labels
 from atom.preferences.motion_strings import CODES, check_tokens, format_motion_string

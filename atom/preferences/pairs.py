@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from atom.config import Degree, PreferenceConfig
 from atom.errors import AtomError
-from atom.events import Split, Task
+from atom.events import Event, Split, Task
 
 # Smallest margin of each degree. AToM gives no thresholds; these are for scores from 1 to 5, where one event is worth
 # about one point.
@@ -37,6 +37,11 @@ class ScoredMotion:
     """A sampled motion and its score.
 
     Attributes:
+        motion_id: names the motion.
+        prompt_id: names its prompt.
+        text: that of the prompt.
+        task: that of the prompt.
+        split: that of the prompt.
         tokens: codes, one for every four frames; empty if the generator has no codebook.
         stop_reason: "end" if the model ended the motion itself.
         score: of the judge, 1 to 5.
@@ -67,7 +72,23 @@ class ScoredMotion:
 class Preference:
     """Two motions of one prompt, with all that training needs.
 
-    `margin` is the gap of their scores. It is negative or small only if a direct comparison decided the pair.
+    Attributes:
+        prompt_id: names the prompt.
+        text: that of the prompt.
+        task: that of the prompt.
+        split: that of the prompt.
+        chosen_id: names the better motion.
+        rejected_id: names the other motion.
+        chosen_tokens: codes of the better motion; empty if the generator has no codebook.
+        rejected_tokens: codes of the other motion.
+        chosen_score: of the better motion, 1 to 5.
+        rejected_score: of the other motion.
+        chosen_exact: whether the better motion shows exactly what the prompt says.
+        margin: the gap of the scores; negative or small only if a direct comparison decided the pair.
+        degree: AToM's word for the margin.
+        chosen_length: of the better motion, in tokens.
+        rejected_length: of the other motion.
+        decided_by: "score", or "comparison" where a judge compared the two.
     """
 
     prompt_id: str
@@ -92,10 +113,38 @@ class Preference:
         """Tokens by which the chosen motion is longer than the rejected one; negative if it is shorter."""
         return self.chosen_length - self.rejected_length
 
+    def to_row(self, events: Iterable[Event] = ()) -> dict[str, Any]:
+        """Makes a row of the preferences table, as `export_preferences` takes it.
+
+        Args:
+            events: those of the prompt.
+
+        Returns:
+            The row.
+        """
+        return {
+            "prompt_id": self.prompt_id,
+            "prompt": self.text,
+            "task": self.task,
+            "split": self.split,
+            "events": [event.to_dict() for event in events],
+            "chosen_tokens": list(self.chosen_tokens),
+            "rejected_tokens": list(self.rejected_tokens),
+            "chosen_score": self.chosen_score,
+            "rejected_score": self.rejected_score,
+            "margin": self.margin,
+            "degree": self.degree,
+            "decided_by": self.decided_by,
+            "chosen_motion_id": self.chosen_id,
+            "rejected_motion_id": self.rejected_id,
+        }
+
 
 def classify_margin(margin: float) -> Degree:
-    """AToM's degree for a score gap: "Much better" from 2 points, "Better" from 1, "Slightly better" from 0.5, else
-    "Negligibly better/unsure"."""
+    """AToM's degree for a score gap.
+
+    "Much better" from 2 points, "Better" from 1, "Slightly better" from 0.5, else "Negligibly better/unsure".
+    """
     return next(degree for least, degree in DEGREES if abs(margin) >= least - ROUNDING)
 
 
@@ -206,8 +255,10 @@ class _LengthBalance:
 
 
 def keep_comparable(motions: Sequence[ScoredMotion]) -> list[ScoredMotion]:
-    """The motions of one prompt that can be in pairs: ended by the model, and each token sequence once. AtomError if
-    they disagree on the prompt's text, task or split."""
+    """The motions of one prompt that can be in pairs: ended by the model, and each token sequence once.
+
+    AtomError if they disagree on the prompt's text, task or split.
+    """
     if len({(motion.text, motion.task, motion.split) for motion in motions}) > 1:
         raise AtomError(
             f"the motions of prompt {motions[0].prompt_id!r} disagree on its text, task or split: score them again"

@@ -30,8 +30,9 @@ class ActionPool(dict[str, float]):
         self._by_posture = {posture: self._select(posture) for posture in ("stand", "low")}
 
     def sample_actions(self, rng: np.random.Generator, length: int) -> list[str]:
-        """Draws actions that fit one after another: neighbours differ, and the body sits, lies or kneels down at most
-        once.
+        """Draws actions that fit one after another.
+
+        Neighbours differ, and the body sits, lies or kneels down at most once.
 
         Args:
             rng: source of the random draws.

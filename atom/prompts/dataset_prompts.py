@@ -63,8 +63,10 @@ class _Candidate:
 
     @property
     def actions(self) -> tuple[tuple[str, int], ...]:
-        """What must not be in training and in test: the actions and counts in order. Events in an order and at the same
-        time are too much alike to test one with the other."""
+        """What must not be in training and in test: the actions and counts in order.
+
+        Events in an order and at the same time are too much alike to test one with the other.
+        """
         return tuple((event.action, event.count or 1) for event in self.events)
 
 

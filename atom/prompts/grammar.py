@@ -95,8 +95,12 @@ class Prompt:
 
     Attributes:
         prompt_id: hash of the content.
+        text: the sentence.
+        task: the property of a motion that it tests.
+        events: what the sentence describes, in order.
+        split: "train", "val" or "test".
         seed: seed with which the prompts were drawn.
-        source: "grammar", "captions", or the name of the language model that wrote the text.
+        source: "grammar", "captions", "text", or the name of the language model that wrote the text.
     """
 
     prompt_id: str
@@ -108,6 +112,11 @@ class Prompt:
     source: str = "grammar"
 
     def to_dict(self) -> dict[str, Any]:
+        """Makes a row of the prompts table.
+
+        Returns:
+            The fields, with the events as dicts.
+        """
         return asdict(self)
 
 

@@ -302,8 +302,10 @@ def _to_caption(text: str, answers: Sequence[EventAnswer]) -> ReadCaption | str:
 
 
 def _find_place(text: str, phrase: str, num_found: dict[str, int]) -> tuple[int, int] | None:
-    """Where a phrase stands in the text, in any case and with any spaces: the second event of the same phrase gets the
-    second place."""
+    """Where a phrase stands in the text, in any case and with any spaces.
+
+    The second event of the same phrase gets the second place.
+    """
     words = phrase.split()
     if not words:
         return None
@@ -317,8 +319,10 @@ def _find_place(text: str, phrase: str, num_found: dict[str, int]) -> tuple[int,
 
 @lru_cache(maxsize=65536)
 def _reword_action(words: str) -> str | None:
-    """The words that the offline reader has for an action, so that both readers give one action one name; None where
-    it reads several actions."""
+    """The words that the offline reader has for an action, so that both readers give one action one name.
+
+    None where it reads several actions.
+    """
     events = read_caption(f"a person can {words}").events
     if len(events) > 1:
         return None

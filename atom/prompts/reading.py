@@ -33,7 +33,11 @@ _CLAUSE_END = re.compile(r"[,.;!?]|\b(?:and|then|before|after|while|as|but)\b", 
 class ReadText:
     """The events of a text in order of happening, and remarks on what could not be read.
 
-    `worded` holds each event in the words of its text, parallel to `events`; empty for events that were given.
+    Attributes:
+        text: the text.
+        events: its events; none where it describes no motion.
+        remarks: why a part of the text could not be read.
+        worded: each event in the words of its text, parallel to `events`; empty for events that were given.
     """
 
     text: str
@@ -43,6 +47,7 @@ class ReadText:
 
     @property
     def task(self) -> Task:
+        """The task that the events test."""
         return infer_task(self.events)
 
     @property
@@ -55,12 +60,20 @@ class ReadText:
         return list(groups.values())
 
     def describe_events(self) -> list[dict[str, Any]]:
-        """The phrase, action in base-form words, side, count and countability of each event."""
+        """Describes the events in plain values.
+
+        Returns:
+            For each event its phrase, action in base-form words, side, count and countability.
+        """
         worded = self.worded or (None,) * len(self.events)
         return [_describe_event(event, words) for event, words in zip(self.events, worded, strict=True)]
 
     def to_json(self) -> dict[str, Any]:
-        """The text in the form of labelled captions; `note` holds the remarks, where there are some."""
+        """Makes a labelled caption.
+
+        Returns:
+            The text, task and events, JSON-able; `note` holds the remarks, where there are some.
+        """
         row = {
             "text": self.text,
             "task": self.task,
@@ -133,8 +146,9 @@ def canonical_action(words: str, side: str | None = None, count: int | None = No
 def _find_wider_wording(
     text: str, events: Sequence[CaptionEvent], places: Sequence[int]
 ) -> tuple[str | None, int | None]:
-    """A wording of the lexicon that is longer than the phrase of an event, such as "bends down to pick something up" or
-    "turns to face the other way".
+    """A wording of the lexicon that is longer than the phrase of an event.
+
+    Examples are "bends down to pick something up" and "turns to face the other way".
 
     Args:
         text: the whole text.

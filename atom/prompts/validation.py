@@ -193,8 +193,10 @@ def _format_counts(counts: list[int]) -> str:
 
 
 def _parse_action(words: str, expected: Composition) -> str | None:
-    """The action of a phrase such as "waves with the left hand"; None if it is not exactly one of the expected or known
-    actions."""
+    """The action of a phrase such as "waves with the left hand".
+
+    None if it is not exactly one of the expected or known actions.
+    """
     plain = _normalize(words)
     for event in expected:
         if plain == _normalize(plain_phrase(event.action)):

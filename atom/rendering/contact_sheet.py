@@ -35,6 +35,9 @@ def render_contact_sheet(
         frames: indices of the frames to draw instead of every n-th.
         view: as in `render_frames`.
 
+    Returns:
+        The picture, in RGB.
+
     Raises:
         AtomError: the joints can't be drawn, or `every` or `columns` is below 1.
     """

@@ -50,9 +50,16 @@ def render_frames(
 
 
 def check_joints(joints: np.ndarray) -> np.ndarray:
-    """Convert `joints` to float64 and check that they can be drawn.
+    """Check that joints can be drawn.
 
-    Raises AtomError unless they have the shape (T, 22, 3), are finite, and lie within a kilometre of the origin.
+    Args:
+        joints: (T, 22, 3) in metres.
+
+    Returns:
+        The joints as float64.
+
+    Raises:
+        AtomError: the joints have another shape, are not finite, or lie beyond a kilometre from the origin.
     """
     try:
         joints = np.asarray(joints, dtype=np.float64)

@@ -67,7 +67,7 @@ def write_grid(
         view: as in `render_frames`.
 
     Raises:
-        AtomError: as in `write_video`, or `panes` is canvas.
+        AtomError: as in `write_video`, or `panes` is empty.
     """
     write_frames(path, render_grid(panes, size, columns, title, view), fps)
 
@@ -79,7 +79,7 @@ def render_grid(
     title: str = "",
     view: View = "follow",
 ) -> Iterator[np.ndarray]:
-    """Draw the frames of a grid of motions, as (H, W, 3) uint8.
+    """Draw the frames of a grid of motions.
 
     Args:
         panes: (label, joints (T, 22, 3)) from left to right and from top to bottom.
@@ -88,8 +88,11 @@ def render_grid(
         title: a line above all panes.
         view: as in `render_frames`.
 
+    Returns:
+        Pictures (H, W, 3) uint8, as many as the longest motion has frames.
+
     Raises:
-        AtomError: `panes` is canvas, `columns` is below 1, or joints can't be drawn.
+        AtomError: `panes` is empty, `columns` is below 1, or joints can't be drawn.
     """
     if not panes:
         raise AtomError("a grid of motions needs at least one motion")
@@ -157,7 +160,11 @@ def write_frames(path: str | Path, frames: Iterable[np.ndarray], fps: float = FP
 
 
 def find_ffmpeg() -> str:
-    """Find ffmpeg: the one that IMAGEIO_FFMPEG_EXE names, else the system's, else the one that imageio-ffmpeg ships."""
+    """Find the ffmpeg that writes mp4.
+
+    Returns:
+        The path that IMAGEIO_FFMPEG_EXE names, else the system's, else that of the one that imageio-ffmpeg ships.
+    """
     return os.environ.get("IMAGEIO_FFMPEG_EXE") or shutil.which("ffmpeg") or imageio_ffmpeg.get_ffmpeg_exe()
 
 

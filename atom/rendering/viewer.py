@@ -38,8 +38,11 @@ _SCRIPTS = ("viewer_figure.js", "viewer_drawing.js", "viewer_controls.js")
 class ViewedMotion:
     """A motion to view, and what stands below it.
 
-    `joints` (T, 22, 3) are in metres, Y up, floor at y = 0, 20 fps. `detail` is plain text, and `below` HTML that
-    follows it, in which the CSS variable --motion-frame holds the current frame.
+    Attributes:
+        label: its name.
+        joints: (T, 22, 3) in metres, Y up, floor at y = 0, 20 fps.
+        detail: plain text below the motion.
+        below: HTML that follows it, in which the CSS variable --motion-frame holds the current frame.
     """
 
     label: str
@@ -55,6 +58,9 @@ def render_viewer_page(motions: Sequence[ViewedMotion], title: str = "Motions") 
         motions: the motions, side by side; they rotate together and play in sync.
         title: the title of the page.
 
+    Returns:
+        The HTML, which loads nothing from elsewhere.
+
     Raises:
         AtomError: as in `render_viewer`.
     """
@@ -67,8 +73,16 @@ def render_viewer(motions: Sequence[ViewedMotion]) -> Markup:
     """Render the HTML of one viewer, for a page that contains `viewer_assets` once and any number of viewers.
 
     Joints are rounded to a millimetre and stored as 16-bit numbers in base64. A clip of 196 frames takes 36 kB, plus
-    about 50 bytes for each 8 cm of its path on the floor. All text is escaped. Raises AtomError if there is no motion,
-    or if `check_joints` refuses the joints of one.
+    about 50 bytes for each 8 cm of its path on the floor. All text is escaped.
+
+    Args:
+        motions: the motions, side by side.
+
+    Returns:
+        The HTML.
+
+    Raises:
+        AtomError: there is no motion, or `check_joints` refuses the joints of one.
     """
     if not motions:
         raise AtomError("there is no motion to view, give at least one")
@@ -80,9 +94,12 @@ def render_viewer(motions: Sequence[ViewedMotion]) -> Markup:
 
 
 def viewer_assets() -> Markup:
-    """The style and script elements that all viewers of a page share, for its head or its body.
+    """Render what all viewers of a page share.
 
     A page that adds viewers later must dispatch the event `motion-viewers-added` on the window to start them.
+
+    Returns:
+        The style and script elements, for the head or the body of the page.
     """
     return Markup(f"<style>{_viewer_style()}</style>\n<script>{_viewer_script()}</script>")
 

@@ -3,39 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from atom.errors import AtomError
+from atom.report.row_filters import SCORE_COLUMN, RowFilters, RowKind
 from atom.report.run_tables import RunTables
 
-RowKind = Literal["prompts", "motions", "scores", "pairs"]
-
 CANDIDATE = "candidate"  # the arm of the motions that pairs are built from
-# The column that a minimum and a maximum score apply to.
-SCORE_COLUMN = {
-    "prompts": "tuned",
-    "motions": "score",
-    "scores": "score",
-    "pairs": "margin",
-}
 DEFAULT_SORT = {"prompts": "gain", "motions": "score", "scores": "score", "pairs": "-margin"}
-
-
-@dataclass(frozen=True)
-class RowFilters:
-    """Which rows a query returns. A field of None accepts all rows."""
-
-    task: str | None = None
-    split: str | None = None
-    arm: str | None = None
-    judge: str | None = None
-    prompt: str | None = None  # a part of the prompt's text, in any case
-    min_score: float | None = None  # of `SCORE_COLUMN`
-    max_score: float | None = None
 
 
 def query_run(tables: RunTables, kind: RowKind, filters: RowFilters, sort: str | None = None) -> pd.DataFrame:

@@ -7,11 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from atom.errors import AtomError
 from atom.events import TASKS, describe_action
-from atom.report.run_tables import RunTables
+
+if TYPE_CHECKING:
+    from atom.report.run_tables import RunTables
 
 ItemKind = Literal["pairs", "training", "clips"]
 UNKNOWN_TASK = "unknown"  # of imported pairs without a task

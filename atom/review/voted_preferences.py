@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from atom.errors import AtomError
 from atom.preferences.exporting import Annotations
@@ -12,9 +12,8 @@ from atom.preferences.labelled_rows import Annotation
 from atom.preferences.pairs import Degree
 from atom.report.run_tables import RunTables
 from atom.review.tally import aggregate_pair_votes, aggregate_people_scores, tabulate_pair_votes
-from atom.review.votes import Vote
+from atom.review.votes import DecisionSource, Vote
 
-DecisionSource = Literal["human", "judge", "corrected"]
 Row = dict[str, Any]
 
 MIN_UNANIMOUS_VOTES = 3  # unanimous votes that make a preference "Much better"

@@ -10,6 +10,8 @@ from typing import Literal
 from atom.errors import AtomError
 
 Choice = Literal["first", "second", "tie", "skip"]
+DecisionSource = Literal["human", "judge", "corrected"]
+"""Who decides the pairs of an export; see `preferences_from_votes`."""
 
 
 @dataclass(frozen=True)

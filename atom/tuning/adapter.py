@@ -26,6 +26,7 @@ from atom.generation.adapter_loading import (
     WEIGHTS_FILE,
     get_adapter_state_dict,
 )
+from atom.generation.generator import Generator
 from atom.generation.loading_example import LOADING_EXAMPLE, LOADING_TEXT
 from atom.generation.weights import check_fit, read_safetensors
 
@@ -75,6 +76,34 @@ def add_adapter(
 
 
 @contextmanager
+def trainable_adapter(
+    generator: Generator, config: TuningConfig, seed: int, init_adapter: Path | None = None
+) -> Iterator[PeftModel]:
+    """A context in which a generator has a trainable adapter. Afterwards the generator is as it was.
+
+    Args:
+        generator: its language model gets the adapter.
+        config: the fields of LoRA.
+        seed: of the initial matrices A.
+        init_adapter: folder of an adapter to start from.
+
+    Yields:
+        The generator's language model with the adapter.
+
+    Raises:
+        AtomError: the generator already has an adapter, or `add_adapter` refuses the config.
+    """
+    # The reference model is the base with this adapter off, so there must be no other.
+    if isinstance(generator.language_model, PeftModel):
+        raise AtomError("the generator already has an adapter; load it without one and give it as init_adapter")
+    generator.language_model = adapted = add_adapter(generator.language_model, config, seed, init_adapter)
+    try:
+        yield adapted
+    finally:
+        generator.language_model = adapted.unload()
+
+
+@contextmanager
 def gradient_checkpointing(model: T5ForConditionalGeneration, enabled: bool) -> Iterator[None]:
     """A context in which the backward pass recomputes each layer's activations instead of storing them.
 
@@ -99,8 +128,9 @@ def gradient_checkpointing(model: T5ForConditionalGeneration, enabled: bool) -> 
 
 
 def save_adapter(adapted: PeftModel, folder: Path, base: str, summary: str, provenance: Mapping[str, Any]) -> None:
-    """Saves an adapter: adapter_model.safetensors, README.md, atom.json and, last, adapter_config.json. Each file is
-    written atomically, and the same weights give the same bytes.
+    """Saves an adapter: adapter_model.safetensors, README.md, atom.json and, last, adapter_config.json.
+
+    Each file is written atomically, and the same weights give the same bytes.
 
     Args:
         adapted: the PEFT model.

@@ -61,6 +61,7 @@ class AdapterTrainer(ABC):
         self.steps, self.config, self.hint = steps, config, hint
         self.validation, self.process_group = validation, process_group
         self.parameters = [parameter for parameter in self.adapted.parameters() if parameter.requires_grad]
+        # No weight decay, as by default in transformers and TRL.
         self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate, weight_decay=0.0)
         self.rows: list[Metrics] = []
         self.best = BestWeights()
@@ -96,7 +97,9 @@ class AdapterTrainer(ABC):
         self.optimizer.zero_grad()
         metrics = self.process_group.all_reduce_metrics(self.backward(), self.model.device)
         self.process_group.all_reduce_gradients(self.parameters)
+        # After the all-reduce: every process clips the same gradient by the same norm, so their weights stay equal.
         norm = clip_grad_norm_(self.parameters, config.max_grad_norm).item()
+        # Before the optimizer step, which would write a NaN into the weights and its moments.
         check_finite(done + 1, self.steps, metrics["loss"], norm, self.hint)
         self.optimizer.step()
         self.rows.append(
@@ -132,11 +135,14 @@ class AdapterTrainer(ABC):
         """
         if state_file is not None:
             self._restore(state_file)
+        # The initial weights compete too, so that a tuning that only harms ends where it began. A resumed one has
+        # validated them already.
         if self.validation and not self.best.first:
             self._validate(0)
         every = validation_interval(self.validation.every, self.steps) if self.validation else 0
         while len(self.rows) < self.steps and not self._should_stop_early():
             row = self.step()
+            # The last step is always validated: otherwise its weights could not be kept.
             if every and (row["step"] % every == 0 or row["step"] == self.steps):
                 row |= self._validate(row["step"])
             if state_file is not None and row["step"] % save_every == 0:
@@ -169,6 +175,7 @@ class AdapterTrainer(ABC):
                 parameter.copy_(value)
 
     def _save(self, path: Path) -> None:
+        # All processes hold the same weights, and one file is enough to resume them all.
         if self.process_group.is_main:
             save_trainer_state(
                 path,
@@ -205,6 +212,7 @@ def compute_learning_rate(step: int, steps: int, peak: float, warmup_steps: int)
     Returns:
         The learning rate of this step.
     """
+    # A tuning shorter than its warm-up would never reach the peak.
     warmup_steps = min(warmup_steps, steps // 2)
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps

@@ -55,6 +55,7 @@ def tune_distributed(
         environment = os.environ | {
             "WORLD_SIZE": str(world_size),
             "LOCAL_WORLD_SIZE": str(world_size),
+            # Otherwise gloo binds to the address of the host's name, which other machines may reach.
             "GLOO_SOCKET_IFNAME": "lo",
             "OMP_NUM_THREADS": str(config.resources.threads),
         }
@@ -62,6 +63,7 @@ def tune_distributed(
             subprocess.Popen(
                 [sys.executable, "-m", "atom.tuning.distributed", str(Path(rendezvous) / "processes")],
                 stdin=subprocess.PIPE,
+                # Only the main process reports; the pipe of another one would fill up and block it.
                 stdout=subprocess.PIPE if rank == 0 else subprocess.DEVNULL,
                 text=True,
                 env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
@@ -96,8 +98,10 @@ def _read_messages(processes: list[subprocess.Popen[str]], progress: StepCallbac
 
 
 def _main() -> None:
-    """One of the processes: reads the job from stdin, the rendezvous file from the arguments and its rank from the
-    environment."""
+    """Runs one of the processes.
+
+    It reads the job from stdin, the rendezvous file from the arguments and its rank from the environment.
+    """
     job = json.load(sys.stdin)
     config = RunConfig.model_validate(job["config"])
     torch.set_num_threads(config.resources.threads)

@@ -61,6 +61,7 @@ def check_divergence(
     Raises:
         AtomError: the tuning diverges.
     """
+    # Until then the first and the last window overlap, and a comparison would say nothing.
     if step < 2 * WINDOW:
         return
     drift = fmean(last_drift) - fmean(first_drift)
@@ -69,6 +70,7 @@ def check_divergence(
             f"tuning diverges at step {step}: in the last {WINDOW} steps the model drifted {drift:.2f} nats a token "
             f"from its initial weights, more than max_drift={max_drift:g}; {hint}"
         )
+    # The median, so that a single spike, which clipping makes harmless, does not count.
     before, now = median(first_norms), median(last_norms)
     if now > MAX_NORM_GROWTH * before:
         raise AtomError(

@@ -72,6 +72,8 @@ def compute_log_probs(
     if vocabulary is None:
         return compute_answer_log_probs(model.lm_head(hidden).float(), labels, reduction)
     logits = F.linear(hidden, model.lm_head.weight[vocabulary])
+    # Labels become places in the small vocabulary. -100 can't be searched for, so it is clamped here and put back
+    # below.
     positions = torch.searchsorted(vocabulary, labels.clamp(min=0))
     return compute_answer_log_probs(logits.float(), positions.where(labels != IGNORE_INDEX, labels), reduction)
 

@@ -18,11 +18,36 @@ Sources:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+
+class PreferenceLoss(Protocol):
+    """A custom loss for `tune`: any function of the log-probabilities of pairs.
+
+    An attribute `identity` may name the function and its settings; without one its qualified name does. Change that
+    name with the function: an interrupted tuning only resumes with a loss of the same name.
+    """
+
+    def __call__(
+        self, chosen: Tensor, rejected: Tensor, reference_chosen: Tensor, reference_rejected: Tensor
+    ) -> Tensor:
+        """Computes the loss of each pair.
+
+        Args:
+            chosen: (pairs,) log-probabilities of the chosen answers under the policy, with gradients; summed over the
+                tokens, or averaged where `tuning.average_log_prob` is true.
+            rejected: (pairs,) the same of the rejected answers.
+            reference_chosen: (pairs,) log-probabilities of the chosen answers under the reference model.
+            reference_rejected: (pairs,) the same of the rejected answers.
+
+        Returns:
+            (pairs,) losses.
+        """
+        ...
 
 
 def ipo(margin: Tensor, beta: float, label_smoothing: float | Tensor = 0.0) -> Tensor:
@@ -78,6 +103,7 @@ def kto_pair(chosen_log_ratio: Tensor, rejected_log_ratio: Tensor, beta: float) 
     Returns:
         (2 pairs,) losses: first of all chosen answers, then of all rejected ones.
     """
+    # A KL divergence is never negative, but its estimate from a few motions can be.
     chosen_kl, rejected_kl = (log_ratio.mean().clamp(min=0) for log_ratio in (chosen_log_ratio, rejected_log_ratio))
     chosen_value = torch.sigmoid(beta * (chosen_log_ratio - rejected_kl))
     rejected_value = torch.sigmoid(beta * (chosen_kl - rejected_log_ratio))

@@ -1,5 +1,6 @@
-"""On-policy tuning: the policy samples motions, a judge or a reward model rewards them, and the adapter is trained on
-the rewards. There is no fixed set of pairs.
+"""On-policy tuning, without a fixed set of pairs.
+
+The policy samples motions, a judge or a reward model rewards them, and the adapter is trained on the rewards.
 
 RLOO: REINFORCE with a leave-one-out baseline, Ahmadian et al. 2024, "Back to Basics" (arXiv 2402.14740).
 GRPO with one optimizer step for each batch of rollouts: Shao et al. 2024, "DeepSeekMath" (arXiv 2402.03300).
@@ -17,7 +18,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from peft import PeftModel
 from torch import Tensor
 
 from atom.config import GenerationConfig, OnPolicyConfig, TuningConfig
@@ -25,7 +25,7 @@ from atom.errors import AtomError
 from atom.fast_linear import fast_frozen_linears
 from atom.generation.adapter_loading import hash_adapter
 from atom.generation.generator import Generator, Sample
-from atom.tuning.adapter import add_adapter, save_adapter
+from atom.tuning.adapter import save_adapter, trainable_adapter
 from atom.tuning.adapter_trainer import AdapterTrainer, Metrics, StepCallback
 from atom.tuning.batches import IGNORE_INDEX, pad_right
 from atom.tuning.log_probabilities import compute_log_probs
@@ -35,17 +35,22 @@ from atom.tuning.vocabulary import select_answer_vocabulary
 
 
 def compute_rloo_advantages(rewards: Tensor) -> Tensor:
-    """RLOO: the reward minus the mean reward of the prompt's other samples. (P, K) for K samples of each of P prompts
-    -> (P, K)."""
+    """RLOO: the reward minus the mean reward of the prompt's other samples.
+
+    (P, K) for K samples of each of P prompts -> (P, K).
+    """
     samples = rewards.shape[1]
     # Equal to the difference to the mean of the others, and needs only the mean of all.
     return (rewards - rewards.mean(1, keepdim=True)) * samples / (samples - 1)
 
 
 def compute_grpo_advantages(rewards: Tensor) -> Tensor:
-    """GRPO: the reward minus the prompt's mean, divided by its standard deviation. (P, K) -> (P, K); 0 where all
-    rewards of a prompt are equal."""
+    """GRPO: the reward minus the prompt's mean, divided by its standard deviation.
+
+    (P, K) -> (P, K); 0 where all rewards of a prompt are equal.
+    """
     difference = rewards - rewards.mean(1, keepdim=True)
+    # The small number keeps a prompt whose rewards are almost equal from getting huge advantages.
     return difference / (rewards.std(1, keepdim=True) + 1e-4)
 
 
@@ -100,15 +105,11 @@ def tune_on_policy(
         AtomError: the generator already has an adapter, there are fewer prompts than a step takes, the loss is not
             finite, or the tuning diverges.
     """
-    if isinstance(generator.language_model, PeftModel):
-        raise AtomError("the generator already has an adapter; load it without one and give it as init_adapter")
     if len(prompts) < config.prompts:
         raise AtomError(
             f"{len(prompts)} prompts are fewer than on_policy.prompts ({config.prompts}): write more or lower it"
         )
-    adapted = add_adapter(generator.language_model, lora, seed, init_adapter)
-    generator.language_model = adapted
-    try:
+    with trainable_adapter(generator, lora, seed, init_adapter) as adapted:
         trainer = _OnPolicyTrainer(generator, prompts, reward, config, lora, sampling, seed, validation)
         fingerprint = _fingerprint(generator, prompts, reward, config, lora, sampling, seed, init_adapter, validation)
         state_file = work / f"on-policy-{fingerprint}.pt" if work else None
@@ -134,8 +135,6 @@ def tune_on_policy(
         if state_file is not None:
             state_file.unlink(missing_ok=True)
         return rows
-    finally:
-        generator.language_model = adapted.unload()
 
 
 class _OnPolicyTrainer(AdapterTrainer):
@@ -175,6 +174,8 @@ class _OnPolicyTrainer(AdapterTrainer):
         used = [i for i, advantage in enumerate(advantages.tolist()) if advantage and len(answers[i]) > 1]
         mean_tokens = fmean(len(motion.tokens) for motion in motions)
         metrics = {"reward": rewards.mean().item(), "kl": 0.0, "tokens": mean_tokens}
+        # The optimizer step still runs, with gradients of zero, so that the learning rate and the curve keep their
+        # steps.
         if not used:  # all motions of each prompt have the same reward, so there is nothing to learn
             for parameter in self.parameters:
                 parameter.grad = torch.zeros_like(parameter)
@@ -193,6 +194,7 @@ class _OnPolicyTrainer(AdapterTrainer):
                 # The policy gradient of the KL divergence: the log ratio acts as a negative reward.
                 loss = loss + config.kl_coef * (log_ratio * policy).sum()
                 metrics["kl"] = log_ratio.mean().item()
+            # The mean over all motions of the step: those without an advantage count as zeros.
             loss = loss / len(texts)
             loss.backward()
         return {"loss": loss.item()} | metrics

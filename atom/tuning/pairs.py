@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from atom.config import Degree
 from atom.generation.generator import Generator
+from atom.preferences.pairs import Preference
 
 _CODES = pa.list_(pa.int32())
 _SCHEMA = pa.schema([("text", pa.string()), ("chosen", _CODES), ("rejected", _CODES), ("degree", pa.string())])
@@ -21,9 +22,13 @@ _SCHEMA = pa.schema([("text", pa.string()), ("chosen", _CODES), ("rejected", _CO
 
 @dataclass(frozen=True)
 class TrainingPair:
-    """A prompt, the codes of the better and of the worse motion, and the degree of the preference where it is known.
+    """A prompt with a better and a worse motion. Unpaired feedback on one motion has None for the other side.
 
-    Unpaired feedback on one motion has None for the other side.
+    Attributes:
+        text: the prompt.
+        chosen: codes of the better motion.
+        rejected: codes of the worse motion.
+        degree: of the preference, where it is known.
     """
 
     text: str
@@ -31,11 +36,28 @@ class TrainingPair:
     rejected: tuple[int, ...] | None
     degree: Degree | None = None
 
+    @classmethod
+    def from_preference(cls, preference: Preference) -> TrainingPair:
+        """Takes what training needs from a preference.
+
+        Args:
+            preference: one whose motions have codes.
+
+        Returns:
+            The pair.
+        """
+        return cls(preference.text, preference.chosen_tokens, preference.rejected_tokens, preference.degree)
+
 
 class PairFile(Sequence[TrainingPair]):
     """Training pairs in a memory-mapped Arrow file: only the pairs in use take memory, and processes share it."""
 
     def __init__(self, path: Path) -> None:
+        """Opens a pair file.
+
+        Args:
+            path: a file that `PairFile.write` has written.
+        """
         with pa.memory_map(str(path)) as source:
             self._table = pa.ipc.open_file(source).read_all()
 
@@ -99,6 +121,8 @@ class TokenizedPairs(Dataset[TokenizedPair]):
         """Several pairs at once: torch's DataLoader calls this to fetch a batch."""
         pairs = [self._pairs[i] for i in indices]
         input_ids, attention_mask = self._generator.encode_prompts([pair.text for pair in pairs])
+        # Without padding: how far a prompt is padded depends on the others of its batch, and equal prompts must compare
+        # equal.
         prompts = [tuple(ids[mask].tolist()) for ids, mask in zip(input_ids, attention_mask.bool(), strict=True)]
         return [
             TokenizedPair(prompt, self._tokenize_answer(pair.chosen), self._tokenize_answer(pair.rejected))
@@ -123,10 +147,13 @@ def compute_pair_shapes(pairs: Iterable[TrainingPair]) -> list[PairShape]:
 
 
 def unpair(pairs: Iterable[TrainingPair]) -> list[TrainingPair]:
-    """Turns pairs into unpaired feedback, like `unpair_preference_dataset` of TRL, but with each motion only once: as
-    chosen if it won more pairs than it lost, as rejected if it lost more, left out if both are equal."""
+    """Turns pairs into unpaired feedback, like `unpair_preference_dataset` of TRL, but with each motion only once.
+
+    A motion is chosen if it won more pairs than it lost, rejected if it lost more, and left out if both are equal.
+    """
     balances: Counter[tuple[str, tuple[int, ...]]] = Counter()
     for pair in pairs:
+        # A motion that is chosen as often as it is rejected is neither good nor bad, and is left out.
         for codes, change in ((pair.chosen, 1), (pair.rejected, -1)):
             if codes is not None:
                 balances[pair.text, codes] += change

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 from torch import Tensor
 
 from atom.config import STEP_LOSSES, TuningConfig
@@ -19,11 +18,11 @@ from atom.errors import AtomError
 from atom.fast_linear import fast_frozen_linears
 from atom.generation.adapter_loading import hash_adapter
 from atom.generation.generator import Generator
-from atom.tuning.adapter import add_adapter, gradient_checkpointing, save_adapter
+from atom.tuning.adapter import gradient_checkpointing, save_adapter, trainable_adapter
 from atom.tuning.adapter_trainer import AdapterTrainer, Metrics, StepCallback
 from atom.tuning.batches import IGNORE_INDEX, PairBatch, iterate_batches, plan_batches
 from atom.tuning.log_probabilities import compute_log_probs, compute_pair_log_probs, compute_reference_log_probs
-from atom.tuning.losses import PREFERENCE_LOSSES, kto, kto_pair, orpo, simpo
+from atom.tuning.losses import PREFERENCE_LOSSES, PreferenceLoss, kto, kto_pair, orpo, simpo
 from atom.tuning.pairs import TokenizedPairs, TrainingPair, compute_pair_shapes, hash_pairs, unpair
 from atom.tuning.process_group import SINGLE_PROCESS, ProcessGroup
 from atom.tuning.validation import Validation
@@ -46,6 +45,7 @@ def tune(
     save_every: int = 25,
     validation: Validation | None = None,
     process_group: ProcessGroup = SINGLE_PROCESS,
+    loss: PreferenceLoss | None = None,
 ) -> list[Metrics]:
     """Tunes an adapter on preferences and saves it in peft's format.
 
@@ -70,31 +70,29 @@ def tune(
         save_every: steps between two saves of the state.
         validation: chooses the weights to end with; None takes the last ones.
         process_group: processes that all call this with the same arguments; the main one writes the files.
+        loss: a custom loss in place of `config.loss_type`, of whose settings beta and label smoothing don't apply
+            to it.
 
     Returns:
         The training curve, one row a step.
 
     Raises:
-        AtomError: the generator already has an adapter, there are no pairs, the loss is not finite, or the tuning
-            diverges.
+        AtomError: the generator already has an adapter, there are no pairs, `loss` has no name or stands beside another
+            `loss_type`, the loss is not finite, or the tuning diverges.
     """
-    if isinstance(generator.language_model, PeftModel):
-        raise AtomError(
-            "the generator already has an adapter; load it without one and give the adapter as init_adapter"
-        )
     if process_group.world_size > 1 and config.loss_type in STEP_LOSSES:
         raise AtomError(f"{config.loss_type} compares the motions of a step with each other: set resources.processes=1")
+    custom_loss = {} if loss is None else {"loss": _loss_identity(loss, config)}
     if not pairs:
         raise AtomError("there are no preferences to tune on; lower preferences.min_gap or raise generation.candidates")
+    # Of the pairs as given: what sft and kto_unpaired make of them follows from the config, which is hashed too.
     pairs_hash = hash_pairs(pairs)
     if config.loss_type == "sft":
         pairs = _deduplicate_chosen(pairs)
     elif config.loss_type == "kto_unpaired":
         pairs = unpair(pairs)
-    adapted = add_adapter(generator.language_model, config, seed, init_adapter)
-    generator.language_model = adapted
-    try:
-        trainer = _PreferenceTrainer(generator, pairs, config, seed, validation, process_group)
+    with trainable_adapter(generator, config, seed, init_adapter) as adapted:
+        trainer = _PreferenceTrainer(generator, pairs, config, seed, validation, process_group, loss)
         resumed_from = hash_adapter(init_adapter) if init_adapter else None
         fingerprint_parts = [
             generator.weights_hash,
@@ -104,6 +102,7 @@ def tune(
             seed,
             pairs_hash,
             validation.identity if validation else None,
+            *custom_loss.values(),
         ]
         fingerprint = hashlib.sha256(json.dumps(fingerprint_parts, sort_keys=True).encode()).hexdigest()
         state_file = work / f"tuning-{fingerprint}.pt" if work else None
@@ -116,14 +115,14 @@ def tune(
             "pairs": len(pairs),
             "pairs_hash": pairs_hash,
             "went_on_from": resumed_from,
+            **custom_loss,
         }
         if process_group.is_main:
-            save_adapter(adapted, folder, base, _describe(rows, len(pairs), config), origin)
+            loss_name = custom_loss.get("loss", config.loss_type)
+            save_adapter(adapted, folder, base, _describe(rows, len(pairs), config, loss_name), origin)
             if state_file is not None:
                 state_file.unlink(missing_ok=True)
         return [row | {"epoch": row["step"] / trainer.steps_per_epoch} for row in rows]
-    finally:
-        generator.language_model = adapted.unload()
 
 
 class _PreferenceTrainer(AdapterTrainer):
@@ -139,7 +138,9 @@ class _PreferenceTrainer(AdapterTrainer):
         seed: int,
         validation: Validation | None,
         process_group: ProcessGroup,
+        loss: PreferenceLoss | None,
     ) -> None:
+        self.custom_loss = loss
         self.pairs = TokenizedPairs(generator, pairs)
         self.plan = plan_batches(compute_pair_shapes(pairs), config, seed)
         super().__init__(
@@ -171,6 +172,7 @@ class _PreferenceTrainer(AdapterTrainer):
 
     def backward(self) -> Metrics:
         config, done = self.config, len(self.rows)
+        # Not in __init__: only here the trainer knows from which step a resumed tuning goes on.
         if self.batches is None:
             self._compute_reference()
             remaining = [indices for step in range(done, self.steps) for indices in self.micro_batches(step)]
@@ -214,6 +216,8 @@ class _PreferenceTrainer(AdapterTrainer):
             return self._compute_unpaired_loss(reference, batch, chosen, rejected)
         margin = (chosen - rejected) - (reference[:, 0] - reference[:, 1])
         preference_loss = self._compute_preference_loss(chosen, rejected, reference, self.smoothing[indices]).mean()
+        # As in Pang et al. 2024 (arXiv 2404.19733): the likelihood of the chosen motion keeps it from falling while the
+        # margin grows.
         loss = preference_loss - (1.0 if config.loss_type == "sft" else config.sft_weight) * chosen.mean()
         return loss, {
             "loss": loss.item(),
@@ -228,8 +232,10 @@ class _PreferenceTrainer(AdapterTrainer):
     def _compute_unpaired_loss(
         self, reference: Tensor, batch: PairBatch, chosen: Tensor, rejected: Tensor
     ) -> tuple[Tensor, Metrics]:
-        """The same for unpaired motions. `accuracy` is the share of motions whose log ratio is on the right side of the
-        KL reference point."""
+        """The same for unpaired motions.
+
+        `accuracy` is the share of motions whose log ratio is on the right side of the KL reference point.
+        """
         config, count = self.config, len(reference)
         desirable = torch.cat([torch.ones_like(chosen), torch.zeros_like(rejected)]).bool()
         log_ratio = torch.cat([chosen - reference[batch.has_chosen, 0], rejected - reference[batch.has_rejected, 1]])
@@ -253,8 +259,10 @@ class _PreferenceTrainer(AdapterTrainer):
 
     @torch.no_grad()
     def _kl_reference_point(self, batch: PairBatch) -> Tensor:
-        """KTO's z0: the mean log ratio of the answers, each given the next prompt of the batch instead of its own, and
-        at least 0. The mismatched answers make it an estimate of the KL divergence that no label has shaped."""
+        """KTO's z0: the mean log ratio of the answers, each given the next prompt of the batch, and at least 0.
+
+        The mismatched answers make it an estimate of the KL divergence that no label has shaped.
+        """
         arguments: tuple[Any, ...] = (
             batch.input_ids,
             batch.attention_mask,
@@ -277,9 +285,13 @@ class _PreferenceTrainer(AdapterTrainer):
     def _compute_preference_loss(
         self, chosen: Tensor, rejected: Tensor, reference: Tensor, smoothing: Tensor
     ) -> Tensor:
-        """The preference loss of each pair, from the log-probabilities (B,) of the policy and (B, 2) of the
-        reference."""
+        """The preference loss of each pair.
+
+        The log-probabilities of the policy are (B,), those of the reference (B, 2).
+        """
         config = self.config
+        if self.custom_loss is not None:
+            return self.custom_loss(chosen, rejected, reference[:, 0], reference[:, 1])
         if config.loss_type == "sft":
             return torch.zeros_like(chosen)
         if config.loss_type == "orpo":
@@ -311,10 +323,20 @@ def _deduplicate_chosen(pairs: Sequence[TrainingPair]) -> list[TrainingPair]:
     return list({(pair.text, pair.chosen): pair for pair in reversed(pairs)}.values())[::-1]
 
 
-def _describe(rows: Sequence[Metrics], pairs: int, config: TuningConfig) -> str:
+def _loss_identity(loss: PreferenceLoss, config: TuningConfig) -> str:
+    """The name of a custom loss. AtomError if it has none, or if the config names another loss."""
+    if "loss_type" in config.model_fields_set:
+        raise AtomError(f"tune has a custom loss and loss_type={config.loss_type}: give one of them")
+    name = getattr(loss, "identity", None) or getattr(loss, "__qualname__", None)
+    if not isinstance(name, str):
+        raise AtomError(f"the loss {loss!r} has no name: give it an attribute `identity`, a text that names it")
+    return name
+
+
+def _describe(rows: Sequence[Metrics], pairs: int, config: TuningConfig, loss: str) -> str:
     kept = next((row["step"] for row in rows if row["kept"]), 0)
     return (
-        f"LoRA adapter (rank {config.r}, {config.target_modules}) tuned with {config.loss_type} on {pairs} pairs of "
+        f"LoRA adapter (rank {config.r}, {config.target_modules}) tuned with {loss} on {pairs} pairs of "
         f"motions for {len(rows)} steps, with the weights of step {kept}; the accuracy of the last batch is "
         f"{rows[-1]['accuracy']:.2f}."
     )

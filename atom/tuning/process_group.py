@@ -25,8 +25,10 @@ class ProcessGroup:
 
     @classmethod
     def from_launcher(cls, device: str) -> ProcessGroup:
-        """The group that a launcher such as torchrun started this process in, joined by accelerate. A `device` of "cpu"
-        communicates over gloo, GPUs over NCCL."""
+        """The group that a launcher such as torchrun started this process in, joined by accelerate.
+
+        A `device` of "cpu" communicates over gloo, GPUs over NCCL.
+        """
         from accelerate import PartialState
 
         state = PartialState(cpu=device == "cpu")
@@ -62,6 +64,7 @@ class ProcessGroup:
         """
         if self.world_size == 1:
             return dict(metrics)
+        # float64, so that sums of shards are as exact as the metrics of one process.
         summed = self.all_reduce(torch.tensor(list(metrics.values()), dtype=torch.float64, device=device))
         return dict(zip(metrics, summed.tolist()))
 

@@ -1,5 +1,6 @@
-"""A reward model: a network that learns from preferences what a judge likes, for judges that are too slow or expensive
-to score every step of on-policy tuning.
+"""A reward model: a network that learns from preferences what a judge likes.
+
+It is for judges that are too slow or expensive to score every step of on-policy tuning.
 
 It is a copy of the generator's own T5, so that it starts with what the checkpoint knows of words and motion tokens, and
 has a linear head on the mean hidden state of the motion. Its loss is `atom.tuning.losses.bradley_terry`. A step takes
@@ -61,8 +62,10 @@ class RewardPair:
 
     @property
     def gap(self) -> float:
-        """The score gap in points: from the scores, else the smallest gap of the degree. It is 0 where a comparison
-        overruled the scores or nothing is known."""
+        """The score gap in points: from the scores, else the smallest gap of the degree.
+
+        It is 0 where a comparison overruled the scores or nothing is known.
+        """
         if self.chosen_score is not None and self.rejected_score is not None:
             return max(self.chosen_score - self.rejected_score, 0.0)
         return _GAPS[self.degree] if self.degree else 0.0
@@ -100,8 +103,10 @@ class RewardModel(nn.Module):
             self.reader = copy.deepcopy(generator.language_model.get_encoder())
         else:
             self.reader = copy.deepcopy(generator.language_model)
+            # The output layer is not used: without it the file is smaller.
             self.reader.lm_head = nn.Identity()
         self.head = nn.Linear(self.reader.config.d_model, 1, device=generator.device)
+        # At zero all motions start with the same reward, and no draw of random numbers decides the result.
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.eval()  # no dropout, as in all of this package
@@ -173,6 +178,7 @@ class RewardModel(nn.Module):
                 encoder_attention_mask=prompt_mask[prompt_index],
                 use_cache=False,
             ).last_hidden_state
+        # The mean over the tokens of the motion: a sum would grow with its length.
         weights = motion_mask / motion_mask.sum(1, keepdim=True)
         return self.head((states * weights[:, :, None]).sum(1))[:, 0]
 
@@ -187,6 +193,7 @@ class RewardModel(nn.Module):
         Returns:
             (N,) scores, on the CPU.
         """
+        # Batches of motions of similar length need less padding.
         order = sorted(range(len(motions)), key=lambda i: len(motions[i]))
         scores = torch.empty(len(motions))
         for start in range(0, len(order), _SCORING_BATCH_SIZE):
@@ -195,8 +202,10 @@ class RewardModel(nn.Module):
         return scores
 
     def compute_rewards(self, prompts: Sequence[RolloutPrompt], motions: Sequence[Sequence[int]]) -> list[float]:
-        """Rewards from 0 to 1, as a `RewardFunction`: the logistic function of the standardised score, so that the
-        training motions have a reward of about 0.5.
+        """Rewards from 0 to 1, as a `RewardFunction`.
+
+        They are the logistic function of the standardised score, so that the training motions have a reward of about
+        0.5.
 
         Args:
             prompts: the prompt of each motion.
@@ -206,6 +215,7 @@ class RewardModel(nn.Module):
             One reward for each motion.
         """
         scores = self.score([prompt.text for prompt in prompts], motions)
+        # A Bradley-Terry model leaves the zero of its rewards open: mean and deviation bring them into one range.
         return torch.sigmoid((scores - self.mean) / self.deviation).tolist()
 
     def _pad(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -416,8 +426,10 @@ class _RewardModelTrainer:
 
 
 def _split_sides(prompts: Sequence[_PromptPairs], scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """From the scores of all motions of the prompts: the scores (pairs,) of the chosen and of the rejected motions, and
-    the score gaps (pairs,) of the judge."""
+    """Splits the scores of all motions of the prompts.
+
+    Gives the scores (pairs,) of the chosen and of the rejected motions, and the score gaps (pairs,) of the judge.
+    """
     chosen: list[int] = []
     rejected: list[int] = []
     gaps: list[float] = []

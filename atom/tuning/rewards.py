@@ -14,7 +14,13 @@ from atom.judging.judges import Judge
 
 @dataclass(frozen=True)
 class RolloutPrompt:
-    """A prompt of on-policy tuning: the text for the policy, and the task and events that a judge checks."""
+    """A prompt of on-policy tuning.
+
+    Attributes:
+        text: what the policy reads.
+        task: the task whose rubric a judge applies.
+        events: the events that a judge checks.
+    """
 
     text: str
     task: Task
@@ -40,8 +46,10 @@ class RewardFunction(Protocol):
 
 
 class JudgeReward:
-    """A weighted mean of a judge's score, scaled to 0 to 1, and whether the motion matches the prompt exactly; the
-    score alone where a judge can't tell the latter."""
+    """A weighted mean of a judge's score, scaled to 0 to 1, and whether the motion matches the prompt exactly.
+
+    The score counts alone where a judge can't tell whether the match is exact.
+    """
 
     def __init__(
         self,
@@ -61,7 +69,15 @@ class JudgeReward:
         self.judge, self.decode, self.exact_weight, self.identity = judge, decode, exact_weight, identity
 
     def compute_rewards(self, prompts: Sequence[RolloutPrompt], motions: Sequence[Sequence[int]]) -> list[float]:
-        """See `RewardFunction.compute_rewards`."""
+        """Judges motions.
+
+        Args:
+            prompts: the prompt of each motion.
+            motions: codes, at least one for each motion.
+
+        Returns:
+            One reward from 0 to 1 for each motion.
+        """
         return [
             self._compute_reward(prompt, joints) for prompt, joints in zip(prompts, self.decode(motions), strict=True)
         ]

@@ -35,6 +35,16 @@ def save_trainer_state(path: Path, state: Mapping[str, Any]) -> None:
 def load_trainer_state(path: Path) -> dict[str, Any]:
     """A saved state with its tensors on the CPU. No code in the file is executed. AtomError when it is damaged."""
     try:
+        # On the CPU, so that a tuning can resume on another device than it began on.
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes can make torch.load raise anything
         raise AtomError(f"can't resume from {path}: {str(error).splitlines()[0]}; delete it to start over") from error
+
+
+def read_saved_curve(folder: Path) -> list[dict[str, Any]]:
+    """The curve up to the step from which the tuning in a working folder resumes; empty where it has not begun.
+
+    Raises AtomError when the state is damaged.
+    """
+    files = sorted(folder.glob("*.pt"))
+    return load_trainer_state(files[-1])["rows"] if files else []

@@ -20,8 +20,9 @@ MAX_VALIDATIONS = 10  # of one tuning, beside that of the initial weights
 
 
 def validation_interval(every: int, steps: int) -> int:
-    """Steps between two validations. Long tunings validate less often, because their scores stay noisy until the
-    learning rate has come down.
+    """Steps between two validations.
+
+    Long tunings validate less often, because their scores stay noisy until the learning rate has come down.
 
     Args:
         every: the least number of steps.
@@ -75,17 +76,30 @@ class Validation:
         ]
 
     def evaluate(self, generator: Generator) -> list[float]:
-        """Samples a motion for each prompt with the generator's current weights and scores it."""
+        """Samples a motion for each prompt and scores it.
+
+        Args:
+            generator: with the weights to validate.
+
+        Returns:
+            The score of each prompt.
+        """
         motions = generator.sample(self.texts, self.seeds, batch_size=self.batch_size, **self.sampling)
         joints = generator.decode([motion.tokens for motion in motions])
         return [self.score(i, motion) if len(motion) else self.empty_score for i, motion in enumerate(joints)]
 
 
 def build_validation(config: RunConfig) -> Validation | None:
-    """The validation of a run's config, None where `validation.prompts_per_task` is 0.
+    """Builds the validation of a run's config.
 
     The prompts come from the grammar, with compositions of neither training nor test. The kinematic judge scores their
     motions from 1 to 5.
+
+    Args:
+        config: of the run.
+
+    Returns:
+        The validation; None where `validation.prompts_per_task` is 0.
     """
     settings = config.validation
     if not settings.prompts_per_task:
@@ -146,6 +160,7 @@ class BestWeights:
             self.missed += 1
             return
         self.step, self.missed = step, 0
+        # A copy, because the optimizer changes the weights in place.
         self.weights = [weight.detach().clone() for weight in weights]
 
 

@@ -11,13 +11,14 @@ from atom.tuning.adapter import FILES as ADAPTER_FILES
 from atom.tuning.distributed import PAIRS_FILE, tune_distributed
 from atom.tuning.pairs import PairFile, TrainingPair
 from atom.tuning.preference_trainer import tune
+from atom.tuning.trainer_state import read_saved_curve
 from atom.tuning.validation import build_validation
 from flows.progress import Progress
 from flows.stages.generators import generator_key_fields, load_generator_to_tune
 from flows.stages.preferences import load_training_pairs
 from flows.stages.shard import ShardResult, compute_or_reuse, requires_resource
-from flows.tensorboard import curve_logger
-from storage import CURVES, ArtifactRef, Recipe, Store
+from flows.trackers import log_live
+from storage import CURVES, ArtifactRef, ArtifactWriter, Recipe, Store
 
 
 @requires_resource("gpu")
@@ -57,13 +58,13 @@ def make_adapter(
             nonlocal progress
             progress = progress or Progress("steps of tuning", total)
             progress.update(done, f"loss {row['loss']:.2f} accuracy {row['accuracy']:.2f}")
-            log(done, row)
+            log_live([row])
 
         with ExitStack() as stack:
-            log = stack.enter_context(curve_logger(config, f"adapter-{recipe.key[:12]}"))
             work = stack.enter_context(store.scratch("adapter", recipe.key))
             before = stack.enter_context(store.folder(initial)) if initial else None
             work.mkdir(parents=True, exist_ok=True)
+            log_live(read_saved_curve(work))
             batches = load_training_pairs(store, preferences, config)
             pairs = PairFile.write(work / PAIRS_FILE, ([_training_pair(row) for row in rows] for rows in batches))
             if config.resources.processes > 1:
@@ -80,11 +81,17 @@ def make_adapter(
                     init_adapter=before,
                     validation=build_validation(config),
                 )
-        for name in ADAPTER_FILES:
-            writer.record(name)
-        writer.rows(rows)
+        commit_adapter(writer, rows)
 
     return compute_or_reuse(store, recipe, compute)
+
+
+def commit_adapter(writer: ArtifactWriter, rows: list[dict[str, Any]]) -> None:
+    """Adds the tuning curve to an artifact whose folder holds the adapter."""
+    # peft and a process of a distributed tuning wrote the files: one that is missing stops here, not in a later stage.
+    for name in ADAPTER_FILES:
+        writer.record(name)
+    writer.rows(rows)
 
 
 def _training_pair(row: dict[str, Any]) -> TrainingPair:

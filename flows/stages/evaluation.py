@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from atom.config import RunConfig
 from atom.errors import AtomError
 from atom.evaluation.comparison import BASE, TUNED
-from atom.evaluation.diversity import motion_descriptor
+from atom.evaluation.generator_evaluation import measure_motion
 from atom.judging.votes import SECOND_JUDGE, aggregate_votes
-from atom.motion.physics import foot_skate, mean_jerk
 from atom.prompts.grammar import known_length
 from flows.stages.shard import ShardResult, compute_or_reuse
 from flows.stages.tables import artifact_keys, iterate_motions, motion_joints, prompt_events
@@ -84,9 +81,6 @@ def make_evaluation(
 
 def _motion_columns(motion: dict[str, Any], prompt: dict[str, Any], arm: str) -> dict[str, Any]:
     """The columns of a row that need no judge."""
-    joints = motion_joints(motion)
-    long_enough = len(joints) > 4
-    skate = float(foot_skate(joints)) if long_enough else float("nan")
     return {
         "prompt_id": motion["prompt_id"],
         "motion_id": motion["motion_id"],
@@ -96,9 +90,7 @@ def _motion_columns(motion: dict[str, Any], prompt: dict[str, Any], arm: str) ->
         "seed": motion["seed"],
         "frames": motion["frames"],
         "true_frames": known_length(prompt_events(prompt)),
-        "foot_skate": skate if np.isfinite(skate) else None,
-        "jerk": float(mean_jerk(joints)) if long_enough else None,
-        "descriptor": motion_descriptor(joints) if long_enough else None,
+        **measure_motion(motion_joints(motion)),
     }
 
 

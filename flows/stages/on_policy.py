@@ -9,18 +9,18 @@ from atom.config import RunConfig
 from atom.errors import AtomError
 from atom.generation.generator import Generator
 from atom.judging.judges import judge_key_fields, make_judge
-from atom.tuning.adapter import FILES as ADAPTER_FILES
 from atom.tuning.on_policy import tune_on_policy
 from atom.tuning.reward_model import RewardModel
 from atom.tuning.rewards import JudgeReward, RewardFunction, RolloutPrompt
+from atom.tuning.trainer_state import read_saved_curve
 from atom.tuning.validation import build_validation
 from flows.progress import Progress
-from flows.stages.adapter import task_key_fields, validation_key_fields
+from flows.stages.adapter import commit_adapter, task_key_fields, validation_key_fields
 from flows.stages.generators import generator_key_fields, load_generator_to_tune
 from flows.stages.preferences import is_tuned_on
 from flows.stages.shard import ShardResult, compute_or_reuse, requires_resource
 from flows.stages.tables import prompt_events, read_prompts
-from flows.tensorboard import curve_logger
+from flows.trackers import log_live
 from storage import REWARD_CURVES, ArtifactRef, Recipe, Store
 
 _LORA_FIELDS = {"r", "lora_alpha", "use_rslora", "use_dora", "target_modules", "vocabulary"}
@@ -82,13 +82,13 @@ def make_on_policy_adapter(
 
         def report(done: int, total: int, row: dict[str, Any]) -> None:
             progress.update(done, f"reward {row['reward']:.2f}")
-            log(done, row)
+            log_live([row])
 
         with (
-            curve_logger(config, f"on-policy-{recipe.key[:12]}") as log,
             store.scratch("on-policy", recipe.key) as work,
             store.folder(initial) as before,
         ):
+            log_live(read_saved_curve(work))
             rows = tune_on_policy(
                 generator,
                 rollout_prompts,
@@ -103,9 +103,7 @@ def make_on_policy_adapter(
                 init_adapter=before,
                 validation=build_validation(config),
             )
-        for name in ADAPTER_FILES:
-            writer.record(name)
-        writer.rows(rows)
+        commit_adapter(writer, rows)
 
     return compute_or_reuse(store, recipe, compute)
 

@@ -10,7 +10,7 @@ from atom.errors import AtomError
 from atom.judging.votes import SECOND_JUDGE, aggregate_votes
 from atom.preferences.pairs import ScoredMotion, build_pairs, find_decided_pairs
 from flows.stages.shard import ShardResult, compute_or_reuse
-from flows.stages.tables import artifact_keys
+from flows.stages.tables import artifact_keys, prompt_events
 from storage import PREFERENCES, ArtifactRef, Recipe, Store
 
 _TRAINING_COLUMNS = [
@@ -58,26 +58,8 @@ def make_preferences(
             for candidate in read_scored_motions(store, prompt_rows, motion_ref, score_ref, config.judging.judge)
         ]
         decided = find_decided_pairs(row for ref in comparisons for row in store.read(ref).to_pylist())
-        rows = [
-            {
-                "prompt_id": pair.prompt_id,
-                "prompt": pair.text,
-                "task": pair.task,
-                "split": pair.split,
-                "events": prompt_rows[pair.prompt_id]["events"],
-                "chosen_tokens": list(pair.chosen_tokens),
-                "rejected_tokens": list(pair.rejected_tokens),
-                "chosen_score": pair.chosen_score,
-                "rejected_score": pair.rejected_score,
-                "margin": pair.margin,
-                "degree": pair.degree,
-                "decided_by": pair.decided_by,
-                "chosen_motion_id": pair.chosen_id,
-                "rejected_motion_id": pair.rejected_id,
-            }
-            for pair in build_pairs(candidates, config.preferences, decided)
-        ]
-        writer.rows(rows)
+        pairs = build_pairs(candidates, config.preferences, decided)
+        writer.rows([pair.to_row(prompt_events(prompt_rows[pair.prompt_id])) for pair in pairs])
 
     return compute_or_reuse(store, recipe, compute)
 

@@ -116,12 +116,12 @@ class Team:
 
 def finished(store: str) -> dict[str, str]:
     """Every committed artifact and when it was made."""
-    return {str(path): json.loads(path.read_text())["created_at"] for path in Path(store).glob("*/*/manifest.json")}
+    return {str(path): json.loads(path.read_text())["created_at"] for path in Path(store).glob("*/*/_manifest.json")}
 
 
 def wait_for(store: str, stage: str, artifacts: int, patience: float = 180) -> None:
     deadline = time.monotonic() + patience
-    while len(list(Path(store).glob(f"{stage}/*/manifest.json"))) < artifacts:
+    while len(list(Path(store).glob(f"{stage}/*/_manifest.json"))) < artifacts:
         if time.monotonic() > deadline:
             raise SystemExit(f"{stage} did not come to {artifacts} artifacts in {patience:.0f} s")
         time.sleep(0.1)
@@ -303,7 +303,7 @@ def store(team: Team, local: str) -> None:
         def made() -> dict[str, str]:
             pages = bucket.get_paginator("list_objects_v2").paginate(Bucket="atom")
             found = (entry for page in pages for entry in page.get("Contents", []))
-            return {e["Key"]: e["ETag"] for e in found if e["Key"].endswith("manifest.json")}
+            return {e["Key"]: e["ETag"] for e in found if e["Key"].endswith("_manifest.json")}
 
         own.up("s3://atom/store", **keys)
         run = own.start("store", "s3://atom/store")

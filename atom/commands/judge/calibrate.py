@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from atom.commands.completion import complete_from
 from atom.commands.judge.options import (
     JUDGES,
     AnswerStoreOption,
@@ -19,10 +20,10 @@ from atom.commands.judge.options import (
     load_judge_config,
 )
 from atom.commands.judge.vision_service import ask_service
-from atom.config import RunConfig, VisionConfig
 from atom.errors import AtomError
 
 if TYPE_CHECKING:
+    from atom.config import RunConfig, VisionConfig
     from atom.judging.calibration import CalibrationClip
 
 
@@ -30,7 +31,10 @@ def calibrate(
     output: Annotated[Path, typer.Option("-o", "--output", help="the folder to write: report, figures and rows")],
     by: Annotated[
         list[str] | None,
-        typer.Option(help="vision (the default), kinematic, learned, auto or retrieval; may be repeated"),
+        typer.Option(
+            help="vision (the default), kinematic, learned, auto or retrieval; may be repeated",
+            autocompletion=complete_from(JUDGES),
+        ),
     ] = None,
     form: Annotated[
         list[str] | None,
@@ -102,6 +106,8 @@ def calibrate(
 def _vision_configs(settings: RunConfig, forms: list[str] | None) -> list[VisionConfig]:
     """The config's vision-language judge, once for each form of pictures."""
     from pydantic import ValidationError
+
+    from atom.config import VisionConfig
 
     vision = settings.judging.vision
     try:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from atom.commands.completion import complete_from
 from atom.commands.judge.options import (
     JUDGES,
     AnswerStoreOption,
@@ -44,7 +45,8 @@ def judge_motion(
         str,
         typer.Option(
             help="kinematic or learned (known actions), vision (a vision-language model), auto (kinematic where it "
-            "can, else vision) or retrieval (an evaluator)"
+            "can, else vision) or retrieval (an evaluator)",
+            autocompletion=complete_from(JUDGES),
         ),
     ] = "kinematic",
     config: ConfigOption = None,

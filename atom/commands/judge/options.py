@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atom.config import RunConfig, load_config
+from atom.commands.completion import complete_config_key, complete_from
 from atom.errors import AtomError
 from atom.events import TASKS
+
+if TYPE_CHECKING:
+    from atom.config import RunConfig
 
 JUDGES = ("kinematic", "learned", "vision", "auto", "retrieval")
 
@@ -18,9 +21,14 @@ MotionArgument = Annotated[
     Path, typer.Argument(help="a .npy of joints (T,22,3) or features (T,263), or a .npz with joints")
 ]
 TextArgument = Annotated[str, typer.Argument(help="what the motion should show")]
-TaskOption = Annotated[str, typer.Option("--task", help="integrity, temporal or frequency")]
+TaskOption = Annotated[
+    str, typer.Option("--task", help="integrity, temporal or frequency", autocompletion=complete_from(TASKS))
+]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file of a run's config")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.field=value; may be repeated")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="section.field=value; may be repeated", autocompletion=complete_config_key),
+]
 AnswerStoreOption = Annotated[str, typer.Option("--store", help="the store that keeps answers, pictures and clips")]
 
 
@@ -43,6 +51,8 @@ def load_judge_config(config: Path | None, overrides: list[str] | None) -> RunCo
     Raises:
         AtomError: the config is not valid.
     """
+    from atom.config import load_config
+
     # A run with on-policy steps may not use every judge, but a judge alone does no such step.
     return load_config(config, [*(overrides or []), "on_policy.steps=0"])
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 
-from atom.config import RunConfig
-
 if TYPE_CHECKING:
     import numpy as np
 
+    from atom.config import RunConfig
     from atom.judging.judged_prompt import JudgedPrompt
     from atom.judging.vision.vision_judge import JudgeInput
     from atom.llm_client.client import LLMClient

@@ -43,7 +43,7 @@ from atom.judging.retrieval_judge import measure_anchors
 from atom.motion.features import joints_to_features
 from atom.motion.mirroring import mirror_features
 from atom.prompts.wording import caption, vocabulary
-from atom.training_state import ProgressCallback, TrainingState, cosine_decay, set_learning_rate
+from atom.training_state import ProgressCallback, TrainingState, set_learning_rate, warmup_cosine_rate
 
 POOL_SIZE = 32
 _SAVE_EVERY = 250
@@ -169,12 +169,9 @@ def train_evaluator(config: SmallEvaluatorTrainingConfig, work: Path, progress: 
         rows = [example.features[:, :INPUT_FEATURES].astype(np.float32) for example in batch]
         motions = networks.embed_motions(*pad_batch(rows, FRAMES_PER_MOVEMENT))
         loss = contrastive_loss(texts, motions, same, config.temperature)
-        rate = (
-            config.learning_rate
-            * min(1, (step + 1) / config.warmup)
-            * (0.01 + 0.99 * cosine_decay(step / config.steps))
+        set_learning_rate(
+            optimizer, warmup_cosine_rate(config.learning_rate, step, config.steps, config.warmup, floor=0.01)
         )
-        set_learning_rate(optimizer, rate)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)

@@ -22,7 +22,9 @@ from atom.prompts.reading import canonical_action, read_text
 
 
 def read_labelled_clips(path: str | Path) -> list[CalibrationClip]:
-    """Read the clips of a labelled set: a .jsonl file with an object a line, or a .parquet file, with the columns
+    """Read the clips of a labelled set.
+
+    It is a .jsonl file with an object a line, or a .parquet file, with the columns
 
     - `motion`: a file of joints or features, relative to the folder of the set and inside of it;
     - `text`, from which the expected events are read, and `task`;
