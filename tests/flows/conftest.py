@@ -18,9 +18,9 @@ def server():
         yield PREFECT_API_URL.value()
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def without_plots():
-    """Plots are not drawn; see `flow_runs.drawn_plots`."""
+    """Plots are not drawn in these tests, and in no others of the process; see `flow_runs.drawn_plots`."""
     with undrawn_plots():
         yield
 
