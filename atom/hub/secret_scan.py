@@ -27,7 +27,7 @@ _MIN_SECRET_LENGTH = 12  # a shorter value of a variable may stand in a text by 
 
 
 @dataclass(frozen=True)
-class Finding:
+class Exposure:
     """Something that should not be published. `text` never shows a secret."""
 
     file: str
@@ -35,7 +35,7 @@ class Finding:
     text: str
 
 
-def scan_files(files: Iterable[tuple[str, bytes]], environment: Mapping[str, str] = os.environ) -> list[Finding]:
+def scan_files(files: Iterable[tuple[str, bytes]], environment: Mapping[str, str] = os.environ) -> list[Exposure]:
     """Scans files, the strings of Parquet tables included.
 
     Args:
@@ -53,15 +53,15 @@ def scan_files(files: Iterable[tuple[str, bytes]], environment: Mapping[str, str
     return [finding for name, content in files for finding in dict.fromkeys(_scan(name, content, secrets))]
 
 
-def _scan(file: str, content: bytes, secrets: Mapping[str, str]) -> Iterator[Finding]:
+def _scan(file: str, content: bytes, secrets: Mapping[str, str]) -> Iterator[Exposure]:
     for text in _texts(content):
         for match in _KEYS.finditer(text):
-            yield Finding(file, "secret", f"{match[0][:4]}... looks like a key or a login")
+            yield Exposure(file, "secret", f"{match[0][:4]}... looks like a key or a login")
         for value, name in secrets.items():
             if value in text:
-                yield Finding(file, "secret", f"the value of the environment variable {name}")
+                yield Exposure(file, "secret", f"the value of the environment variable {name}")
         for match in _PATHS.finditer(text):
-            yield Finding(file, "path", match[0][:80])
+            yield Exposure(file, "path", match[0][:80])
 
 
 def _texts(content: bytes) -> Iterator[str]:
