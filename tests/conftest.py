@@ -15,11 +15,15 @@ SLOW_FIXTURES = {"server", "attacked", "team", "browser", "run_block", "run_exam
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks what is slow, and begins with the pipelines, so that all processes are busy to the end."""
+    """Marks what is slow. Files with pipelines come first, then those with other slow tests: all processes are busy to
+    the end where the last files are short."""
+    slow_files = set()
     for item in items:
         if SLOW_FIXTURES & set(item.fixturenames):
             item.add_marker("slow")
-    items.sort(key=lambda item: item.path.parent.name != "flows")
+        if item.get_closest_marker("slow"):
+            slow_files.add(item.path)
+    items.sort(key=lambda item: (item.path not in slow_files, item.path.parent.name != "flows"))
 
 
 @pytest.fixture(scope="session")

@@ -57,6 +57,7 @@ def test_a_name_is_imported_on_first_use_and_then_stays():
     assert run_python(code).splitlines() == ["False False", "True True atom.tuning"]
 
 
+@pytest.mark.slow
 def test_star_imports_dir_and_help_show_the_names():
     names = {}
     exec("from atom.preferences import *", names)

@@ -169,6 +169,7 @@ def test_the_script_of_each_shell_can_be_installed(tmp_path, shell, words):
     assert any(words in path.read_text() for path in tmp_path.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_a_real_bash_completes_the_line(tmp_path):
     script = subprocess.run(

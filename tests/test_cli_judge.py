@@ -96,6 +96,7 @@ def test_a_motion_is_judged_by_retrieval_without_events_or_a_service(atom, tmp_p
     assert status == 2 and "does not know 'cartwheel'" in err and err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_labelled_clips_with_open_events_calibrate_every_judge(atom, mock_service, tmp_path):
     service, options = mock_service
     rows = [
@@ -144,6 +145,7 @@ def test_two_motions_are_compared_in_both_orders(atom, mock_service, tmp_path):
     assert "better in both orders" in atom(*call)[1] and service.statistics()["answered"] == 2
 
 
+@pytest.mark.slow
 def test_a_calibration_writes_a_report_and_the_rows(atom, mock_service, tmp_path):
     service, options = mock_service
     status, out, err = atom(

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from atom.commands.prompts import _printable
+
 SIMULTANEOUS = "a man waves his right hand twice while walking, then hurls a ball"
 
 
@@ -169,3 +171,9 @@ def test_the_reader_meets_the_labels_of_real_captions(atom, shared, tmp_path):
     assert all(event["phrase"] in row["text"] for row in rows for event in row["events"])
     tasks = [row["task"] == label["task"] for row, label in zip(rows, labels)]
     assert sum(tasks) / len(tasks) > 0.95
+
+
+@pytest.mark.parametrize(("length", "shown"), [(300, "a" * 300), (301, "a" * 300 + " ... (301 characters)")])
+def test_a_text_of_up_to_300_characters_is_shown_whole(length, shown):
+    assert _printable("a" * length) == shown
+    assert _printable("a\x1bb") == "a b"

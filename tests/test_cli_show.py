@@ -120,3 +120,20 @@ def test_it_is_a_command_of_atom(store, atom):
     assert atom("show", RUN, "--store", store, "--limit", "1")[0] == 0
     status, _, error = atom("show", "--store", store, "--what", "pairs", "--arm", "base")
     assert status == 2 and error.startswith("atom: pairs have no arm")
+
+
+@pytest.mark.parametrize(
+    ("what", "columns"),
+    [
+        ("prompts", "prompt_id,task,split,prompt,base,tuned,gain,base_exact,tuned_exact,candidates"),
+        ("motions", "motion_id,prompt_id,task,split,arm,sample,seed,frames,score,exact,prompt"),
+        ("scores", "motion_id,prompt_id,task,split,arm,judge,score,exact,seen,rationale,error,cost,prompt"),
+        (
+            "pairs",
+            "prompt_id,task,split,chosen_score,rejected_score,margin,degree,decided_by,chosen_motion_id,"
+            "rejected_motion_id,prompt",
+        ),
+    ],
+)
+def test_the_columns_of_each_table(store, what, columns):
+    assert call(store, "--what", what, "--csv").stdout.splitlines()[0] == columns

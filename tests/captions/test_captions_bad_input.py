@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atom.captions import read_caption
+from atom.captions.tokens import _is_form
 
 
 @pytest.mark.parametrize(
@@ -103,3 +104,17 @@ def test_any_order_of_words_gives_a_reading(words, tags):
     assert all(set(group) <= places and len(group) > 1 for group in caption.together)
     assert all(text[e.start : e.end] == e.phrase and e.phrase for e in caption.events)
     assert all(e.side in (None, "left", "right") for e in caption.events)
+
+
+@pytest.mark.parametrize(
+    ("word", "lemma", "fits"),
+    [
+        ("walks", "walk", True),
+        ("went", "go", True),
+        ("sat", "sit", True),
+        ("hops", "jump", False),
+        ("bows", "clap", False),
+    ],
+)
+def test_a_given_lemma_belongs_to_a_word_that_begins_alike_or_is_its_form(word, lemma, fits):
+    assert _is_form(word, lemma) is fits

@@ -12,6 +12,7 @@ from atom.errors import AtomError
 from atom.evaluation.evaluator.base import TaggedText
 from atom.evaluation.evaluator.guo_evaluator import load_guo_evaluator
 from atom.evaluation.evaluator.networks import MotionEncoder, MovementEncoder, RecurrentEncoder, TextEncoder
+from atom.evaluation.evaluator.word_tags import tag_words
 from atom.evaluation.evaluator.word_vectors import PARTS_OF_SPEECH, WordVectors
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
@@ -378,3 +379,11 @@ def test_without_gradients_the_same_states_come_out(packed):
     with_gradients = encoder(sequences, lengths)
     with torch.inference_mode():
         assert torch.allclose(encoder(sequences, lengths), with_gradients, atol=1e-6)
+
+
+def test_words_have_the_tags_that_the_evaluator_knows():
+    text = "The person can not walk, then quickly sits down while waving his 2 hands at them"
+    tags = (
+        "the/DET person/NOUN can/AUX not/OTHER walk/VERB then/ADV quickly/ADV sit/VERB down/ADV while/OTHER wave/VERB"
+    )
+    assert tag_words(text) == (*tags.split(), "his/DET", "hand/NOUN", "at/ADP", "them/NOUN")

@@ -47,8 +47,9 @@ def motions():
 
 
 @pytest.fixture(scope="module")
-def features(motions):
-    return [rows for _, rows in motions[:40]]
+def features():
+    """Of the first of them; 300 take seconds."""
+    return [rows for _, rows in make_distinct_motions(40, "test", seed=5)]
 
 
 def words(*texts):
@@ -102,6 +103,7 @@ def test_of_a_text_the_known_words_count_and_their_order(evaluator):
     assert np.linalg.norm(plain - unknown) < np.linalg.norm(plain - turned)
 
 
+@pytest.mark.slow
 def test_the_shipped_figures_hold_on_compositions_nobody_measured(evaluator, motions):
     found = measure_evaluator_quality(evaluator, motions, seed=7)
     shipped = json.loads((BUILTIN / "training.json").read_text())
@@ -114,6 +116,7 @@ def test_the_shipped_figures_hold_on_compositions_nobody_measured(evaluator, mot
     assert found["matching"] <= 1.15 * quality["matching"]
 
 
+@pytest.mark.slow
 def test_captions_of_other_motions_are_farther(evaluator, motions):
     turned = [(motions[i - 1][0], rows) for i, (_, rows) in enumerate(motions)]
     found = measure_evaluator_quality(evaluator, turned, seed=7)

@@ -6,6 +6,7 @@ import json
 import pickle
 import re
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pytest
 from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
-from atom.external.motion_set import derive_prompts, read_motion_set, read_prompts
+from atom.external.motion_set import derive_prompts, find_unread_texts, read_motion_set, read_prompts
 from atom.external.motion_table import open_motion_table
 from atom.motion.features import features_to_joints, joints_to_features
 
@@ -465,3 +466,15 @@ def test_prompts_files_are_read_strictly(tmp_path):
     path.write_text("\n")
     with pytest.raises(AtomError, match="holds no prompt"):
         read_prompts(path)
+
+
+def test_texts_whose_events_no_row_gives_are_read_once_each():
+    rows = [
+        ("p0", "he jumps", ()),
+        ("p1", "she bows", None),
+        ("p0", "he jumps", None),
+        ("p2", "he claps", None),
+        ("p1", "she bows", None),
+    ]
+    entries = [SimpleNamespace(prompt_id=prompt, text=text, events=events) for prompt, text, events in rows]
+    assert find_unread_texts(SimpleNamespace(entries=entries)) == ["she bows", "he claps"]

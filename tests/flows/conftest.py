@@ -1,21 +1,47 @@
 """One real Prefect server for the flow tests of a process."""
 
+import os
+
 import pytest
 from flow_runs import SMALL, undrawn_plots
 from forked_process import ForkedAtom, start_fork_server
-from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
-from prefect.testing.utilities import prefect_test_harness
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_SERVER_ANALYTICS_ENABLED,
+    PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED,
+    PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED,
+    temporary_settings,
+)
+from prefect.testing import utilities
+from prefect_database import PrefectDatabase
 
 from atom.config import load_config
 from flows.pipeline import align
 
+# Events and automations are tested with the server that `make up` starts.
+_LEAN = {
+    PREFECT_SERVER_ANALYTICS_ENABLED: False,
+    PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED: False,
+    PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED: False,
+}
+
 
 @pytest.fixture(scope="session")
-def server():
+def prefect_database(tmp_path_factory):
+    """An empty database of Prefect, for servers whose first start is not what is tested."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of all workers
+    return PrefectDatabase(folder, dict(os.environ))
+
+
+@pytest.fixture(scope="session")
+def server(prefect_database):
     """The address of the server."""
-    without_telemetry = temporary_settings({PREFECT_SERVER_ANALYTICS_ENABLED: False})
-    with without_telemetry, prefect_test_harness(server_startup_timeout=180):
-        yield PREFECT_API_URL.value()
+    with pytest.MonkeyPatch.context() as patch, temporary_settings(_LEAN):
+        patch.setattr(utilities, "mkdtemp", prefect_database.new_folder)
+        with utilities.prefect_test_harness(server_startup_timeout=180):
+            yield PREFECT_API_URL.value()
 
 
 @pytest.fixture(scope="module", autouse=True)

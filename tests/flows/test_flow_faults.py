@@ -13,18 +13,18 @@ from atom.errors import AtomError
 from flows.stages import scores as scores_stage
 from storage import Store
 
-TWENTY = ["prompts.train_per_task=20", "prompts_per_shard=3", "generation.candidates=2"]
+EIGHT = ["prompts.train_per_task=8", "prompts_per_shard=3", "generation.candidates=2"]  # shards
 
 
 @pytest.fixture
 def two_fail_once(monkeypatch):
-    """Makes two shards of the first scores stage fail once, the fourth and the twelfth begun; gives all attempts."""
+    """Makes two shards of the first scores stage fail once, the second and the sixth begun; gives all attempts."""
     attempts: dict[str, int] = {}
     score = scores_stage.make_scores
 
     def failing(root, config, prompts, motions, judge):
         attempts[motions.key] = attempts.get(motions.key, 0) + 1
-        if attempts[motions.key] == 1 and list(attempts).index(motions.key) in (3, 11):
+        if attempts[motions.key] == 1 and list(attempts).index(motions.key) in (1, 5):
             raise RuntimeError("the disk had a bad moment")
         return score(root, config, prompts, motions, judge)
 
@@ -34,19 +34,19 @@ def two_fail_once(monkeypatch):
 
 @pytest.mark.slow
 def test_a_retry_executes_exactly_the_shards_that_failed(tmp_path, run, two_fail_once):
-    record = run(tmp_path, *TWENTY, "resources.retries=1", until="scores")
+    record = run(tmp_path, *EIGHT, "resources.retries=1", until="scores")
     scores = next(stage for stage in record["stages"] if stage["name"] == "scores")
-    assert (scores["shards"], scores["reused"], scores["failed"]) == (20, 0, 0)
-    assert sorted(two_fail_once[key] for key in list(two_fail_once)[:20]) == [1] * 18 + [2] * 2
+    assert (scores["shards"], scores["reused"], scores["failed"]) == (8, 0, 0)
+    assert sorted(two_fail_once[key] for key in list(two_fail_once)[:8]) == [1] * 6 + [2] * 2
 
 
 @pytest.mark.slow
 def test_a_new_run_executes_exactly_the_shards_that_failed(tmp_path, run, two_fail_once):
-    with pytest.raises(AtomError, match=r"2 of 20 shards failed.*run again.*scores \d+, \d+: .*bad moment"):
-        run(tmp_path, *TWENTY, "resources.retries=0", until="scores")
+    with pytest.raises(AtomError, match=r"2 of 8 shards failed.*run again.*scores \d+, \d+: .*bad moment"):
+        run(tmp_path, *EIGHT, "resources.retries=0", until="scores")
     failed = Store(str(tmp_path)).run("latest")
-    assert failed["state"] == "failed" and "2 of 20" in failed["error"]
-    record = run(tmp_path, *TWENTY, "resources.retries=0", until="scores")
+    assert failed["state"] == "failed" and "2 of 8" in failed["error"]
+    record = run(tmp_path, *EIGHT, "resources.retries=0", until="scores")
     assert record["state"] == "completed"
     assert computed(record)["scores"] == 2
     assert not {"prompts", "motions"} & computed(record).keys()

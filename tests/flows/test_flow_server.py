@@ -37,9 +37,9 @@ class Attacked(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def attacked(tmp_path_factory) -> Iterator[Attacked]:
+def attacked(tmp_path_factory, prefect_database) -> Iterator[Attacked]:
     """A server with a webhook's token in a block, a pool, a deployment and a run."""
-    home, login = tmp_path_factory.mktemp("prefect"), server.new_login()
+    home, login = prefect_database.copy_to(tmp_path_factory.mktemp("prefect")), server.new_login()
     with (
         closing(_Process(home, login)) as process,
         provision.connected_to(f"{process.address}/api", login),
@@ -254,12 +254,13 @@ def test_the_login_is_kept_for_its_user_alone_and_found_again(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_server_of_a_run_is_closed_too_and_ends_with_its_process(tmp_path):
+def test_the_server_of_a_run_is_closed_too_and_ends_with_its_process(tmp_path, prefect_database):
+    home = prefect_database.copy_to(tmp_path / "prefect")
     code = (
         "import time\nfrom flows.operating.server import server_of_process\n"
         "print(server_of_process()[0], flush=True)\ntime.sleep(600)"
     )
-    environment = os.environ | {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}
+    environment = os.environ | {"PREFECT_HOME": str(home), "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}
     process = subprocess.Popen(python("-c", code), env=environment, stdout=subprocess.PIPE, text=True)
     try:
         api = process.stdout.readline().strip()

@@ -334,3 +334,28 @@ def test_automations_that_need_a_webhook_wait_for_its_address():
         assert with_block.name == each["name"] and len(with_block.actions) == len(each["actions"])
         used = [getattr(action, "block_document_id", None) for action in with_block.actions]
         assert (block in used) == (each in needy)
+
+
+@pytest.mark.parametrize(("workers", "fits"), [([0, 1], True), ([1, 1], True), ([0, 0], False), ([], False)])
+def test_one_worker_with_a_gpu_is_enough_for_a_run_on_gpus(monkeypatch, workers, fits):
+    class Client:
+        def __init__(self, address, **options):
+            self.scheduler_info = lambda n_workers: {
+                "workers": {number: {"resources": {"GPU": 1} if gpu else {}} for number, gpu in enumerate(workers)}
+            }
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr("distributed.Client", Client)
+    monkeypatch.setattr("prefect_dask.DaskTaskRunner", lambda **options: options)
+    cluster = {"runner": "dask", "address": "tcp://127.0.0.1:8786"}
+    assert task_runners._dask(ResourceConfig(**cluster)) == {"address": cluster["address"]}
+    if fits:
+        assert task_runners._dask(ResourceConfig(device="cuda", **cluster)) == {"address": cluster["address"]}
+    else:
+        with pytest.raises(AtomError, match=r"no worker of the Dask cluster at tcp:.* has a GPU"):
+            task_runners._dask(ResourceConfig(device="cuda", **cluster))

@@ -159,3 +159,8 @@ def test_an_adapter_that_does_not_fit_is_named(saved, adapter, tmp_path):
     config.write_text(json.dumps(json.loads(config.read_text()) | {"target_modules": ["query"]}))
     with pytest.raises(AtomError, match="can't load the adapter"):
         Generator.load(saved, adapter=adapter)
+
+
+def test_features_are_as_long_as_their_motions_and_none_of_an_empty_one(generator):
+    features = generator.decode_features([[1, 2, 3], [], [0]])
+    assert [each.shape for each in features] == [(12, 263), (0, 263), (4, 263)]

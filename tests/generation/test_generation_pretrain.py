@@ -10,6 +10,7 @@ from atom.config import load_section
 from atom.corpus.composition import make_motion
 from atom.errors import AtomError
 from atom.events import Event
+from atom.generation import generator_quality
 from atom.generation.generator import Generator
 from atom.generation.generator_quality import measure_clause_order, measure_reconstruction_quality
 from atom.generation.pretraining import PretrainConfig, pretrain
@@ -99,6 +100,7 @@ def test_the_clause_order_is_measured_by_total_variation(share, distance, prefer
     assert figures == {"pairs": 2, "distance": pytest.approx(distance, abs=1e-3), "preferred": preferred}
 
 
+@pytest.mark.slow
 def test_the_quality_of_the_shipped_weights_is_what_training_json_says(built_in):
     expected = built_in["quality"]
     generator = Generator.load()
@@ -106,3 +108,28 @@ def test_the_quality_of_the_shipped_weights_is_what_training_json_says(built_in)
     assert abs(kept["exact_match"] - expected["reconstruction"]["exact_match"]) < 0.12
     order = measure_clause_order(generator, pairs=25, seed=5)
     assert order["preferred"] > 0.8 and abs(order["distance"] - expected["swap_test"]["distance"]) < 0.1
+
+
+def test_the_quality_on_prompts_is_the_mean_score_and_the_share_that_is_exact(monkeypatch):
+    """Of six prompts, two a task, those of one task are both exact and one of another."""
+    judged = []
+
+    def judge(joints, prompt):
+        judged.append(prompt.task)
+        exact = prompt.task == "temporal" or (judged.count(prompt.task) == 2 and prompt.task == "frequency")
+        return SimpleNamespace(score=5.0 if exact else 2.0, exact=exact)
+
+    monkeypatch.setattr(generator_quality, "KinematicJudge", lambda: SimpleNamespace(judge=judge))
+    generator = SimpleNamespace(
+        sample=lambda texts, seeds, temperature: [SimpleNamespace(tokens=[1])] * len(texts),
+        decode=lambda motions: motions,
+    )
+    assert generator_quality.measure_prompt_quality(generator, prompts=6, temperature=0.7) == {
+        "prompts": 6,
+        "temperature": 0.7,
+        "score": 3.5,
+        "exact_match": 0.5,
+        "exact_match_integrity": 0.0,
+        "exact_match_temporal": 1.0,
+        "exact_match_frequency": 0.5,
+    }

@@ -17,6 +17,7 @@ def generator(checkpoint_maker) -> Generator:
     return Generator(checkpoint_maker())
 
 
+@pytest.mark.slow
 def test_the_same_text_and_seed_give_the_same_motion_in_every_batch(generator, texts):
     jobs = [(text, seed) for text in texts for seed in range(40)]
     rows = np.random.default_rng(0).permutation(len(jobs))

@@ -132,6 +132,7 @@ def test_gradients_pass_straight_through_the_quantizer():
     torch.testing.assert_close(latents.grad, torch.full_like(latents, 3.0))
 
 
+@pytest.mark.slow
 def test_training_learns_a_repeating_motion():
     torch.manual_seed(0)
     model = VQVAE(SMALL).train()

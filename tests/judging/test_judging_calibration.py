@@ -39,6 +39,7 @@ def truthful(clips):
     return {clip.clip_id: [(clip.truth, clip.performed)] for clip in clips}
 
 
+@pytest.mark.slow
 def test_clips_are_made_for_held_out_prompts_of_all_tasks(clips):
     assert len(clips) == 30 * CLIPS_PER_PROMPT and len({clip.clip_id for clip in clips}) == len(clips)
     assert [sum(clip.task == task for clip in clips) for task in TASKS] == [40, 40, 40]

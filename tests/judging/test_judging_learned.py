@@ -25,6 +25,7 @@ def judge():
     return LearnedJudge.load()
 
 
+@pytest.mark.slow
 def test_it_sees_the_events_of_compositions_it_never_saw(judge, motions):
     found = measure_detection_quality(judge, motions)
     assert found["event_f1"] >= 0.9 and found["order"] >= 0.9 and found["count"] >= 0.8
@@ -85,6 +86,7 @@ def test_augmentation_keeps_spans_on_their_events():
         ]
 
 
+@pytest.mark.slow
 def test_training_writes_a_judge_and_says_how_good_it_is(tmp_path):
     config = load_section(JudgeTrainingConfig, ["clips=250", "workers=1", "judged=3", "steps=2", "width=8", "batch=4"])
     figures = pretrain_judge(tmp_path / "judge", config, tmp_path / "work", lambda *_: None)

@@ -47,6 +47,7 @@ def test_the_score_falls_from_near_to_far():
             RetrievalJudge(Line(), Anchors(near, far))
 
 
+@pytest.mark.slow
 def test_the_packages_anchors_are_those_of_its_weights_and_can_be_measured_again(tmp_path):
     evaluator = load_small_evaluator()
     anchors = read_anchors(evaluator)

@@ -133,3 +133,9 @@ def test_batches_are_collected_in_the_order_in_which_they_were_sent(tmp_path, mo
     for tag in ("last", "first", "middle"):
         journal.record_batch("a", tag, [tag])
     assert [tag for tag, *_ in journal.pending_batches("a")] == ["first", "middle", "last"]
+
+
+def test_a_batch_stays_below_what_the_service_accepts():
+    """50,000 requests and 200 MB; a tenth at most is left free, so that no more batches are sent than needed."""
+    assert batch_module.MAX_REQUESTS == 50_000
+    assert 180_000_000 <= batch_module.MAX_BYTES < 200_000_000

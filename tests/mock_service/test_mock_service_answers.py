@@ -134,6 +134,7 @@ def test_noise_drops_and_invents_and_miscounts(motions, index):
         assert [o["times"] for entry in answer["actions"] for o in entry["occurrences"]] in ([1, 1], [3, 1])
 
 
+@pytest.mark.slow
 def test_the_same_request_always_gets_the_same_answer_and_another_one_its_own(motions, index):
     requests = [
         question(motions["jumps"], max_tokens=number).with_changes(model=f"model-{number}") for number in range(30)

@@ -1,9 +1,12 @@
 """Estimates by hand: times by the rate limits, costs by the prices, sizes on the disk, and their units."""
 
+from types import SimpleNamespace
+
 import pytest
+import torch
 
 from atom.config import load_config
-from atom.planning import llm_usage, plan
+from atom.planning import compute_usage, llm_usage, plan
 from atom.planning.counts import RunCounts, count_run
 from atom.planning.estimate import format_duration, format_range
 from atom.planning.llm_usage import ModelRequests, QuestionSize
@@ -93,3 +96,18 @@ def test_each_arm_adds_its_test_motions():
     assert generated("on_policy.steps=0", "evaluation.baselines=[]") == 2 + 2 * 30
     assert generated("on_policy.steps=5", "evaluation.baselines=[]") == 2 + 3 * 30 + 5 * 4 * 8
     assert generated("on_policy.steps=0", "evaluation.baselines=[low_temperature]") == 2 + 3 * 30
+
+
+@pytest.mark.parametrize(("bf16", "bytes_per_value"), [(False, 4), (True, 2)])
+def test_the_memory_of_a_tuning_step_grows_with_its_pairs_and_their_length(bf16, bytes_per_value):
+    """Two motions a pair; 20 vectors and two rows of attention a token and layer; three copies of its logits."""
+    sizes = SimpleNamespace(num_decoder_layers=3, d_model=192, num_heads=6, vocab_size=1000)
+    network = SimpleNamespace(config=sizes, parameters=lambda: [torch.zeros(10, 100)])
+    generator = SimpleNamespace(language_model=network, vqvae=network, device=torch.device("cpu"))
+    config = load_config(overrides=["tuning.batch_size=16", f"tuning.bf16={bf16}", "resources.batch_size=1"])
+    activations = 3 * (20 * 192 + 2 * 6 * 2000) * bytes_per_value + 3 * 1000 * 4
+    total = 4 * 2000 + 2 * 16 * 2000 * activations + compute_usage.TORCH_BYTES
+    assert compute_usage._estimate_memory(config, generator, 2000).amount == f"about {total / 1e9:.1f} GB"
+    config = load_config(overrides=["resources.batch_size=100000", "generation.max_new_tokens=60"])
+    total = 4 * 2000 + 100000 * 60 * 3 * 2 * 192 * 4 + compute_usage.TORCH_BYTES
+    assert compute_usage._estimate_memory(config, generator, 2).amount == f"about {total / 1e9:.1f} GB"

@@ -240,3 +240,20 @@ def test_pairs_that_the_loader_can_not_use_are_refused():
         build_atom_training_rows([pair(0), pair(1, annotation("skipped", "skipped"))], 0)
     with pytest.raises(AtomError, match="pair 1 has no tokens"):
         build_atom_training_rows([pair(0), pair(1, tokens=None)], 0)
+
+
+@pytest.mark.parametrize(
+    ("preference_type", "degrees"),
+    [
+        ("all", {"Much better", "Better", "Slightly better"}),
+        ("all_better", {"Much better", "Better"}),
+        ("much_better", {"Much better"}),
+        ("better", {"Better"}),
+        ("slightly_better", {"Slightly better"}),
+    ],
+)
+def test_each_type_of_preferences_keeps_its_degrees(preference_type, degrees):
+    pairs = [pair(n, annotation(degree=WORDS[n % len(WORDS)])) for n in range(40)]
+    rows = build_atom_training_rows(pairs, 3, preference_type=preference_type)
+    of = {each.id: each.degree for each in pairs}
+    assert {of[row["id"]] for row in (*rows.train, *rows.eval)} == degrees

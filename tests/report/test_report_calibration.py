@@ -43,6 +43,7 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given():
     assert "2 unscored" in page and "n = 40" in page
 
 
+@pytest.mark.slow
 def test_the_best_is_named_first_and_the_difference_told_from_intervals():
     far = render_calibration_page({"a": result(kappa=0.3, interval=(0.2, 0.4)), "b": result()}, {})
     assert "b agrees best with the truth" in far and "Next comes a with 0.30" in far and "more than noise" in far
@@ -52,6 +53,7 @@ def test_the_best_is_named_first_and_the_difference_told_from_intervals():
     assert "too few prompts to tell" in few
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("verdict", "expected"), [("better", "more than noise"), ("within noise", "within noise")])
 def test_a_paired_difference_goes_before_intervals(verdict, expected):
     difference = {
@@ -78,6 +80,7 @@ def test_a_judge_that_gave_nothing_is_shown_as_such():
     assert "No judge gave scores" in page and "None" not in page
 
 
+@pytest.mark.slow
 def test_the_plot_has_a_row_for_each_judge():
     one, two = (
         imread(io.BytesIO(plot_calibration({f"judge {n} " + "x" * 300: result(events=n == 0) for n in range(judges)})))

@@ -23,6 +23,7 @@ def test_only_fields_that_differ_are_listed():
     assert find_config_differences([one, one]) == {}
 
 
+@pytest.mark.slow
 def test_the_page_sets_gains_and_configs_side_by_side(reports):
     page = render_comparison(reports[:2])
     assert "tuning.beta" in page and ">0.1<" in page and ">0.5<" in page and "tuning.r" not in page

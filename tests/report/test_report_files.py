@@ -29,6 +29,7 @@ def copied(finished, tmp_path):
     return Store(str(tmp_path / "store"))
 
 
+@pytest.mark.slow
 def test_every_file_is_there_and_says_the_same(written):
     files = {str(path.relative_to(written)) for path in written.rglob("*") if path.is_file()}
     assert files == {
@@ -81,6 +82,7 @@ def test_the_preferences_card_is_that_of_an_export(written):
     assert "3 pairs of 3 prompts" in card.text
 
 
+@pytest.mark.slow
 def test_a_report_in_a_remote_store(tmp_path):
     store = paired_run(f"memory://{tmp_path.name}")
     files = write_report(RunTables(store, store.run("paired")))
@@ -88,6 +90,7 @@ def test_a_report_in_a_remote_store(tmp_path):
     assert store.files.read("runs/paired/preferences/README.md").startswith(b"---")
 
 
+@pytest.mark.slow
 def test_the_commands(atom, copied, tmp_path):
     status, output, _ = atom("report", "write", "paired", "--store", copied.root)
     assert status == 0 and "report.html" in output

@@ -67,6 +67,9 @@ def test_only_motions_that_both_scored_are_compared():
     assert judge["score"] == {"value": pytest.approx(7 / 3, abs=1e-4), "interval": None}
     assert (judge["cost"], judge["seconds"]) == (pytest.approx(0.02), 3.0)
     assert found["judges"]["b"]["cost"] is None
+    thirds = compared(rows("a", [1.0, None, None], seconds=[0.5, 0.0, 1.5]), rows("b", [1.0] * 3, seconds=2 / 3))
+    assert [thirds["judges"][name]["seconds"] for name in "ab"] == [0.6667, 0.6667], "to a tenth of a millisecond"
+    assert thirds["judges"]["a"]["unscored"] == 0.6667
     mixed = compared(rows("a", other, cost=[0.02, 0.04, 0.0, 0.02]), rows("b", other, cost=[0.02, None, 0.0, 0.02]))
     assert [mixed["judges"][name]["cost"] for name in "ab"] == [pytest.approx(0.02), None]
 

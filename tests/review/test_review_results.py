@@ -55,6 +55,7 @@ def test_tasks_stand_beside_the_whole_and_other_arms_by_themselves():
     assert (second["arm"], second["against"], second["overall"]["verdict"]) == ("chosen", "rejected", "worse")
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_about_as_often_as_it_says():
     covered = 0
     for seed in range(60):

@@ -11,6 +11,7 @@ from small_run import RUN, SCRIPT, TEST, small_run
 from typer.testing import CliRunner
 
 from atom.commands.review import review_app
+from atom.commands.review_results import _describe_export
 from atom.errors import AtomError
 from atom.preferences.importing import import_preferences
 from atom.report.people_page import MAX_DISPUTES_SHOWN, render_people_page
@@ -141,3 +142,28 @@ def test_nothing_decided_is_said(store, tmp_path):
     answer = call("export", "-o", tmp_path / "out", "--store", store.root, "--votes", path)
     assert isinstance(answer.exception, AtomError) and "let people vote on pairs" in str(answer.exception)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("decided_as", "judge", "pairs"),
+    [
+        ("human", None, "those that people compared, decided by the majority"),
+        ("judge", "kinematic", "the judge's"),
+        ("corrected", "kinematic", "the judge's; flipped where most people prefer the other motion, left out where"),
+    ],
+)
+def test_what_is_exported_names_its_run_its_judge_and_its_voters(decided_as, judge, pairs):
+    config = {"name": "lab", "generation": {"checkpoint": "models/of ours/small"}, "judging": {"judge": "kinematic"}}
+    about = _describe_export({"run_id": RUN, "config": config}, decided_as, votes())
+    assert about.pop("pairs").startswith(pairs)
+    assert about == {
+        "name": "Motion preferences of lab",
+        "run": RUN,
+        "generator": "small",
+        "judge": judge,
+        "votes": len(votes()),
+        "voters": 3,
+        "degree": "how far people agree, for pairs that they decided",
+    }
+    silent = _describe_export({"run_id": RUN, "config": config}, decided_as, [])
+    assert (silent["votes"], silent["voters"], silent["degree"]) == (None, None, None)

@@ -264,3 +264,13 @@ def test_what_the_command_cannot_do_is_one_line(atom, tmp_path):
         arguments = ("review", *(more if more[0] == "nothing" else ("latest", *more)), "--store", tmp_path)
         status, _, output = atom(*arguments)
         assert status == 2 and expected in output and output.count("\n") == 1
+
+
+@pytest.mark.parametrize(("what", "shows_events"), [("pairs", False), ("clips", True)])
+def test_the_events_to_look_for_are_shown_beside_one_motion_and_not_beside_two(opened, what, shows_events):
+    client, assignment = opened(what)
+    state = client.post("/next", json={"voter": "ann"}).json()
+    item = assignment.items[state["item"]["id"]]
+    assert item.events and state["item"]["events"] == (list(item.events) if shows_events else [])
+    assert (state["item"]["text"], state["item"]["note"]) == (item.text, "")
+    assert (state["mine"], state["judged"], state["items"]) == (0, 0, len(assignment.items))

@@ -107,6 +107,7 @@ def test_default_weights(base, parts, tmp_path):
         assert provenance["how"] == how and [part["weight"] for part in provenance["combined_of"]] == weights
 
 
+@pytest.mark.slow
 def test_combinations_can_be_combined(base, parts, tmp_path):
     combine_adapters(parts, tmp_path / "two", base)
     third = write_adapter(tmp_path / "third", base, seed=5)

@@ -25,6 +25,7 @@ def weights(folder):
     return load_file(folder / WEIGHTS_FILE)
 
 
+@pytest.mark.slow
 def test_dpo_as_a_custom_loss_trains_as_the_built_in_one(pairs, tmp_path):
     built_in = tune(random_generator(), pairs, TuningConfig(loss_type="dpo", **SETTINGS), 0, tmp_path / "dpo")
     custom = tune(random_generator(), pairs, CUSTOM, 0, tmp_path / "custom", loss=my_dpo)

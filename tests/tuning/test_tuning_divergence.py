@@ -26,16 +26,17 @@ def test_gradients_that_explode_are_stopped_and_a_single_large_one_is_not():
         check_divergence(40, HEALTHY, HEALTHY, HEALTHY, [value * 200 for value in HEALTHY], 1.0, "")
 
 
+@pytest.mark.slow
 def test_a_tuning_with_far_too_high_a_learning_rate_is_stopped(tmp_path):
     generator = Generator.load()
-    texts = [prompt.text for prompt in write_split(PromptConfig(), 0, "train", 4) for _ in range(4)]
+    texts = [prompt.text for prompt in write_split(PromptConfig(), 0, "train", 4) for _ in range(2)]
     motions = generator.sample(texts, range(len(texts)), batch_size=len(texts))
     pairs = [
         TrainingPair(text, tuple(one.tokens), tuple(other.tokens))
         for text, one, other in zip(texts[::2], motions[::2], motions[1::2])
     ]
     config = TuningConfig(
-        batch_size=8, num_train_epochs=40, warmup_steps=2, learning_rate=0.03, sft_weight=0, average_log_prob=True
+        batch_size=4, num_train_epochs=40, warmup_steps=2, learning_rate=0.03, sft_weight=0, average_log_prob=True
     )
     steps = []
     with pytest.raises(AtomError, match=r"diverges at step \d+.*lower tuning\.learning_rate=0\.03"):

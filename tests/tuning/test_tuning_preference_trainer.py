@@ -4,13 +4,10 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
 
 import pytest
 import torch
+from forked_call import call_in_fork
 from peft import PeftModel
 from safetensors.torch import load_file
 from tuning_models import random_generator, random_pairs
@@ -71,7 +68,7 @@ def without_time(rows):
 def test_the_loss_falls_and_the_margin_rises(generator, tmp_path, loss, reduction):
     beta = 5.0 if loss in ("orpo", "simpo") else 0.3  # they have no reference from which every margin starts at 0
     config = SMALL.model_copy(
-        update={"loss_type": loss, "average_log_prob": reduction == "average", "num_train_epochs": 8, "beta": beta}
+        update={"loss_type": loss, "average_log_prob": reduction == "average", "num_train_epochs": 4, "beta": beta}
     )
     rows = tune(generator, random_pairs(12), config, 0, tmp_path)
     first, last = rows[:3], rows[-3:]
@@ -82,6 +79,7 @@ def test_the_loss_falls_and_the_margin_rises(generator, tmp_path, loss, reductio
         assert last[-1]["accuracy"] > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average", [False, True])
 def test_unpaired_motions_are_learned_from(generator, tmp_path, average):
     pairs = [
@@ -92,7 +90,7 @@ def test_unpaired_motions_are_learned_from(generator, tmp_path, average):
         update={
             "loss_type": "kto_unpaired",
             "average_log_prob": average,
-            "num_train_epochs": 8,
+            "num_train_epochs": 4,
             "beta": 0.3,
         }
     )
@@ -124,6 +122,7 @@ def test_a_fresh_adapter_starts_at_the_reference(generator, pairs, tmp_path):
     assert first["loss"] == pytest.approx(first["preference_loss"] - SMALL.sft_weight * first["chosen_logp"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_seed_alone_decides_the_adapter_to_the_byte(pairs, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         torch.rand(len(name))  # the global state of torch must not matter
@@ -133,6 +132,7 @@ def test_the_seed_alone_decides_the_adapter_to_the_byte(pairs, tmp_path):
     assert first[2] != other[2]
 
 
+@pytest.mark.slow
 def test_a_resumed_tuning_ends_with_exactly_the_same_weights(pairs, tmp_path):
     unbroken = tune(random_generator(), pairs, SMALL, 0, tmp_path / "unbroken")
     work = tmp_path / "work"
@@ -176,36 +176,21 @@ def test_a_damaged_state_says_what_to_do(pairs, tmp_path):
 
 
 @pytest.mark.slow
-def test_kill_9_while_the_state_is_written_leaves_the_one_before(pairs, tmp_path):
-    script = f"""
-        import os, signal, torch
-        from pathlib import Path
-        from tuning_models import random_generator, random_pairs
-        from atom.config import TuningConfig
-        from atom.tuning.preference_trainer import tune
+def test_kill_9_while_the_state_is_written_leaves_the_one_before(pairs, tmp_path, monkeypatch):
+    write, written = torch.save, []
 
-        torch.set_num_threads(1)
-        write, written = torch.save, 0
+    def save_half(state, path):
+        written.append(path)
+        write(state, path)
+        if len(written) == 2:
+            os.truncate(path, path.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
 
-        def save_half(state, path):
-            global written
-            written += 1
-            write(state, path)
-            if written == 2:
-                os.truncate(path, path.stat().st_size // 2)
-                os.kill(os.getpid(), signal.SIGKILL)
+    def work():
+        monkeypatch.setattr(torch, "save", save_half)
+        tune(random_generator(), pairs, SMALL, 0, tmp_path / "broken", work=tmp_path / "work", save_every=3)
 
-        torch.save = save_half
-        config = TuningConfig.model_validate_json({SMALL.model_dump_json()!r})
-        folder = Path({str(tmp_path)!r})
-        tune(random_generator(), random_pairs(20), config, 0, folder / "broken", work=folder / "work", save_every=3)
-    """
-    here = Path(__file__).resolve().parent
-    paths = os.pathsep.join([str(here), str(here.parents[1])])
-    killed = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], env={**os.environ, "PYTHONPATH": paths}, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL
+    assert call_in_fork(work) == -signal.SIGKILL
     steps = []
     tune(
         random_generator(), pairs, SMALL, 0, tmp_path / "broken", lambda step, *_: steps.append(step), tmp_path / "work"
@@ -254,6 +239,7 @@ def test_the_adapter_has_the_configured_layers_and_names_no_path_of_this_machine
         assert b"/some/folder" not in (tmp_path / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_tuning_leaves_the_generator_unchanged(generator, pairs, tmp_path):
     model = generator.language_model
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -267,6 +253,7 @@ def test_tuning_leaves_the_generator_unchanged(generator, pairs, tmp_path):
     assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
 
 
+@pytest.mark.slow
 def test_a_second_round_starts_from_the_adapter_with_the_same_reference(pairs, tmp_path):
     first = tune(random_generator(), pairs, SMALL, 0, tmp_path / "first")
     second = tune(random_generator(), pairs, SMALL, 1, tmp_path / "second", init_adapter=tmp_path / "first")
@@ -368,6 +355,7 @@ def test_the_learning_rate_is_a_line_and_then_half_a_cosine(step, share):
     assert compute_learning_rate(step, 110, 2e-3, 10) == pytest.approx(2e-3 * share, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -401,6 +389,7 @@ def test_gradient_checkpointing_stores_fewer_activations(generator, pairs, tmp_p
     assert count_saved(True) < count_saved(False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"use_rslora": True}, {"use_dora": True}, {"target_modules": "v,o,wi_0"}])
 def test_variants_of_lora_are_tuned_and_loaded(generator, pairs, tmp_path, change):
     config = SMALL.model_copy(update=change)
@@ -419,6 +408,7 @@ def test_unknown_target_modules_are_refused_with_the_known_ones(generator, pairs
         tune(generator, pairs, SMALL.model_copy(update={"target_modules": "query"}), 0, tmp_path)
 
 
+@pytest.mark.slow
 def test_unclear_preferences_count_less(tmp_path):
     config = SMALL.model_copy(
         update={"loss_type": "dpo", "beta": 1.0, "degree_smoothing": {"Slightly better": 0.4}, "max_steps": 1}

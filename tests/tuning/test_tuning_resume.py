@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forked_call import call_in_fork
 from safetensors.torch import load_file
 from tuning_models import random_generator, random_pairs
 
@@ -65,19 +66,7 @@ def on_policy(folder, progress, work):
     )
 
 
-def in_a_child_process(work):
-    """The exit status of the process; minus the signal where one ended it."""
-    child = os.fork()
-    if child == 0:
-        torch.set_num_threads(1)
-        try:
-            work()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("tuning", [on_pairs, on_policy])
 def test_ten_kills_at_random_steps_do_not_change_the_weights(tuning, tmp_path):
     steps = len(tuning(tmp_path / "unbroken", None, None))
@@ -86,19 +75,19 @@ def test_ten_kills_at_random_steps_do_not_change_the_weights(tuning, tmp_path):
 
     def kill_at(last):
         def progress(step, _steps, _row):
-            if step == last:
+            if step >= last:  # later where it goes on from there
                 os.kill(os.getpid(), signal.SIGKILL)
 
         return progress
 
     for _ in range(10):
         last = rng.randint(1, steps)
-        status = in_a_child_process(lambda last=last: tuning(tmp_path / "broken", kill_at(last), tmp_path / "work"))
+        status = call_in_fork(lambda last=last: tuning(tmp_path / "broken", kill_at(last), tmp_path / "work"))
         killed_at += [last] if status == -signal.SIGKILL else []
-        if status == 0:  # it had got past the step already
+        if status == 0:  # all steps were done already
             for file in (tmp_path / "broken").iterdir():
                 file.unlink()
-    assert killed_at
+    assert len(killed_at) > 5
     rows = tuning(tmp_path / "broken", None, tmp_path / "work")
     assert [row["step"] for row in rows] == list(range(1, steps + 1))
     first, again = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("unbroken", "broken"))
@@ -106,6 +95,7 @@ def test_ten_kills_at_random_steps_do_not_change_the_weights(tuning, tmp_path):
     assert list((tmp_path / "work").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_with_an_error_and_keeps_the_state_before(tmp_path):
     message = tmp_path / "message"
 
@@ -120,7 +110,7 @@ def test_a_full_disk_stops_with_an_error_and_keeps_the_state_before(tmp_path):
         except AtomError as error:
             message.write_text(str(error))
 
-    assert in_a_child_process(run) == 0
+    assert call_in_fork(run) == 0
     assert "make room, then run again" in message.read_text()
     steps = []
     on_pairs(tmp_path / "adapter", lambda step, *_: steps.append(step), tmp_path / "work")
@@ -130,6 +120,7 @@ def test_a_full_disk_stops_with_an_error_and_keeps_the_state_before(tmp_path):
     assert all(torch.equal(first[key], again[key]) for key in first)
 
 
+@pytest.mark.slow
 def test_a_tuning_with_validation_resumes_with_its_best_weights(tmp_path):
     def stop(step, *_):
         if step == 11:

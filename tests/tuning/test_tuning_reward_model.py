@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -188,3 +189,9 @@ def test_a_generator_with_an_adapter_is_refused():
     generator.language_model = add_adapter(generator.language_model, TuningConfig(r=2, lora_alpha=2), 0)
     with pytest.raises(AtomError, match="has an adapter"):
         RewardModel(generator, "whole")
+
+
+def test_a_reward_is_the_logistic_function_of_the_standardised_score():
+    scored = SimpleNamespace(score=lambda texts, motions: torch.tensor([1.0, 3.0, 5.0]), mean=3.0, deviation=2.0)
+    rewards = RewardModel.compute_rewards(scored, [SimpleNamespace(text="he bows")] * 3, [[1]] * 3)
+    assert rewards == pytest.approx([1 / (1 + np.e), 0.5, 1 / (1 + 1 / np.e)])

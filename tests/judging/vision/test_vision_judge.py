@@ -14,6 +14,7 @@ from PIL import Image
 from atom.config import FramesConfig, VisionConfig
 from atom.corpus.composition import make_motion
 from atom.events import ACTIONS, Event
+from atom.judging.vision import questions
 from atom.judging.vision.motion_pictures import draw_pictures, sample_frames_by_movement
 from atom.judging.vision.questions import (
     ActionAnswer,
@@ -268,3 +269,13 @@ def test_the_path_from_above_keeps_left_on_the_left():
     assert isinstance(
         render_path_map(np.repeat(make_motion([Event("bow")], np.random.default_rng(0)).joints[:1], 9, 0)), Image.Image
     )
+
+
+def test_the_questions_name_what_the_model_looks_for():
+    """The words of a question are a part of what the answers, and the keys of the scores, rest on."""
+    events = questions.build_events_question([Event("jump_up", 2), Event("wave_left"), Event("jump_up")], 41)
+    first, listed, asked = events.split("\n\n")[0].split("\n")[0], events.split("\n")[1:3], events.split("\n\n")[1]
+    assert first == "Actions to look for:" and [line[:3] for line in listed] == ["1. ", "2. "]
+    assert asked.startswith("The motion has the frames 0 to 40 at 20 a second;")
+    rating = questions.build_rating_question("he jumps", "temporal")
+    assert rating.startswith("Description: he jumps\n\nRate by this rule, from 1 to 5, for temporal:\n")
