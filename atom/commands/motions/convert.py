@@ -1,10 +1,10 @@
-"""`atom motions convert`: motions as .npy or .bvh."""
+"""`atom motions convert`: motions in other formats."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -15,30 +15,43 @@ from atom.errors import AtomError
 
 _SUFFIXES = (".npy", ".npz", ".bvh")
 
+Target = Literal["joints", "features", "bvh", "glb", "amass"]
+_WRITTEN: dict[str, str] = {"joints": ".npy", "features": ".npy", "bvh": ".bvh", "glb": ".glb", "amass": ".npz"}
+
 
 def convert(
     source: Annotated[Path, typer.Argument(help="a .bvh, .npy or .npz, or a folder of them")],
-    target: Annotated[Path, typer.Argument(help="the .npy or .bvh to write; for a folder, the folder to write")],
-    features: Annotated[bool, typer.Option("--features", help="write features (T-1,263) instead of joints")] = False,
-    bvh: Annotated[bool, typer.Option("--bvh", help="for a folder, write .bvh instead of .npy")] = False,
+    target: Annotated[Path, typer.Argument(help="the file to write; for a folder, the folder to write")],
+    to: Annotated[
+        Target | None, typer.Option(help="what to write; by the name of the file if not given, for a folder joints")
+    ] = None,
+    features: Annotated[bool, typer.Option("--features", hidden=True, help="the same as --to features")] = False,
+    bvh: Annotated[bool, typer.Option("--bvh", hidden=True, help="the same as --to bvh")] = False,
 ) -> None:
-    """Convert motions to .npy or .bvh.
+    """Convert motions to .npy, .bvh, .glb or SMPL's parameters.
 
-    A .npy has joints (T,22,3) in metres, Y up, at 20 fps, or HumanML3D's features.
+    joints: a .npy of (T,22,3) in metres, Y up, at 20 fps. features: a .npy of HumanML3D's (T-1,263).
 
-    A .bvh has Mixamo's joint names and is in centimetres: import it into Blender at Scale 0.01.
+    bvh: Mixamo's joint names, centimetres; import it into Blender at Scale 0.01.
+
+    glb: a skinned body that moves, for web pages, Blender and game engines.
+
+    amass: a .npz of SMPL-H parameters as AMASS has them, on the neutral body of mean shape.
 
     Exit status 1 when some files of a folder are not motions.
     """
-    from atom.motion.motion_files import read_motion, write_motion
+    from atom.motion_formats.motion_files import read_motion, write_motion
 
-    if features and bvh:
-        raise AtomError("a .bvh can't hold features: choose --features or --bvh")
-    kind = "features" if features else "joints"
+    if features + bvh + (to is not None) > 1:
+        raise AtomError("a motion is written in one form: choose --to, --features or --bvh")
+    to = "features" if features else "bvh" if bvh else to
+    kind = to if to in ("features", "amass") else "joints"
     console = Console()
     if not source.is_dir():
-        if bvh and target.suffix != ".bvh":
-            raise AtomError(f"{target}: --bvh writes a .bvh file, so the name must end in .bvh")
+        if to and target.suffix != _WRITTEN[to]:
+            raise AtomError(f"{target}: --to {to} writes a {_WRITTEN[to]} file, so the name must end in {_WRITTEN[to]}")
+        if target.suffix == ".npz" and not to:
+            raise AtomError(f"{target}: a .npz is written with SMPL's parameters: say --to amass, or name a .npy")
         joints = read_motion(source)
         write_motion(target, joints, kind)
         console.print(f"{target}: {len(joints)} frames, {len(joints) / 20:.1f} s", soft_wrap=True, markup=False)
@@ -48,7 +61,7 @@ def convert(
         raise AtomError(f"the folder {source} holds no {', '.join(_SUFFIXES)}")
     if target.resolve().is_relative_to(source.resolve()):
         raise AtomError(f"{target} lies in the source folder {source}: write to another folder")
-    targets = {file: target / file.relative_to(source).with_suffix(".bvh" if bvh else ".npy") for file in files}
+    targets = {file: target / file.relative_to(source).with_suffix(_WRITTEN[to or "joints"]) for file in files}
     if duplicates := [str(path) for path, number in Counter(targets.values()).items() if number > 1]:
         raise AtomError(f"several files would become {duplicates[0]}: convert them one by one")
     rejected = []

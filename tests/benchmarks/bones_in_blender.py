@@ -1,8 +1,8 @@
-"""Whether Blender shows a written .bvh where its motion is: imports it as a user would and compares every bone's place.
+"""Whether Blender shows a written .bvh or .glb where its motion is: imports it as a user would, compares every bone.
 
     atom motions convert walk.npy walk.bvh
     python3.11 -m venv blender && blender/bin/pip install "bpy>=5,<5.1"      # Blender as a module, with its own numpy
-    blender/bin/python tests/benchmarks/bvh_in_blender.py walk.bvh walk.npy
+    blender/bin/python tests/benchmarks/bones_in_blender.py walk.bvh walk.npy
 
 The .npy holds joints (T, 22, 3). Exit status 1 where Blender's skeleton, rate or any place is not the motion's.
 """
@@ -41,14 +41,25 @@ BONES = [  # in the order of atom.motion.skeleton, which Blender's Python need n
 METRES = 0.001  # a generated body's bones change their length, a file's don't: give a capture, or expect more
 
 
-def main(bvh: str, npy: str) -> int:
+def open_file(path: str) -> tuple[bpy.types.Object, int]:
+    """The armature of a file, and its first frame."""
+    if path.endswith(".glb"):
+        bpy.context.scene.render.fps = 20  # glTF has times; Blender turns them into frames of the scene
+        bpy.ops.import_scene.gltf(filepath=path)
+        (body,) = (each for each in bpy.data.objects if each.type == "ARMATURE")
+        return body, int(body.animation_data.action.frame_range[0])
+    bpy.ops.import_anim.bvh(filepath=path, global_scale=0.01, update_scene_fps=True)
+    return bpy.context.object, 1
+
+
+def main(path: str, npy: str) -> int:
     joints = np.load(npy)
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    bpy.ops.import_anim.bvh(filepath=bvh, global_scale=0.01, update_scene_fps=True)
-    body, scene = bpy.context.object, bpy.context.scene
+    body, first = open_file(path)
+    scene = bpy.context.scene
     seen = np.empty(joints.shape)
     for frame in range(len(joints)):
-        scene.frame_set(frame + 1)
+        scene.frame_set(first + frame)
         seen[frame] = [body.matrix_world @ body.pose.bones[name].head for name in BONES]
     seen = seen[..., [0, 2, 1]] * (1, 1, -1)  # Blender's Z is up
     away = np.linalg.norm(seen - joints, axis=-1)
