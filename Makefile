@@ -67,6 +67,8 @@ verify: $(READY)  ## every figure that the project claims, from scratch; fails w
 	$(BIN)/python tests/benchmarks/verify_reading.py
 	$(BIN)/python tests/benchmarks/verify_captions.py
 	$(BIN)/python tests/benchmarks/verify_motiongpt.py
+	$(BIN)/python tests/benchmarks/verify_formats.py
+	$(BIN)/python tests/benchmarks/verify_glb.py
 	$(BIN)/python tests/benchmarks/verify_orchestration.py
 	$(BIN)/python tests/benchmarks/verify_operating.py
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[notebook]'

@@ -13,8 +13,7 @@ import pyarrow as pa
 
 from atom.config import GateConfig
 from atom.errors import AtomError
-from atom.motion.motion_files import LEG_LENGTH_RANGE
-from atom.motion.skeleton import JOINT_INDEX, JOINTS
+from atom.motion.skeleton import JOINT_INDEX, JOINTS, LEG_LENGTH_RANGE
 
 Rows = Sequence[Mapping[str, Any]]
 _LEG = [JOINT_INDEX[name] for name in ("r_hip", "r_knee", "r_ankle")]

@@ -253,13 +253,16 @@ class PipelineRun(StageRunner):
     def _external_motions(self, name: str, prompts: ArtifactRef, path: str, split: str) -> Shards:
         """The motions of a folder or table for the prompts of a split."""
         size, total = self.config.prompts_per_shard, len(read_prompts(self.store, prompts, split))
-        return self._checked_motions(
+        motions = self._checked_motions(
             name,
             [
                 (external_stage.make_motions, self.root, prompts, path, split, start, min(start + size, total))
                 for start in range(0, total, size)
             ],
         )
+        for sentence in external_stage.find_remarks(self.store, motions):
+            get_run_logger().warning("%s: %s", name, sentence)
+        return motions
 
     def _baseline(self, name: str, prompts: ArtifactRef) -> Shards:
         """Test motions of a baseline: a simpler method that tuning has to beat."""

@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from headless_browser import EVIL_HOST, open_browser
+from hypothesis import settings
 
 torch.set_num_threads(1)
+# The first call of a compiled loop takes seconds: a test of a property has no deadline.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 # Prefect or a store on S3, Chromium, and the documentation and examples as they run.

@@ -13,7 +13,7 @@ from atom.errors import AtomError
 from atom.events import Event
 from atom.external.motion_set import read_prompts
 from atom.motion.features import joints_to_features
-from atom.motion.motion_files import read_motion
+from atom.motion_formats.motion_files import read_motion
 
 BVH = """HIERARCHY
 ROOT Hips
@@ -140,10 +140,23 @@ def test_convert_writes_bvh_of_joints_or_features_one_or_a_folder(generated, tmp
     assert result.exit_code == 1 and "3 of 4 motions" in result.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.bvh", "c.bvh", "f.bvh"}
     assert (tmp_path / "out/a.bvh").read_bytes() == (tmp_path / "a.bvh").read_bytes()
-    with pytest.raises(AtomError, match="choose --features or --bvh"):
+    with pytest.raises(AtomError, match="choose --to, --features or --bvh"):
         run_raising("convert", generated, tmp_path / "out", "--bvh", "--features")
     with pytest.raises(AtomError, match=r"must end in \.bvh"):
         run_raising("convert", generated / "a.npy", tmp_path / "a.npy", "--bvh")
+
+
+def test_convert_writes_skinned_bodies_and_smpl_parameters(generated, tmp_path):
+    assert run("convert", generated / "a.npy", tmp_path / "a.glb").exit_code == 0
+    assert (tmp_path / "a.glb").read_bytes()[:4] == b"glTF"
+    assert run("convert", generated / "a.npy", tmp_path / "a.npz", "--to", "amass").exit_code == 0
+    assert np.load(tmp_path / "a.npz")["poses"].shape == (65, 156)
+    assert run("convert", generated, tmp_path / "out", "--to", "glb").exit_code == 1  # b.npy is no motion
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.glb", "c.glb"}
+    with pytest.raises(AtomError, match=r"say --to amass, or name a \.npy"):
+        run_raising("convert", generated / "a.npy", tmp_path / "a.npz")
+    with pytest.raises(AtomError, match=r"must end in \.glb"):
+        run_raising("convert", generated / "a.npy", tmp_path / "a.npy", "--to", "glb")
 
 
 def test_convert_writes_a_folder_like_it_and_names_what_is_no_motion(generated, tmp_path, body):

@@ -43,7 +43,7 @@ def generate(
         if not path.parent.is_dir():
             raise AtomError(f"the folder {path.parent} of {path.name} does not exist; make it first")
     from atom.generation.generator import Generator
-    from atom.motion.motion_files import write_motion
+    from atom.motion_formats.motion_files import write_motion
     from atom.rendering import write_video
 
     generator = Generator.load(checkpoint, str(adapter) if adapter else None, device, template)

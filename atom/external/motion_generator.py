@@ -51,7 +51,7 @@ import numpy as np
 from atom.atomic_write import write_atomically
 from atom.errors import AtomError
 from atom.external.motion_set import validate_prompt_id
-from atom.motion.motion_files import to_joints
+from atom.motion_formats.motion_files import convert_array
 from atom.prompts.grammar import Prompt
 
 _INDEX_NAME, _REJECTED_NAME, _MOTION_FOLDER = "index.jsonl", "rejected.jsonl", "motions"
@@ -204,7 +204,7 @@ def _write_motion(path: Path, motion: Any) -> None:
         array = np.asarray(motion)
     except (ValueError, TypeError, RuntimeError) as error:  # uneven lists; tensors that can't become arrays
         raise AtomError(f"{path.stem}: is no array ({' '.join(str(error).split())[:100]})") from None
-    to_joints(array, path.stem)
+    convert_array(array, path.stem)
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:

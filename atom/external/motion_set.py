@@ -2,13 +2,14 @@
 
 A set is one of
 
-- a folder with index.jsonl, index.csv or index.parquet, whose column `file` names a .npy, .npz or .bvh in the folder;
-- a .parquet or .jsonl table with a column `joints` (T, 22, 3) or `features` (T, 263), flattened or nested, or `file`;
-- MDM's results.npy.
+- a folder or file as a generator left it, in any format of `atom.motion_formats.formats`;
+- a folder with index.jsonl, index.csv or index.parquet, whose column `file` names a motion file in the folder;
+- a .parquet or .jsonl table with a column `joints` (T, 22, 3) or `features` (T, 263), flattened or nested, or `file`.
 
-A row needs `text` and a motion: joints in metres, Y up, at 20 fps, or HumanML3D's features, not normalised. It may have
-`sample` (the number of the candidate, else candidates are numbered in order), `prompt_id`, `task`, `split`, `seed`,
-`tokens` (codebook entries) and `events` (a list of {action, count, phrase, group}, or the same as JSON).
+A row needs `text` and a motion: a file of any format, joints in metres, Y up, at 20 fps, or HumanML3D's features, not
+normalised. It may have `sample` (the number of the candidate, else candidates are numbered in order), `prompt_id`,
+`task`, `split`, `seed`, `tokens` (codebook entries), `events` (a list of {action, count, phrase, group}, or the same as
+JSON), and `format`, `fps`, `up` and `unit` where the motion is not as above.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -26,14 +27,20 @@ import pyarrow as pa
 
 from atom.errors import AtomError
 from atom.events import TASKS, Composition, Split, Task, infer_task
+from atom.external.format_table import FormatTable
 from atom.external.motion_table import JsonLinesTable, MotionRow, MotionTable, open_motion_table
-from atom.motion.motion_files import read_motion, to_joints
+from atom.motion.skeleton import FPS
+from atom.motion_formats.conversion import ConvertedMotion, SourceSettings
+from atom.motion_formats.formats import SUFFIXES, find_format, read_converted
+from atom.motion_formats.motion_files import OWN_FORM, convert_array
+from atom.motion_formats.motion_folder import FolderListing
+from atom.motion_formats.motion_format import MotionFormat
 from atom.prompts.given_events import decode_json, parse_given_events, parse_whole_number
 from atom.prompts.grammar import Prompt
 from atom.prompts.reading import ReadText, read_text
 
 _INDEX_NAMES = ("index.jsonl", "index.csv", "index.parquet")
-_MOTION_SUFFIXES = (".npy", ".npz", ".bvh")
+_TABLE_SUFFIXES = (".jsonl", ".csv", ".parquet")
 _SPLITS = ("train", "val", "test")
 _PROMPT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # becomes part of file names
 _INT64_MAX = 2**63 - 1  # the type of the column `seed`
@@ -54,6 +61,8 @@ class ExternalMotion:
         seed: None unless the row has it.
         tokens: codes; empty for generators without a codebook.
         digest: sha256 of the file, or of the numbers in the row.
+        settings: of the row: frame rate, axis and unit where it says them.
+        format: name of the file's format; empty where the file tells it.
         file: path inside the set's folder; empty if the row itself holds the motion.
         position: of the row in its table.
     """
@@ -68,6 +77,8 @@ class ExternalMotion:
     seed: int | None
     tokens: tuple[int, ...]
     digest: str
+    settings: SourceSettings = field(repr=False)
+    format: str = field(repr=False)
     file: str = field(repr=False)
     position: int = field(repr=False)
 
@@ -86,7 +97,12 @@ class ExternalMotionSet:
     quarantined: list[tuple[str, str]]
     origin: str
     _folder: Path = field(repr=False)
-    _table: MotionTable = field(repr=False)
+    _table: MotionTable | FormatTable = field(repr=False)
+
+    @property
+    def listing(self) -> FolderListing | None:
+        """The files of a generator's own folder; None for a set with an index or table."""
+        return self._table.listing if isinstance(self._table, FormatTable) else None
 
     def joints(self, entry: ExternalMotion) -> np.ndarray:
         """Reads the joints of a motion. Reading a table in the order of its rows is fastest.
@@ -98,14 +114,38 @@ class ExternalMotionSet:
             (T, 22, 3) float32 in metres, Y up, 20 fps.
 
         Raises:
-            AtomError: the motion has another shape or NaN, is shorter than 4 frames or not of human size.
+            AtomError: it can't be read, or its body contradicts what its file says.
         """
+        return self.convert(entry).joints
+
+    def convert(self, entry: ExternalMotion) -> ConvertedMotion:
+        """Like `joints`, with the record of what was done to the motion.
+
+        Args:
+            entry: one of `entries`.
+
+        Returns:
+            The joints, and how they came about.
+
+        Raises:
+            AtomError: it can't be read, or its body contradicts what its file says.
+        """
+        if isinstance(self._table, FormatTable):
+            return self._table.motion(entry.position)
         if entry.file:
-            return read_motion(self._folder / entry.file)
-        return to_joints(self._table.motion(entry.position), entry.where)
+            form = find_format(entry.format) if entry.format else None
+            path = self._folder / entry.file
+            return read_converted(path, entry.settings, form, assumed_fps=FPS, defaults=OWN_FORM)
+        return convert_array(self._table.motion(entry.position), entry.where, entry.settings)
 
 
-def read_motion_set(path: str | Path, progress: Callable[[int], None] | None = None) -> ExternalMotionSet:
+def read_motion_set(
+    path: str | Path,
+    progress: Callable[[int], None] | None = None,
+    form: MotionFormat | None = None,
+    settings: SourceSettings | None = None,
+    texts: Sequence[str] = (),
+) -> ExternalMotionSet:
     """Reads the index of a set of motions; every motion is hashed, none stays in memory.
 
     A row is quarantined if it is faulty, contradicts an earlier row or repeats the prompt and sample of one.
@@ -113,6 +153,9 @@ def read_motion_set(path: str | Path, progress: Callable[[int], None] | None = N
     Args:
         path: the folder or file of the set, in one of the forms that the module lists.
         progress: receives the number of rows read so far.
+        form: the format of a generator's own folder; recognised if None.
+        settings: frame rate, axis and unit of a generator's own folder where its files don't say them or are wrong.
+        texts: the generator's list of prompts, for formats that number their motions by it.
 
     Returns:
         The set, in the order of its rows.
@@ -121,25 +164,25 @@ def read_motion_set(path: str | Path, progress: Callable[[int], None] | None = N
         AtomError: if the set can't be read to its end or has no usable row.
     """
     path = Path(path)
-    table_path = _find_table(path)
-    table, folder = open_motion_table(table_path), table_path.parent
+    table, folder = _open_table(path, form, settings, texts)
     entries: list[ExternalMotion] = []
     quarantined: list[tuple[str, str]] = []
-    index = _SampleIndex()
+    index, owns_rows = _SampleIndex(), isinstance(table, FormatTable)
     try:
         for number, row in enumerate(table.rows(), start=1):
             try:
-                entries.append(index.add(_parse_motion(row, folder)))
+                entries.append(index.add(_parse_columns(row) if owns_rows else _parse_motion(row, folder)))
             except AtomError as error:
                 quarantined.append((row.where, " ".join(str(error).split())))
             if progress:
                 progress(number)
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:100]
-        raise AtomError(f"{table_path}: can't be read to its end ({reason})") from error
+        raise AtomError(f"{path}: can't be read to its end ({reason})") from error
     if not entries:
         fault = f"; the first of {len(quarantined)} faults, {': '.join(quarantined[0])}" if quarantined else ""
-        raise AtomError(f"{path}: holds no motion that can be used, a row needs `text` and a motion{fault}")
+        need = "each needs a text and a file of a known format" if owns_rows else "a row needs `text` and a motion"
+        raise AtomError(f"{path}: holds no motion that can be used, {need}{fault}")
     return ExternalMotionSet(entries, quarantined, path.resolve().name, folder, table)
 
 
@@ -238,18 +281,21 @@ class _SampleIndex:
         return entry
 
 
-def _find_table(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    found = [path / name for name in _INDEX_NAMES if (path / name).is_file()]
-    if len(found) > 1:
-        raise AtomError(f"{path}: holds {' and '.join(index.name for index in found)}, keep the right one")
-    if not found and (path / "results.npy").is_file():
-        return path / "results.npy"
-    if not found:
-        names = ", ".join(_INDEX_NAMES)
-        raise AtomError(f"{path}: holds no index of motions, add one of {names} with the columns text and file")
-    return found[0]
+def _open_table(
+    path: Path, form: MotionFormat | None, settings: SourceSettings | None, texts: Sequence[str]
+) -> tuple[MotionTable | FormatTable, Path]:
+    """The table of a set and its folder: an index or table of our own form, else the files of a generator."""
+    indexes = [path / name for name in _INDEX_NAMES if (path / name).is_file()] if path.is_dir() else []
+    if len(indexes) > 1:
+        raise AtomError(f"{path}: holds {' and '.join(index.name for index in indexes)}, keep the right one")
+    table = indexes[0] if indexes else path
+    if indexes or path.suffix.lower() in _TABLE_SUFFIXES:
+        if form or texts or settings not in (None, SourceSettings()):
+            raise AtomError(f"{table}: says itself what its motions are: write format, fps, up and unit into its rows")
+        return open_motion_table(table), table.parent
+    if path.is_file() and form is None and path.suffix.lower() not in SUFFIXES:
+        raise AtomError(f"{path}: is no set of motions, give a folder, a table or one of {', '.join(SUFFIXES)}")
+    return FormatTable(path, form, settings, texts), path
 
 
 def _parse_motion(row: MotionRow, folder: Path) -> ExternalMotion:
@@ -257,12 +303,16 @@ def _parse_motion(row: MotionRow, folder: Path) -> ExternalMotion:
     name = row.columns.get("file")
     if (name is None) == (not row.digest):
         raise AtomError("needs one motion: a `file`, or `joints` or `features` in the row")
-    if name is None:
-        return entry
-    path = _resolve_inside(folder, name)
+    digest = row.digest if name is None else _hash_file(folder, name)
+    if entry.format or entry.settings != SourceSettings():  # the same numbers read in another way: another motion
+        digest = hashlib.sha256(f"{digest}-{entry.format}-{entry.settings}".encode()).hexdigest()
+    return replace(entry, file=name or "", digest=digest)
+
+
+def _hash_file(folder: Path, name: Any) -> str:
     try:
-        with path.open("rb") as file:
-            return replace(entry, file=name, digest=hashlib.file_digest(file, "sha256").hexdigest())
+        with _resolve_inside(folder, name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise AtomError(f"the file {name} can't be read ({error.strerror})") from None
 
@@ -288,6 +338,8 @@ def _parse_columns(row: MotionRow) -> ExternalMotion:
         split=_parse_choice("split", columns.get("split"), _SPLITS),
         events=parse_given_events(columns["events"]) if "events" in columns else None,
         seed=parse_whole_number("seed", columns["seed"], _INT64_MAX) if "seed" in columns else None,
+        settings=SourceSettings.parse(columns.get("fps"), columns.get("up"), columns.get("unit")),
+        format=find_format(columns["format"]).name if "format" in columns else "",
         tokens=_parse_tokens(columns["tokens"]) if "tokens" in columns else (),
         digest=row.digest,
         file="",
@@ -297,8 +349,8 @@ def _parse_columns(row: MotionRow) -> ExternalMotion:
 
 def _resolve_inside(folder: Path, name: Any) -> Path:
     """The path of a file named in a row. The name is not trusted: it must lead to a motion inside the folder."""
-    if not isinstance(name, str) or not name.lower().endswith(_MOTION_SUFFIXES):
-        raise AtomError(f"the file {name!r} is no {', '.join(_MOTION_SUFFIXES)}")
+    if not isinstance(name, str) or not name.lower().endswith(SUFFIXES):
+        raise AtomError(f"the file {name!r} is no {', '.join(SUFFIXES)}")
     parts = PureWindowsPath(name)  # knows both kinds of slashes, and drives
     path = folder / name
     if parts.anchor or ".." in parts.parts or not path.resolve().is_relative_to(folder.resolve()):

@@ -23,11 +23,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from atom.errors import AtomError
-from atom.external.mdm_results import read_mdm_results
 from atom.motion.features import FEATURES
 from atom.motion.skeleton import JOINTS
 
-COLUMNS = ("text", "file", "sample", "prompt_id", "task", "split", "events", "seed", "tokens")
+COLUMNS = (
+    *("text", "file", "sample", "prompt_id", "task", "split", "events", "seed", "tokens"),
+    *("format", "fps", "up", "unit"),
+)
 _FRAME_SHAPES = {"joints": (JOINTS, 3), "features": (FEATURES,)}
 _ROWS_PER_BATCH = 64  # rows of a Parquet table that are in memory at a time
 
@@ -59,8 +61,8 @@ class MotionTable(Protocol):
 
 
 def open_motion_table(path: Path) -> MotionTable:
-    """Opens a .jsonl, .csv or .parquet table, or MDM's results.npy. AtomError for any other file."""
-    tables = {".jsonl": JsonLinesTable, ".csv": CsvTable, ".parquet": ParquetTable, ".npy": MdmTable}
+    """Opens a .jsonl, .csv or .parquet table. AtomError for any other file."""
+    tables = {".jsonl": JsonLinesTable, ".csv": CsvTable, ".parquet": ParquetTable}
     if path.suffix.lower() not in tables:
         raise AtomError(f"{path}: is no set of motions, give a folder with an index, a .jsonl, .csv or .parquet table")
     if not path.is_file():
@@ -177,23 +179,6 @@ class ParquetTable:
             return pq.ParquetFile(self._path, memory_map=True)
         except (pa.ArrowException, OSError) as error:
             raise AtomError(f"{self._path}: is not a Parquet file that can be read, write it again") from error
-
-
-class MdmTable:
-    """MDM's results.npy, which is in memory as a whole."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._results = read_mdm_results(path)
-
-    def rows(self) -> Iterator[MotionRow]:
-        for position, text in enumerate(self._results.texts):
-            digest = _hash_motion("joints", self.motion(position))
-            yield MotionRow(f"{self._path.name}, motion {position}", position, _drop_empty({"text": text}), digest)
-
-    def motion(self, position: int) -> np.ndarray:
-        # (22, 3, T) padded at the end -> (frames, 22, 3)
-        return self._results.motion[position].transpose(2, 0, 1)[: max(self._results.lengths[position], 0)]
 
 
 def _motion_column(columns: dict[str, Any]) -> str | None:

@@ -17,9 +17,8 @@ from atom.humanml3d.captions import find_mirror_damage, read_captions
 from atom.humanml3d.dataset import SPLITS, HumanML3D, caption_rows, find_length_problem
 from atom.motion.feature_statistics import BLOCKS, FeatureStatistics, measure_statistics
 from atom.motion.features import FEATURES, POSITIONS, ROTATIONS
-from atom.motion.motion_files import LEG_LENGTH_RANGE
 from atom.motion.npy_files import read_array
-from atom.motion.skeleton import JOINT_INDEX, JOINTS, MIN_FRAMES
+from atom.motion.skeleton import JOINT_INDEX, JOINTS, LEG_LENGTH_RANGE, MIN_FRAMES
 
 Severity = Literal["error", "warning", "note"]
 ProgressCallback = Callable[[int, int], None]

@@ -6,7 +6,7 @@ from atom.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from atom.motion.features import features_to_joints, joints_to_features
-    from atom.motion.motion_files import read_motion, to_joints, write_motion
     from atom.motion.physics import floor_penetration, foot_contacts, foot_skate, mean_jerk
+    from atom.motion_formats.motion_files import convert_array, read_motion, write_motion
 
 __all__, __getattr__, __dir__ = lazy_exports(__name__)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from atom.errors import AtomError
 from atom.motion.features import joints_to_features
-from atom.motion.motion_files import write_motion
+from atom.motion_formats.motion_files import write_motion
 from atom.preferences.card import build_dataset_card
 from atom.preferences.export_format import ExportFormat
 from atom.preferences.labelled_rows import Annotation, row_to_pair

@@ -6,6 +6,7 @@ Recipes keep the field name `imported` of earlier versions, so that their artifa
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from atom.external.motion_set import (
     read_motion_set,
 )
 from atom.generation.checkpoint import read_codebook_size
+from atom.motion_formats.remark_counts import RemarkCounts
 from atom.planning.plan import check_has_tokens
 from atom.preferences.importing import import_preferences
 from atom.preferences.training_rows import UNSURE
@@ -99,20 +101,22 @@ def make_motions(root: str, prompts: ArtifactRef, path: str, split: Split, start
     entries = [entry for prompt_id in prompt_ids for entry in by_prompt.get(prompt_id, [])]
     recipe = Recipe(
         "motions",
-        2,
+        3,
         MOTIONS,
         inputs=[prompts.key],
         config={"imported": [[entry.prompt_id, entry.sample, entry.digest, list(entry.tokens)] for entry in entries]},
     )
 
     def compute(writer: Any) -> None:
-        rows, broken = [], 0
+        rows, broken, remarks = [], 0, RemarkCounts()
         for entry in entries:
             try:
-                joints = motions.joints(entry)
+                motion = motions.convert(entry)
             except AtomError:
                 broken += 1
                 continue
+            joints = motion.joints
+            remarks.add(motion.record, entry.where)
             rows.append(
                 {
                     "motion_id": f"{recipe.key[:12]}-{entry.prompt_id}-{entry.sample}",
@@ -128,9 +132,17 @@ def make_motions(root: str, prompts: ArtifactRef, path: str, split: Split, start
         if entries and not rows:
             raise AtomError(f"none of {len(entries)} motions of {motions.origin} can be read: see `atom motions check`")
         writer.rows(rows)
-        writer.stats = {"quarantined": broken}
+        writer.stats = {"quarantined": broken, "remarks": remarks.to_dict()}
 
     return compute_or_reuse(store, recipe, compute)
+
+
+def find_remarks(store: Store, refs: Iterable[ArtifactRef]) -> Iterable[str]:
+    """What was assumed of the motions in artifacts of `make_motions`, a sentence a kind."""
+    counts = RemarkCounts()
+    for ref in refs:
+        counts.merge(store.manifest(ref.stage, ref.key).stats.get("remarks", {}))
+    return counts.sentences()
 
 
 def make_preferences(root: str, config: RunConfig) -> ShardResult:
@@ -206,8 +218,9 @@ def _motion_set(path: str, split: Split) -> ExternalMotionSet:
     """The motions of a set that belong to this split or to no split in particular."""
     # Reading a set hashes all of its motions, so it is cached until a file that names them changes.
     folder = Path(path)
-    files = sorted(folder.glob("*.*")) if folder.is_dir() else [folder]
-    stamps = tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file())
+    has_index = any(folder.glob("index.*"))
+    files = sorted(folder.glob("*.*" if has_index else "**/*")) if folder.is_dir() else [folder]
+    stamps = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file())
     motions = _read(path, stamps)
     entries = [entry for entry in motions.entries if entry.split in (None, split)]
     if not entries:

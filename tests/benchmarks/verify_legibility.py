@@ -28,8 +28,8 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import map_coordinates
 from scipy.special import expit
 
-from atom.motion.motion_files import read_motion
 from atom.motion.skeleton import JOINT_INDEX
+from atom.motion_formats.motion_files import read_motion
 from atom.rendering import render_frames
 from atom.rendering.camera import place_camera
 from atom.rendering.contact_sheet import choose_columns

@@ -69,6 +69,38 @@ def test_candidates_of_any_generator_are_scored_and_paired(tmp_path, run, atom):
         run(root, f"external.candidates={made}", "external.tune=true")
 
 
+def make_kimodo_folder(folder):
+    """Two samples of four prompts as Kimodo leaves them, at 30 fps: one does what the text says, the other bows."""
+    from atom.events import Event
+
+    prompts = [p for p in write_prompts(PromptConfig(train_per_task=4, test_per_task=3), 1) if p.split == "train"][:4]
+    for number, prompt in enumerate(prompts):
+        (folder / f"{number:02d}").mkdir(parents=True)
+        meta = {"text": prompt.text, "num_samples": 2}
+        (folder / f"{number:02d}/meta.json").write_text(json.dumps(meta))
+        for sample, events in enumerate((prompt.events, (Event("bow", 1, ""),))):
+            joints = make_motion(events, np.random.default_rng([number, sample])).joints
+            times = np.arange(round((len(joints) - 1) * 1.5) + 1) / 1.5
+            before = np.minimum(times.astype(int), len(joints) - 2)
+            weight = (times - before)[:, None, None]
+            at_30_fps = joints[before] * (1 - weight) + joints[before + 1] * weight
+            rotations = np.broadcast_to(np.eye(3, dtype=np.float32), (*at_30_fps.shape, 3))
+            arrays = {"posed_joints": at_30_fps.astype(np.float32), "global_rot_mats": rotations}
+            np.savez(folder / f"{number:02d}/motion_{sample:02d}.npz", **arrays)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_folder_as_its_generator_left_it_reaches_scored_pairs(tmp_path, run):
+    folder, root = make_kimodo_folder(tmp_path / "kimodo"), tmp_path / "store"
+    record = run(root, f"external.candidates={folder}")
+    stages = {stage["name"]: stage for stage in record["stages"]}
+    assert (stages["prompts"]["rows"], stages["motions"]["rows"], stages["motions"]["quarantined"]) == (4, 8, 0)
+    store = Store(str(root))
+    pairs = store.read(store.find("preferences", stages["preferences"]["key"])).to_pylist()
+    assert pairs and all(row["chosen_motion_id"].endswith("-0") for row in pairs)
+
+
 @pytest.mark.slow
 def test_base_and_tuned_of_another_generator_are_compared(tmp_path, run):
     base, tuned = (make_set(tmp_path / name, "test", right) for name, right in (("base", 1), ("tuned", 3)))

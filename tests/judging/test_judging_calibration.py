@@ -22,7 +22,7 @@ from atom.judging.calibration import (
 )
 from atom.judging.calibration.corpus_clips import CLIPS_PER_PROMPT
 from atom.judging.kinematic_judge import KinematicJudge
-from atom.motion.motion_files import write_motion
+from atom.motion_formats.motion_files import write_motion
 from atom.prompts.parsing import parse_events
 
 

@@ -3,7 +3,6 @@ import pytest
 from motion_bodies import STANDING, SYMMETRIC_OFFSETS, moving_body, pose
 
 from atom.motion.mirroring import mirror_joints
-from atom.motion.motion_files import read_motion
 from atom.motion.physics import (
     count_backward_elbows,
     count_backward_knees,
@@ -17,6 +16,7 @@ from atom.motion.physics import (
 )
 from atom.motion.rotation import rotate_about_y
 from atom.motion.skeleton import JOINT_INDEX
+from atom.motion_formats.motion_files import read_motion
 
 LEFT_LEG = [JOINT_INDEX["l_ankle"], JOINT_INDEX["l_foot"]]
 

@@ -17,6 +17,7 @@ from atom.commands.judge.options import (
     load_judge_config,
 )
 from atom.commands.judge.vision_service import ask_service, make_judge_input
+from atom.commands.motion_source import FpsOption, UnitOption, UpOption, parse_settings, read_motion_with_remarks
 from atom.commands.options import JsonOption
 
 
@@ -29,19 +30,22 @@ def compare(
     set_: SetOption = None,
     store: AnswerStoreOption = "store",
     as_json: JsonOption = False,
+    fps: FpsOption = None,
+    up: UpOption = None,
+    unit: UnitOption = None,
 ) -> None:
     """Ask a vision-language model which of two motions follows a text better, in both orders."""
     from atom.judging.judged_prompt import PlainPrompt
     from atom.judging.vision.vision_judge import compare_motions
     from atom.llm_client.runtime import gather_settled
-    from atom.motion.motion_files import read_motion
     from atom.preferences.pairs import find_decided_pairs
 
     check_task(task)
     settings = load_judge_config(config, set_)
-    vision = settings.judging.vision
+    vision, source = settings.judging.vision, parse_settings(fps, up, unit)
     first_input, second_input = (
-        make_judge_input(read_motion(path), settings, PlainPrompt(text, (), task)) for path in (first, second)
+        make_judge_input(read_motion_with_remarks(path, source), settings, PlainPrompt(text, (), task))
+        for path in (first, second)
     )
     # A model may prefer the motion in one position, so it is asked in both orders.
     orders = {("first", "second"): (first_input, second_input), ("second", "first"): (second_input, first_input)}

@@ -24,6 +24,7 @@ from atom.commands.judge.options import (
     load_judge_config,
 )
 from atom.commands.judge.vision_service import ask_service, make_judge_input
+from atom.commands.motion_source import FpsOption, UnitOption, UpOption, parse_settings, read_motion_with_remarks
 from atom.commands.options import JsonOption
 from atom.errors import AtomError
 
@@ -53,10 +54,12 @@ def judge_motion(
     set_: SetOption = None,
     store: AnswerStoreOption = "store",
     as_json: JsonOption = False,
+    fps: FpsOption = None,
+    up: UpOption = None,
+    unit: UnitOption = None,
 ) -> None:
     """Score how well a motion follows a text, 1 to 5, with the evidence for each event."""
     from atom.judging.judged_prompt import PlainPrompt
-    from atom.motion.motion_files import read_motion
     from atom.prompts.reading import read_text
 
     check_task(task)
@@ -70,7 +73,7 @@ def judge_motion(
     if not parsed.events and needs_events:
         raise AtomError(f"cannot judge {text[:80]!r}: {'; '.join(parsed.remarks) or 'it describes no motion'}")
     prompt = PlainPrompt(text, parsed.events, task)
-    joints = read_motion(motion)
+    joints = read_motion_with_remarks(motion, parse_settings(fps, up, unit))
     judgement, answers, judge = _judge(by, joints, prompt, settings, store)
     if as_json:
         print(json.dumps({"judge": judge} | _to_json(judgement, parsed, task, answers), default=float))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from atom.commands.motion_source import FpsOption, UnitOption, UpOption, parse_settings, read_motion_with_remarks
 from atom.commands.motions.output import make_labels
 from atom.config import View
 from atom.config.base import VIEW_HELP
@@ -15,7 +16,9 @@ from atom.errors import AtomError
 
 
 def render(
-    sources: Annotated[list[Path], typer.Argument(help=".npy, .npz or .bvh files")],
+    sources: Annotated[
+        list[Path], typer.Argument(help="motion files of any format; `atom motions formats` lists them")
+    ],
     output: Annotated[
         Path,
         typer.Option(
@@ -29,12 +32,17 @@ def render(
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="a contact sheet shows every n-th frame")] = 8,
     title: Annotated[str, typer.Option(help="title above several motions")] = "",
+    fps: FpsOption = None,
+    up: UpOption = None,
+    unit: UnitOption = None,
 ) -> None:
     """Draw motions: one as a clip or a contact sheet, several side by side under their file names."""
-    from atom.motion.motion_files import read_motion
     from atom.rendering import render_contact_sheet, write_grid, write_video
 
-    motions = [(label, read_motion(source)) for label, source in zip(make_labels(sources), sources)]
+    settings = parse_settings(fps, up, unit)
+    motions = [
+        (label, read_motion_with_remarks(source, settings)) for label, source in zip(make_labels(sources), sources)
+    ]
     if output.suffix.lower() in (".png", ".jpg", ".jpeg"):
         if len(motions) > 1:
             raise AtomError(f"a contact sheet shows one motion, not {len(motions)}: name a .mp4 for all of them")

@@ -16,7 +16,7 @@ from atom.evaluation.agreement import LEVELS
 from atom.events import TASKS, Composition, Event, describe_action, is_known
 from atom.judging import rubric
 from atom.judging.calibration.calibration_clip import CalibrationClip
-from atom.motion.motion_files import read_motion
+from atom.motion_formats.motion_files import read_motion
 from atom.prompts.grammar import prompt_id
 from atom.prompts.reading import canonical_action, read_text
 
