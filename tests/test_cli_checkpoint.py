@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from atom.commands.checkpoint import checkpoint_app
 from atom.errors import AtomError
 from atom.generation.checkpoint import load_checkpoint
+from atom.generation.inspection import inspect_checkpoint
 
 
 def call(*arguments):
@@ -89,3 +90,13 @@ def test_a_tuned_model_is_converted_and_exported(base, tmp_path):
     assert list(first) == list(second) and all(torch.equal(first[key], second[key]) for key in first)
     with pytest.raises(AtomError, match="--base is missing"):
         call("export", tmp_path / "adapter", tmp_path / "again.pt")
+
+
+@pytest.mark.parametrize(("faults", "shown", "more"), [(20, 20, None), (21, 20, "and 1 more faults: --json lists all")])
+def test_twenty_faults_are_shown(files, monkeypatch, faults, shown, more):
+    inspection = inspect_checkpoint(files.checkpoint)
+    inspection.faults[:] = [f"number {number}" for number in range(faults)]
+    monkeypatch.setattr("atom.generation.inspection.inspect_checkpoint", lambda path: inspection)
+    status, out = call("inspect", files.checkpoint)
+    assert status == 1 and out.count("fault: number") == shown
+    assert ("more faults" in out) == bool(more) and (more or "") in out

@@ -211,7 +211,10 @@ class Mine:
         return [np.full((8, 22, 3), np.nan) if "bow" in text else BODY for text in texts]
 
 class Nameless:
-    pass
+    motions = Mine.motions
+
+class Motionless:
+    name = "motionless"
 """
 
 
@@ -233,7 +236,8 @@ def test_make_asks_the_users_own_class_and_its_folder_can_be_checked(tmp_path, b
         ("mine.py", "must be FILE.py:NAME"),
         (f"{tmp_path}/none.py:Mine", "there is no file"),
         (f"{tmp_path}/mine.py:Yours", "defines no Yours"),
-        (f"{tmp_path}/mine.py:Nameless", "needs a `name` and a method"),
+        (f"{tmp_path}/mine.py:Nameless", "Nameless of .* needs a `name` and a method"),
+        (f"{tmp_path}/mine.py:Motionless", "Motionless of .* needs a `name` and a method"),
     ):
         with pytest.raises(AtomError, match=message):
             run_raising(*call, by)

@@ -137,3 +137,9 @@ def test_it_is_a_command_of_atom(store, atom):
 )
 def test_the_columns_of_each_table(store, what, columns):
     assert call(store, "--what", what, "--csv").stdout.splitlines()[0] == columns
+
+
+def test_a_terminal_shows_thirty_rows_and_a_file_all(store):
+    assert "30 of 34 scores" in call(store, "--what", "scores").stdout
+    assert "31 of 34 scores" in call(store, "--what", "scores", "--limit", 31).stdout
+    assert len(rows(store, "--what", "scores")) == 34

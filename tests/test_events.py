@@ -118,3 +118,10 @@ def test_one_count_is_below_frequency_and_counts_of_open_actions_are_judged():
     with pytest.raises(AtomError, match="1 to 200 characters, not 201"):
         Event("a" * 201)
     assert Event("a" * 200).count == 1 and Event("bow", 1, "x") == Event("bow", 1, "y") != Event("bow", 1, group=0)
+
+
+def test_an_event_can_not_be_changed_and_equal_ones_are_one_in_a_set():
+    event = Event("jump_up", 2, "jumps twice")
+    with pytest.raises(AttributeError):
+        event.count = 3
+    assert len({event, Event("jump_up", 2, "two jumps"), Event("jump_up", 3)}) == 2

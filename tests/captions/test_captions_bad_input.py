@@ -110,6 +110,7 @@ def test_any_order_of_words_gives_a_reading(words, tags):
     ("word", "lemma", "fits"),
     [
         ("walks", "walk", True),
+        ("grobbled", "grobble", True),
         ("went", "go", True),
         ("sat", "sit", True),
         ("hops", "jump", False),

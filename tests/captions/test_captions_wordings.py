@@ -612,6 +612,15 @@ READINGS = {
     "She [blocks with her left arm]": "block with left arm (left)",
     "He [elbows forward]": "elbow forward",
     "She [knees the bag]": "knee bag",
+    "He [walks] and is relaxed": "walk ~",
+    "He [has relaxed] and [walks]": "relax ~, walk ~",
+    "He [has handed a cup] and [walks]": "hand cup, walk ~",
+    "He [has crossed his arms]": "cross arms",
+    "She [has raised her left arm]": "raise left arm (left)",
+    "He [walks so slowly backwards]": "walk backward ~",
+    "She [turns so quickly to the left]": "turn left (left)",
+    "He [jumps more than once]": "jump x1",
+    "He [bends] rather than jumps": "bend",
 }
 
 

@@ -359,3 +359,19 @@ def test_one_worker_with_a_gpu_is_enough_for_a_run_on_gpus(monkeypatch, workers,
     else:
         with pytest.raises(AtomError, match=r"no worker of the Dask cluster at tcp:.* has a GPU"):
             task_runners._dask(ResourceConfig(device="cuda", **cluster))
+
+
+@pytest.mark.parametrize(("answers_after", "comes_up"), [(0, True), (3, True), (10, False)])
+def test_a_server_that_does_not_answer_in_time_is_an_error(monkeypatch, answers_after, comes_up):
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(operate.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(operate.time, "sleep", lambda seconds: setattr(clock, "now", clock.now + seconds))
+    monkeypatch.setattr(operate, "STARTUP_TIMEOUT", 5.0)
+    monkeypatch.setattr(operate, "is_answering", lambda address: clock.now - 100 >= answers_after)
+    if comes_up:
+        operate._wait_for("http://127.0.0.1:4200/api/health")
+        assert clock.now == 100 + answers_after
+    else:
+        with pytest.raises(AtomError, match=r"no Prefect server answers at http://127.0.0.1:4200/api/health"):
+            operate._wait_for("http://127.0.0.1:4200/api/health")
+        assert clock.now == 106

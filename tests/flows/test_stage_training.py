@@ -11,7 +11,8 @@ from atom.config import load_config
 from atom.errors import AtomError
 from flows import pipeline
 from flows.stages import adapter, on_policy, reward_model
-from storage import CURVES, PROMPTS, Recipe, Store
+from flows.stages.preferences import load_training_pairs
+from storage import CURVES, PREFERENCES, PROMPTS, Recipe, Store
 
 PAIR = {
     "prompt": "a person bows",
@@ -172,3 +173,17 @@ def test_prompts_of_the_validation_that_can_not_be_written_stop_a_run_that_tunes
     assert started.run_stages.called != tunes
     remarks = [call.args[0] for call in logger.return_value.warning.call_args_list]
     assert remarks == ([] if tunes else ["a remark", "another"])
+
+
+def test_pairs_are_read_with_what_a_training_needs_and_of_the_training_split_alone(store, save):
+    row = {
+        "prompt_id": "p0", "prompt": "he bows", "task": "integrity", "split": "train", "events": [],
+        "chosen_motion_id": "a", "rejected_motion_id": "b", "chosen_tokens": [1], "rejected_tokens": [2],
+        "chosen_score": 4.0, "rejected_score": 1.5, "margin": 2.5, "degree": "Better", "decided_by": "score",
+    }  # fmt: skip
+    pairs = save(PREFERENCES, [row, row | {"split": "val"}, row | {"task": "temporal"}])
+    ((found,),) = load_training_pairs(store, pairs, load_config(overrides=["tuning.tasks=[integrity]"]))
+    assert found == {
+        "prompt": "he bows", "chosen_tokens": [1], "rejected_tokens": [2], "degree": "Better", "split": "train",
+        "task": "integrity", "chosen_score": 4.0, "rejected_score": 1.5,
+    }  # fmt: skip

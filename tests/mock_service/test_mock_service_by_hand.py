@@ -9,6 +9,7 @@ import pytest
 from atom.events import Event
 from atom.judging.detected_events import DetectedEvent
 from atom.mock_service import FaultRates, MockServiceSettings, responder
+from atom.mock_service.batches import BatchJob, StoredFile
 from atom.mock_service.errors import ApiError
 from atom.mock_service.faults import FaultSampler, SlidingWindowLimit, apply_fault
 from atom.mock_service.responder import Responder, _change_events, _format_occurrence, _parse_events_list
@@ -149,3 +150,35 @@ def test_frames_of_an_occurrence_include_the_last_one():
     parsed = _parse_events_list("jumps x2; walks forward")
     assert [(event.action, event.count) for event in parsed] == [("jump_up", 2), ("walk_forward", None)]
     assert json.dumps(_parse_events_list("  x2")) == "[]"
+
+
+def test_files_and_batches_have_the_fields_of_openais():
+    file = StoredFile("requests.jsonl", "batch", b"abc").to_dict()
+    assert file.pop("id").startswith("file-") and file.pop("created_at") > 0
+    assert file == {
+        "object": "file", "bytes": 3, "filename": "requests.jsonl", "purpose": "batch", "status": "processed",
+        "expires_at": None,
+    }  # fmt: skip
+    batch = BatchJob("file-1", {"atom": "run"}).to_dict()
+    assert batch.pop("id").startswith("batch_") and batch.pop("expires_at") - batch.pop("created_at") == 24 * 3600
+    begun = ("in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
+    assert batch == {
+        "object": "batch", "endpoint": "/v1/chat/completions", "errors": None, "input_file_id": "file-1",
+        "completion_window": "24h", "status": "validating", "output_file_id": None, "error_file_id": None,
+        "request_counts": {"total": 0, "completed": 0, "failed": 0}, "metadata": {"atom": "run"},
+        **{f"{status}_at": None for status in begun},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (Event("hurl ball", None), "hurls ball"),
+        (Event("hurl ball", 1), "hurls ball"),
+        (Event("hurl ball", 2), "hurls ball twice"),
+        (Event("be pushed", 7), "is pushed 7 times"),
+        (Event("have seat"), "has seat"),
+    ],
+)
+def test_an_event_is_told_in_the_third_person_with_its_count(event, words):
+    assert responder._tell(event) == words

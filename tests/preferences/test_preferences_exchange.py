@@ -18,6 +18,7 @@ from atom.errors import AtomError
 from atom.events import Event
 from atom.generation.tokenizer import MotionVocabulary
 from atom.motion.features import joints_to_features
+from atom.preferences.card import _header
 from atom.preferences.exporting import export_preferences
 from atom.preferences.importing import import_preferences
 from atom.preferences.labels import DEGREE, read_labels, write_labels
@@ -438,3 +439,25 @@ def test_motion_strings_are_those_of_the_generator_and_are_parsed_back(codes):
     assert text == MotionVocabulary(0, 512).text(codes)
     assert parse_motion_string(text) == tuple(codes)
     assert parse_motion_string(f" {text[len('<motion_id_512>') :]}\n") == tuple(codes)
+
+
+@pytest.mark.parametrize(("pairs", "size"), [(999, "n<1K"), (1000, "1K<n<10K"), (99_999, "10K<n<100K")])
+def test_the_header_of_a_card_has_the_words_of_the_hub(pairs, size):
+    files = {"train": "data/train.parquet", "val": "data/val.parquet"}
+    assert header(_header("Pairs", "mit", pairs, files) + "\n") == {
+        "pretty_name": "Pairs",
+        "license": "mit",
+        "language": ["en"],
+        "task_categories": ["other"],
+        "size_categories": [size],
+        "tags": ["preference", "text-to-motion", "human-motion", "motion-generation", "dpo", "trl"],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [
+                    {"split": "train", "path": "data/train.parquet"},
+                    {"split": "validation", "path": "data/val.parquet"},
+                ],
+            }
+        ],
+    }

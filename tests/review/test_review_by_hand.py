@@ -1,10 +1,12 @@
 """Outcomes, ties, limits and orders of votes against values worked out by hand."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 from review_votes import NO_JUDGE, clip_vote, judge, pair_vote
 
-from atom.review import vote_results
+from atom.review import review_server, vote_results
 from atom.review.assignment import Assignment
 from atom.review.judge_agreement import compare_with_judges, find_disagreements
 from atom.review.review_items import ReviewItem
@@ -214,3 +216,11 @@ def test_a_skip_is_a_vote_without_a_judgement():
     assert Vote("a", "i", "p", "t", ("m",), ("x",)).is_skip
     assert not Vote("a", "i", "p", "t", ("m", "n"), ("x", "y"), "tie").is_skip
     assert not Vote("a", "i", "p", "t", ("m",), ("x",), score=1).is_skip
+
+
+@pytest.mark.parametrize(("swapped", "order"), [(False, ["a", "b"]), (True, ["b", "a"])])
+def test_a_swapped_pair_shows_both_motions_the_other_way_round(monkeypatch, swapped, order):
+    monkeypatch.setattr(review_server, "render_viewer", lambda motions: [(each.label, each.joints) for each in motions])
+    item = SimpleNamespace(motion_ids=("a", "b"), is_pair=True)
+    shown = review_server._render_view(SimpleNamespace(item=item, swapped=swapped), str)
+    assert shown == list(zip("12", order))
