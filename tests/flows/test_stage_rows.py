@@ -512,7 +512,8 @@ def test_external_motions_keep_their_sample_and_seed_and_a_shard_has_its_prompts
     rows = rows_of(store, made)
     assert [(row["prompt_id"], row["sample"]) for row in rows] == [(names[1], 0), (names[1], 1)]
     assert {row["seed"] for row in rows} <= {40, 41} and {row["frames"] for row in rows} == {20}
-    assert stats_of(store, made) == {"quarantined": 0}
+    remarks = {"index.jsonl, line 3: no frame rate in the file, read at 20 fps": 2}
+    assert stats_of(store, made) == {"quarantined": 0, "remarks": remarks}
 
 
 def test_a_text_that_is_trained_on_is_not_tested(store, tmp_path, motion_set):

@@ -116,7 +116,9 @@ def reviewing(tmp_path, browser):
 def test_a_session_by_keyboard(reviewing):
     review = reviewing(6)
     page = review.person("Ann")
-    assert page.evaluate("location.search") == "?voter=Ann" and page.evaluate("document.cookie") == ""
+    # Browsers send the cookies of a host to all of its ports: those of other local servers are none of ours.
+    cookies = [cookie for cookie in page.evaluate("document.cookie").split("; ") if not cookie.startswith("AMP_")]
+    assert page.evaluate("location.search") == "?voter=Ann" and cookies in ([], [""])
     pressed = list("12012s")
     seen = [judged(page, lambda key=key: page.press(key)) for key in pressed]
     assert len(set(seen)) == 6 and text(page).startswith("Nothing is left")
