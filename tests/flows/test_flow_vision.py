@@ -118,8 +118,10 @@ def test_what_gets_no_score_is_counted_and_too_much_of_it_stops_the_run(run, dou
 def test_the_budget_ends_a_run_and_a_larger_one_goes_on(run, double, tmp_path):
     there = double()
     settings = [*VISION, f"service.base_url={there.address}"]
+    # One request at a time: a reservation is the largest answer so far, which larger ones in flight could pass.
+    alone = ["service.concurrency=1", "resources.workers=1"]
     with pytest.raises(AtomError, match="budget") as caught:
-        run(tmp_path, *settings, "service.budget_tokens=9000")
+        run(tmp_path, *settings, *alone, "service.budget_tokens=9000")
     assert "Traceback" not in str(caught.value)
     before = there.statistics()
     assert 0 < before["tokens"] <= 9000
