@@ -84,9 +84,10 @@ class FormatTable:
         return self._texts[number] if number is not None and number < len(self._texts) else None
 
     def _sources(self, file: FoundFile) -> list[SourceMotion]:
-        if self._last is None or self._last[0] != file.path:  # results.npy holds many: it is read once
-            self._last = file.path, read_sources(file.path, file.form)
-        return self._last[1]
+        last = self._last  # once, since the threads of several shards read here
+        if last is None or last[0] != file.path:  # results.npy holds many: it is read once
+            last = self._last = file.path, read_sources(file.path, file.form)
+        return last[1]
 
     def _digest(self, file: FoundFile) -> str:
         with file.path.open("rb") as content:

@@ -1,6 +1,7 @@
 """Folders of generators as sets, and their import: texts, samples, records, rows set aside, memory that stays flat."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -168,3 +169,16 @@ def test_an_import_that_was_stopped_starts_anew_in_its_folder(kimodo, tmp_path):
     assert sorted(path.name for path in target.iterdir()) == ["index.jsonl", "motions"]
     with pytest.raises(AtomError, match="is not empty"):
         import_motions(read_motion_set(kimodo), target)
+
+
+def test_threads_that_read_a_folder_get_their_own_motions(walk, tmp_path):
+    """Shards are threads of one process, which share a set."""
+    for number in range(8):
+        np.save(tmp_path / f"{number}_out.npy", (walk + np.float32([number, 0, 0]))[None])
+        (tmp_path / f"{number}_in.txt").write_text(TEXT)
+    motions = read_motion_set(tmp_path)
+    starts = {entry.where: int(entry.where[0]) + walk[0, 0, 0] for entry in motions.entries}
+    with ThreadPoolExecutor(8) as threads:
+        entries = motions.entries * 40
+        for entry, joints in zip(entries, threads.map(motions.joints, entries)):
+            assert joints[0, 0, 0] == pytest.approx(starts[entry.where], abs=1e-4)
